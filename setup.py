@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (HERE / "solo" / "__init__.py").read_text().splitlines()
+    if line.startswith("__version__")
+)
+# Configs lie at the top for people to read, and in the wheel as solo.configs for the model zoo.
+CONFIGS = [str(path.relative_to(HERE / "configs")) for path in HERE.glob("configs/**/*.yaml")]
+
+setup(
+    name="solo-detectron2",
+    version=VERSION,
+    description="SOLO, Decoupled SOLO and SOLOv2: box-free instance segmentation for detectron2",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["solo", "solo.*"]), "solo.configs"],
+    package_dir={"solo.configs": "configs"},
+    package_data={"solo.configs": CONFIGS},
+    # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
+    install_requires=[
+        "torch>=2.1",
+        "torchvision>=0.16",
+        "fvcore",
+        "pycocotools>=2.0.7",
+        "opencv-python-headless>=4.7",
+        "faster-coco-eval>=1.6",
+        "matplotlib",
+        "tqdm",
+    ],
+    extras_require={
+        "quickstart": ["scikit-learn"],
+        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn"],
+        "export": ["onnx", "onnxscript", "onnxruntime"],
+        "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
+    },
+)
