@@ -1,0 +1,101 @@
+"""Every configuration key that solo adds to detectron2's, with its default, its unit and the paper's symbol."""
+
+from detectron2.config import CfgNode
+from detectron2.config import get_cfg as get_detectron2_cfg
+
+
+def get_cfg() -> CfgNode:
+    """Return detectron2's default config with the keys of solo added."""
+    cfg = get_detectron2_cfg()
+    add_solo_config(cfg)
+    return cfg
+
+
+def add_solo_config(cfg: CfgNode) -> None:
+    """Add the keys of solo to a detectron2 config, in place."""
+    cfg.MODEL.SOLO = CfgNode()
+    _add_head(cfg.MODEL.SOLO)
+    _add_targets_and_losses(cfg.MODEL.SOLO)
+    _add_inference(cfg.MODEL.SOLO)
+    _add_training(cfg)
+
+
+def _add_head(node: CfgNode) -> None:
+    # Name in SOLO_HEAD_REGISTRY. Empty: what the meta-architecture is named after
+    # (SOLO -> SOLOHead, SOLOv2 -> SOLOv2Head).
+    node.HEAD = ""
+    # Classes, K. 0: as many as the metadata of DATASETS.TRAIN[0] names.
+    node.NUM_CLASSES = 0
+    # One level of the head per entry; a feature of another stride than STRIDES says is resized to it.
+    node.IN_FEATURES = ["p2", "p3", "p4", "p5", "p6"]
+    # Pixels of the input image per pixel of the features the head sees, per level.
+    node.STRIDES = [8, 8, 16, 32, 32]
+    # Cells per side, S, per level.
+    node.NUM_GRIDS = [40, 36, 24, 16, 12]
+
+    # The towers: convolutions of each branch, and their channels.
+    node.NUM_CONVS = 4
+    node.CONV_DIM = 512
+    node.NORM = "GN"
+    # Foreground probability of a cell before training (bias of the last convolutions).
+    node.PRIOR_PROB = 0.01
+
+    # SOLOv2: side of the dynamic kernel, in pixels of the mask feature (the paper uses 1).
+    node.KERNEL_SIZE = 1
+    # SOLOv2: the unified mask feature F, at the stride of its first input.
+    node.MASK_FEATURE = CfgNode()
+    node.MASK_FEATURE.IN_FEATURES = ["p2", "p3", "p4", "p5"]
+    node.MASK_FEATURE.CONV_DIM = 128
+    # Channels of F, E. A dynamic kernel has E * KERNEL_SIZE ** 2 weights.
+    node.MASK_FEATURE.DIM = 256
+    node.MASK_FEATURE.NORM = "GN"
+
+
+def _add_targets_and_losses(node: CfgNode) -> None:
+    # A level takes the objects whose sqrt(w * h), in pixels, lies in its range, both ends included.
+    node.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
+    # Share of an object's box around its centre of mass whose cells are positive, epsilon.
+    node.SIGMA = 0.2
+    # ... but at most so many cells away from the centre's own cell. 0: no limit.
+    node.CENTER_RADIUS = 1
+    # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
+    # Empty: as in the official code of the head (SOLOv2 "all", SOLO and Decoupled SOLO "last").
+    node.COLLISIONS = ""
+    node.LOSS = CfgNode()
+    node.LOSS.MASK_WEIGHT = 3.0  # lambda, of the dice loss
+    node.LOSS.CATEGORY_WEIGHT = 1.0
+    node.LOSS.FOCAL_ALPHA = 0.25
+    node.LOSS.FOCAL_GAMMA = 2.0
+
+
+def _add_inference(node: CfgNode) -> None:
+    node.TEST = CfgNode()
+    # Probability above which a (cell, class) becomes a candidate.
+    node.TEST.SCORE_THRESH = 0.1
+    # Candidates decoded at most, best first: bounds memory. Published set-ups have fewer.
+    node.TEST.MAX_CANDIDATES = 2000
+    # Candidates whose masks are decoded at a time: bounds memory, changes nothing.
+    node.TEST.CHUNK_SIZE = 128
+    # Probability above which a pixel belongs to a mask.
+    node.TEST.MASK_THRESH = 0.5
+    # Candidates that enter the suppression, by category probability times maskness.
+    node.TEST.PRE_NMS_TOPK = 500
+    # "gaussian" or "linear": the decay f of matrix NMS.
+    node.TEST.NMS_KERNEL = "gaussian"
+    # Of the Gaussian decay exp(-sigma * iou ** 2).
+    node.TEST.NMS_SIGMA = 2.0
+    # Score below which an instance is dropped after the suppression.
+    node.TEST.UPDATE_THRESH = 0.05
+    # "bitmask": Instances.pred_masks, (n, H, W) bool. "rle": Instances.pred_rles, a list of COCO
+    # RLE dicts, which needs no full-size masks. The evaluation takes either.
+    node.TEST.MASK_FORMAT = "bitmask"
+
+
+def _add_training(cfg: CfgNode) -> None:
+    # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
+    cfg.SOLVER.OPTIMIZER = "SGD"
+    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
+    cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "full_model"
+    cfg.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 35.0
+    # Unreadable images that training skips, with a warning, before it stops.
+    cfg.DATALOADER.MAX_UNREADABLE = 10

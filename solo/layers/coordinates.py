@@ -1,0 +1,29 @@
+"""Pixel coordinates as features: what tells two alike objects apart by where they are."""
+
+import torch
+from torch import Tensor
+
+
+def coordinate_channels(features: Tensor) -> Tensor:
+    """Return x, then y, in [-1, 1] over the (padded) frame of the features.
+
+    Args:
+        features: (N, C, H, W), taken for size, dtype and device.
+
+    Returns:
+        (N, 2, H, W).
+
+    Source:
+        CoordConv (arXiv 1807.03247), as in SOLO section 3.2.
+    """
+    count, _, height, width = features.shape
+    kind = {"dtype": features.dtype, "device": features.device}
+    y = torch.linspace(-1, 1, height, **kind).view(1, 1, height, 1)
+    x = torch.linspace(-1, 1, width, **kind).view(1, 1, 1, width)
+    size = (count, 1, height, width)
+    return torch.cat([x.expand(size), y.expand(size)], dim=1)
+
+
+def with_coordinates(features: Tensor) -> Tensor:
+    """Append x and y to the channels: (N, C, H, W) -> (N, C + 2, H, W)."""
+    return torch.cat([features, coordinate_channels(features)], dim=1)

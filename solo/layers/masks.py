@@ -1,0 +1,115 @@
+"""Binary masks: areas, boxes, centres, down-sampling.
+
+Legend: M masks, H, W mask size in pixels.
+"""
+
+from typing import Any
+
+import torch
+from detectron2.structures import BitMasks, PolygonMasks
+from detectron2.structures.masks import polygons_to_bitmask
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Turn any of detectron2's mask structures into one tensor.
+
+    Args:
+        masks: BitMasks, PolygonMasks or an (M, H, W) tensor.
+        size: (H, W) of the image, which polygons do not know.
+        device: Where the result lives.
+
+    Returns:
+        (M, H, W) bool.
+
+    Raises:
+        ValueError: If the masks are of another type, or of another size than the image.
+    """
+    if isinstance(masks, PolygonMasks):
+        bitmasks = [torch.from_numpy(polygons_to_bitmask(p, *size)) for p in masks.polygons]
+        masks = torch.stack(bitmasks) if bitmasks else torch.zeros(0, *size)
+    elif isinstance(masks, BitMasks):
+        masks = masks.tensor
+    if not isinstance(masks, Tensor):
+        raise ValueError(
+            f"gt_masks is a {type(masks).__name__}; give BitMasks, PolygonMasks or a tensor."
+        )
+    if masks.shape[1:] != size:
+        raise ValueError(f"gt_masks are of size {tuple(masks.shape[1:])}, their image of {size}.")
+    return masks.to(device=device, dtype=torch.bool)
+
+
+def masks_to_boxes(masks: Tensor) -> Tensor:
+    """Return the tight boxes of binary masks.
+
+    Args:
+        masks: (M, H, W) bool.
+
+    Returns:
+        (M, 4) float32 XYXY in pixels, the far edge exclusive; zeros for an empty mask.
+    """
+    left, right = _bounds(masks.any(dim=1))
+    top, bottom = _bounds(masks.any(dim=2))
+    return torch.stack([left, top, right, bottom], dim=1).float()
+
+
+def _bounds(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first True and one past the last True of each row of (M, length)."""
+    length = occupied.shape[1]
+    ahead = torch.arange(length, device=occupied.device)
+    end = (occupied * (ahead + 1)).amax(dim=1)
+    begin = length - (occupied * (length - ahead)).amax(dim=1)
+    return torch.where(end > 0, begin, 0), end
+
+
+def centers_of_mass(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the pixels of each mask lie on average.
+
+    Args:
+        masks: (M, H, W) bool.
+
+    Returns:
+        centers: (M, 2) float32 x, y as pixel indices, without the half pixel; 0 for empty masks.
+        areas: (M,) int64 pixels.
+    """
+    columns, rows = masks.sum(dim=1), masks.sum(dim=2)
+    areas = rows.sum(dim=1)
+    sums = torch.stack([_moment(columns), _moment(rows)], dim=1)
+    # The sums are whole numbers: dividing them in float64 rounds once, to the nearest float32.
+    return (sums.double() / areas.clamp(min=1)[:, None]).float(), areas
+
+
+def _moment(counts: Tensor) -> Tensor:
+    return (counts * torch.arange(counts.shape[1], device=counts.device)).sum(dim=1)
+
+
+def downsample_masks(masks: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Shrink binary masks: a pixel is set where at least 2 of the 4 centre pixels of its block are.
+
+    Equal to cv2.resize with INTER_LINEAR on uint8 masks padded to a multiple of the stride, which
+    the official code uses, bit for bit.
+
+    Args:
+        masks: (M, H, W) bool.
+        stride: Even side of the blocks, in pixels.
+        size: (h, w) of the result, at least (H, W) / stride; what lies beyond the masks is empty.
+
+    Returns:
+        (M, h, w) bool.
+    """
+    near, far = stride // 2 - 1, stride // 2
+    height, width = size
+    total = torch.zeros(len(masks), height, width, dtype=torch.uint8, device=masks.device)
+    for row in (near, far):
+        for column in (near, far):
+            part = masks[:, row::stride, column::stride]
+            total[:, : part.shape[1], : part.shape[2]] += part
+    return total >= 2
+
+
+def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (M, h, w) soft masks bilinearly to (M, H, W); the masks themselves where it fits."""
+    if masks.shape[1:] == size:
+        return masks
+    return F.interpolate(masks[None], size=size, mode="bilinear", align_corners=False)[0]

@@ -1,0 +1,101 @@
+"""Suppression of what was found twice: points NMS on the grids, matrix NMS on binary masks.
+
+Legend: n instances in descending order of score, K classes, S grid side, H, W mask size.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Pixels of all masks turned to float32 at a time for their intersections (64 MB).
+_PIXELS_AT_A_TIME = 1 << 24
+
+
+def points_nms(probabilities: Tensor) -> Tensor:
+    """Zero every cell that is beaten by its top, left or top-left neighbour.
+
+    Args:
+        probabilities: (N, K, S, S) of the cells.
+
+    Returns:
+        (N, K, S, S), the surviving probabilities and zeros.
+
+    Source:
+        SOLOv2 official test procedure.
+    """
+    best = F.max_pool2d(probabilities, kernel_size=2, stride=1, padding=1)[:, :, :-1, :-1]
+    return probabilities * (best == probabilities)
+
+
+def mask_intersections(masks: Tensor) -> Tensor:
+    """Count the pixels that each pair of masks shares.
+
+    In float32 even under autocast (an intersection of 67,200 pixels overflows float16), and a
+    bounded number of pixels at a time.
+
+    Args:
+        masks: (n, H, W) bool.
+
+    Returns:
+        (n, n) float32, exact for masks under 2 ** 24 pixels.
+    """
+    count = len(masks)
+    pixels = masks.flatten(1)
+    intersections = torch.zeros(count, count, device=masks.device)
+    with torch.autocast(masks.device.type, enabled=False):
+        for part in pixels.split(max(_PIXELS_AT_A_TIME // max(count, 1), 1), dim=1):
+            part = part.float()
+            intersections.addmm_(part, part.t())
+    return intersections
+
+
+def mask_ious(masks: Tensor, areas: Tensor) -> Tensor:
+    """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
+    intersections = mask_intersections(masks)
+    areas = areas.float()
+    unions = areas[:, None] + areas[None, :] - intersections
+    return intersections / unions.clamp(min=1)
+
+
+def matrix_nms(
+    masks: Tensor,
+    classes: Tensor,
+    scores: Tensor,
+    areas: Tensor,
+    *,
+    kernel: str = "gaussian",
+    sigma: float = 2.0,
+) -> Tensor:
+    """Decay the score of each instance by its overlaps with better ones of its class, in parallel.
+
+    Args:
+        masks: (n, H, W) bool, in descending order of score.
+        classes: (n,) class of each.
+        scores: (n,).
+        areas: (n,) pixels of each mask.
+        kernel: "gaussian", f = exp(-sigma * iou ** 2), or "linear", f = 1 - iou.
+        sigma: Of the Gaussian kernel.
+
+    Returns:
+        (n,) decayed scores, not sorted again.
+
+    Raises:
+        ValueError: If the kernel is of another name.
+
+    Source:
+        SOLOv2 section 3.3: decay_j = min_i f(iou_ij) / f(max_k iou_ki).
+    """
+    if kernel not in ("gaussian", "linear"):
+        raise ValueError(f"NMS_KERNEL is {kernel!r}; use 'gaussian' or 'linear'.")
+    if len(masks) == 0:
+        return scores
+    same_class = classes[:, None] == classes[None, :]
+    ious = (mask_ious(masks, areas) * same_class).triu(diagonal=1)
+    # How much the suppressor i was itself overlapped by a better one.
+    compensation = ious.max(dim=0).values[:, None]
+    if kernel == "gaussian":
+        decay = torch.exp(sigma * (compensation**2 - ious**2))
+    else:
+        # The third copy of a mask meets 0 / 0: it is a duplicate, so it is suppressed.
+        decay = ((1 - ious) / (1 - compensation)).nan_to_num(nan=0.0)
+    return scores * decay.min(dim=0).values
