@@ -1,0 +1,118 @@
+"""What a head is: a branch network, and the way a chosen cell becomes a soft mask.
+
+Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask size.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from detectron2.utils.registry import Registry
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from solo.modeling.grids import Grids
+
+SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
+SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
+
+A head is made by `Head(cfg, input_shape)`, input_shape being the backbone's dict of ShapeSpec.
+"""
+
+
+class HeadOutputs(NamedTuple):
+    """What a head makes of the features of a batch.
+
+    Attributes:
+        category_logits: Per level, (N, K, S, S).
+        masks: The head's own: all that `soft_masks` needs.
+    """
+
+    category_logits: list[Tensor]
+    masks: Any
+
+
+class Head(nn.Module, ABC):
+    """Base of the heads.
+
+    Attributes:
+        default_collisions: The policy of the official code for cells that several instances claim.
+        grids: The cells of all levels.
+        strides: Per level, pixels of the input per pixel of the features that the head sees.
+    """
+
+    default_collisions: str
+
+    def __init__(
+        self,
+        *,
+        in_features: Sequence[str],
+        in_strides: Sequence[int],
+        strides: Sequence[int],
+        num_grids: Sequence[int],
+    ) -> None:
+        """Check that the levels fit together.
+
+        Args:
+            in_features: Name of the feature of each level.
+            in_strides: Stride of that feature.
+            strides: Stride it is resized to.
+            num_grids: Cells per side, S.
+
+        Raises:
+            ValueError: If the lists are of different lengths.
+        """
+        super().__init__()
+        if not len(in_features) == len(strides) == len(num_grids):
+            raise ValueError(
+                f"MODEL.SOLO has {len(in_features)} IN_FEATURES, {len(strides)} STRIDES and "
+                f"{len(num_grids)} NUM_GRIDS; give one of each per level."
+            )
+        self.in_features = tuple(in_features)
+        self.in_strides = tuple(in_strides)
+        self.strides = tuple(strides)
+        self.grids = Grids(num_grids)
+
+    @property
+    @abstractmethod
+    def mask_strides(self) -> tuple[int, ...]:
+        """Per level, the stride of the soft masks in training."""
+
+    @abstractmethod
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+        """Run the branches on the features of the backbone."""
+
+    @abstractmethod
+    def soft_masks(
+        self, outputs: Any, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> Tensor:
+        """Decode the masks of chosen cells of one image, differentiably, and of no others.
+
+        Args:
+            outputs: `HeadOutputs.masks`.
+            image: Index in the batch.
+            cells: (P,) cell numbers. Without a `size`, all of levels that share a mask stride.
+            size: (H, W) to resize to; by default the padded input divided by the mask stride.
+
+        Returns:
+            (P, H, W) float32 probabilities.
+        """
+
+    def level_features(self, features: dict[str, Tensor]) -> list[Tensor]:
+        """Return the feature of each level, resized to the level's stride."""
+        first = features[self.in_features[0]]
+        height, width = (side * self.in_strides[0] for side in first.shape[-2:])
+        levels = []
+        for name, in_stride, stride in zip(
+            self.in_features, self.in_strides, self.strides, strict=True
+        ):
+            feature = features[name]
+            if in_stride != stride:
+                feature = resize(feature, (height // stride, width // stride))
+            levels.append(feature)
+        return levels
+
+
+def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (N, C, h, w) bilinearly to (N, C, H, W), corners not aligned, as all SOLO code does."""
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)

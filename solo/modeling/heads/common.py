@@ -1,0 +1,81 @@
+"""What the heads share beyond their base: the category predictor and the config keys of the levels."""
+
+import math
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from torch import Tensor, nn
+
+from solo.layers.conv import init_conv
+
+
+def prior_bias(probability: float) -> float:
+    """Return the logit of a probability: the bias that makes an untrained predictor say it."""
+    return -math.log((1 - probability) / probability)
+
+
+def category_predictor(channels: int, num_classes: int, prior_prob: float) -> nn.Conv2d:
+    """Build the convolution from the category tower to K logits, which starts at `prior_prob`."""
+    predictor = nn.Conv2d(channels, num_classes, 3, padding=1)
+    init_conv(predictor, bias=prior_bias(prior_prob))
+    return predictor
+
+
+def level_arguments(cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+    """Read the arguments that all heads take from MODEL.SOLO.
+
+    Raises:
+        ValueError: If a feature is not among those the backbone makes, they differ in channels, or
+            the number of classes is not known.
+    """
+    node = cfg.MODEL.SOLO
+    wanted = {*node.IN_FEATURES, *node.MASK_FEATURE.IN_FEATURES}
+    if unknown := sorted(wanted - set(input_shape)):
+        raise ValueError(
+            f"MODEL.SOLO asks for the features {unknown}; the backbone makes {sorted(input_shape)}."
+        )
+    channels = {input_shape[name].channels for name in wanted}
+    if len(channels) > 1:
+        raise ValueError(
+            f"The features {sorted(wanted)} have {sorted(channels)} channels, not one."
+        )
+    if node.NUM_CLASSES < 1:
+        raise ValueError(
+            "MODEL.SOLO.NUM_CLASSES is 0: set it, or let solo.data.resolve_num_classes(cfg) take it "
+            "from the data set."
+        )
+    return {
+        "in_channels": channels.pop(),
+        "num_classes": node.NUM_CLASSES,
+        "num_convs": node.NUM_CONVS,
+        "conv_dim": node.CONV_DIM,
+        "norm": node.NORM,
+        "prior_prob": node.PRIOR_PROB,
+        "in_features": node.IN_FEATURES,
+        "in_strides": [input_shape[name].stride for name in node.IN_FEATURES],
+        "strides": node.STRIDES,
+        "num_grids": node.NUM_GRIDS,
+    }
+
+
+def assemble_levels(
+    parts: list[Tensor], positions: list[Tensor], size: tuple[int, int], device: torch.device
+) -> Tensor:
+    """Put the soft masks that were decoded level by level into the order they were asked for.
+
+    Args:
+        parts: Per level, (p, H, W).
+        positions: Per level, (p,) where they belong.
+        size: (H, W), for when there are none.
+        device: Where an empty result lives.
+
+    Returns:
+        (P, H, W).
+    """
+    if not parts:
+        return torch.zeros((0, *size), device=device)
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(parts)[torch.cat(positions).argsort()]

@@ -1,0 +1,194 @@
+"""Decoupled SOLO: a cell's mask is the product of its column's map and its row's map.
+
+Legend: N images, S cells per side, P chosen cells, U columns or rows among them, h, w feature size
+of a level.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.layers import ShapeSpec
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from solo.layers.conv import Norm, conv_tower, init_conv
+from solo.layers.coordinates import coordinate_channels, with_coordinates
+from solo.layers.masks import resize_soft_masks
+from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
+from solo.modeling.heads.common import (
+    assemble_levels,
+    category_predictor,
+    level_arguments,
+    prior_bias,
+)
+
+
+class Factors(NamedTuple):
+    """What the maps of columns and rows are decoded from.
+
+    Attributes:
+        x: Per level, (N, C, h, w).
+        y: Per level, (N, C, h, w); the same tensors as `x` where one tower serves both.
+        maps: The decoded maps of all columns and rows by (image, level, "x" or "y"), at test, where
+            candidates come in chunks that share them.
+    """
+
+    x: list[Tensor]
+    y: list[Tensor]
+    maps: dict[tuple[int, int, str], Tensor]
+
+
+class _FactorHead(Head):
+    """What both decoupled heads share: the predictors and the product.
+
+    Source:
+        SOLO section 3.4 (Decoupled SOLO).
+    """
+
+    default_collisions = "last"
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_classes: int,
+        num_convs: int,
+        conv_dim: int,
+        norm: Norm,
+        prior_prob: float,
+        in_features: Sequence[str],
+        in_strides: Sequence[int],
+        strides: Sequence[int],
+        num_grids: Sequence[int],
+    ) -> None:
+        """Build the head; the arguments are those of `SOLOHead`."""
+        super().__init__(
+            in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
+        )
+        self.category_tower = conv_tower(in_channels, conv_dim, num_convs=num_convs, norm=norm)
+        self._add_mask_towers(in_channels, conv_dim, num_convs=num_convs, norm=norm)
+        self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
+        self.mask_predictors_x = self._predictors(conv_dim, prior_prob)
+        self.mask_predictors_y = self._predictors(conv_dim, prior_prob)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        """Read MODEL.SOLO."""
+        return level_arguments(cfg, input_shape)
+
+    def _predictors(self, channels: int, prior_prob: float) -> nn.ModuleList:
+        predictors = nn.ModuleList(nn.Conv2d(channels, s, 3, padding=1) for s in self.grids.sides)
+        for predictor in predictors:
+            init_conv(predictor, bias=prior_bias(prior_prob))
+        return predictors
+
+    def _add_mask_towers(
+        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
+    ) -> None:
+        raise NotImplementedError
+
+    def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the mask towers on the feature of a level."""
+        raise NotImplementedError
+
+    @property
+    def mask_strides(self) -> tuple[int, ...]:
+        """Masks have twice the size of their level's feature."""
+        return tuple(stride // 2 for stride in self.strides)
+
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+        """Run the branches; see `Head.forward`."""
+        category_logits, xs, ys = [], [], []
+        for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
+            grid = resize(feature, (side, side))
+            category_logits.append(self.category_predictor(self.category_tower(grid)))
+            x, y = self._mask_features(feature)
+            xs.append(x)
+            ys.append(y)
+        return HeadOutputs(category_logits, Factors(xs, ys, {}))
+
+    def soft_masks(
+        self,
+        outputs: Factors,
+        image: int,
+        cells: Tensor,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        parts, positions = [], []
+        for level, where, local in self.grids.by_level(cells):
+            side = self.grids.sides[level]
+            row = local.div(side, rounding_mode="floor")
+            # Each factor is resized before the product, as in the official test procedure.
+            x = self._maps(outputs, "x", image, level, local - row * side, size)
+            y = self._maps(outputs, "y", image, level, row, size)
+            parts.append(x * y)
+            positions.append(where)
+        default = tuple(2 * side for side in outputs.x[0].shape[-2:])
+        return assemble_levels(parts, positions, size or default, cells.device)
+
+    def _maps(
+        self,
+        outputs: Factors,
+        axis: str,
+        image: int,
+        level: int,
+        index: Tensor,
+        size: tuple[int, int] | None,
+    ) -> Tensor:
+        """Return the maps of chosen columns or rows of a level, (P, H, W) probabilities."""
+        feature = getattr(outputs, axis)[level][image]
+        predictor = getattr(self, f"mask_predictors_{axis}")[level]
+        if torch.is_grad_enabled():
+            unique, index = index.unique(return_inverse=True)
+            maps = _decode(feature, predictor.weight[unique], predictor.bias[unique])
+        else:
+            key = (image, level, axis)
+            if key not in outputs.maps:
+                maps = _decode(feature, predictor.weight, predictor.bias)
+                outputs.maps[key] = resize_soft_masks(maps, size) if size else maps
+            maps = outputs.maps[key]
+        maps = maps[index]
+        return resize_soft_masks(maps, size) if size else maps
+
+
+@SOLO_HEAD_REGISTRY.register()
+class DecoupledSOLOHead(_FactorHead):
+    """A tower for the columns, which sees x, and one for the rows, which sees y."""
+
+    def _add_mask_towers(
+        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
+    ) -> None:
+        self.mask_tower_x = conv_tower(in_channels + 1, conv_dim, num_convs=num_convs, norm=norm)
+        self.mask_tower_y = conv_tower(in_channels + 1, conv_dim, num_convs=num_convs, norm=norm)
+
+    def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = coordinate_channels(feature).split(1, dim=1)
+        return (
+            self.mask_tower_x(torch.cat([feature, x], dim=1)),
+            self.mask_tower_y(torch.cat([feature, y], dim=1)),
+        )
+
+
+@SOLO_HEAD_REGISTRY.register()
+class DecoupledSOLOLightHead(_FactorHead):
+    """One tower, which sees x and y, for the columns and the rows."""
+
+    def _add_mask_towers(
+        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
+    ) -> None:
+        self.mask_tower = conv_tower(in_channels + 2, conv_dim, num_convs=num_convs, norm=norm)
+
+    def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        shared = self.mask_tower(with_coordinates(feature))
+        return shared, shared
+
+
+def _decode(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Turn the feature of one level, (C, h, w), into (U, 2h, 2w) probabilities."""
+    height, width = feature.shape[-2:]
+    enlarged = resize(feature[None], (2 * height, 2 * width))
+    return F.conv2d(enlarged, weight, bias, padding=1)[0].float().sigmoid()

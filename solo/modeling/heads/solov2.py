@@ -1,0 +1,140 @@
+"""SOLOv2: every cell predicts the kernel that cuts its mask out of one shared mask feature.
+
+Legend: N images, K classes, S cells per side, E kernel weights, C cells of all levels, P chosen cells.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.layers import ShapeSpec
+from torch import Tensor, nn
+
+from solo.layers.conv import Norm, conv_tower, init_conv
+from solo.layers.coordinates import with_coordinates
+from solo.layers.masks import resize_soft_masks
+from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
+from solo.modeling.heads.common import category_predictor, level_arguments
+from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
+
+
+class DynamicMasks(NamedTuple):
+    """What masks are decoded from.
+
+    Attributes:
+        kernels: (N, C, E) of all cells.
+        feature: (N, E', h, w), E' channels of the mask feature.
+    """
+
+    kernels: Tensor
+    feature: Tensor
+
+
+@SOLO_HEAD_REGISTRY.register()
+class SOLOv2Head(Head):
+    """Category branch, kernel branch and mask feature.
+
+    Source:
+        SOLOv2 section 3.2.
+    """
+
+    default_collisions = "all"
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_classes: int,
+        num_convs: int,
+        conv_dim: int,
+        norm: Norm,
+        prior_prob: float,
+        kernel_size: int,
+        mask_feature: MaskFeatureBranch,
+        mask_feature_stride: int,
+        mask_feature_dim: int,
+        in_features: Sequence[str],
+        in_strides: Sequence[int],
+        strides: Sequence[int],
+        num_grids: Sequence[int],
+    ) -> None:
+        """Build the head.
+
+        Args:
+            in_channels: Channels of the features.
+            num_classes: K.
+            num_convs: Convolutions of each tower.
+            conv_dim: Their channels.
+            norm: See `conv_norm_relu`.
+            prior_prob: Foreground probability before training.
+            kernel_size: Side k of the dynamic kernels.
+            mask_feature: The branch that makes the mask feature.
+            mask_feature_stride: Its stride.
+            mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
+            in_features: See `Head`, as for the rest.
+            in_strides: See `Head`.
+            strides: See `Head`.
+            num_grids: See `Head`.
+        """
+        super().__init__(
+            in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
+        )
+        tower = {"num_convs": num_convs, "norm": norm}
+        self.category_tower = conv_tower(in_channels, conv_dim, **tower)
+        self.kernel_tower = conv_tower(in_channels + 2, conv_dim, **tower)
+        self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
+        num_weights = mask_feature_dim * kernel_size**2
+        self.kernel_predictor = nn.Conv2d(conv_dim, num_weights, 3, padding=1)
+        init_conv(self.kernel_predictor)
+        self.mask_feature = mask_feature
+        self._mask_stride = mask_feature_stride
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        """Read MODEL.SOLO."""
+        node = cfg.MODEL.SOLO
+        names = node.MASK_FEATURE.IN_FEATURES
+        mask_feature = MaskFeatureBranch(
+            in_features=names,
+            in_channels=input_shape[names[0]].channels,
+            conv_dim=node.MASK_FEATURE.CONV_DIM,
+            out_channels=node.MASK_FEATURE.DIM,
+            norm=node.MASK_FEATURE.NORM,
+        )
+        return {
+            **level_arguments(cfg, input_shape),
+            "kernel_size": node.KERNEL_SIZE,
+            "mask_feature": mask_feature,
+            "mask_feature_stride": input_shape[names[0]].stride,
+            "mask_feature_dim": node.MASK_FEATURE.DIM,
+        }
+
+    @property
+    def mask_strides(self) -> tuple[int, ...]:
+        """The mask feature serves all levels."""
+        return (self._mask_stride,) * self.grids.num_levels
+
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+        """Run the branches; see `Head.forward`."""
+        category_logits, kernels = [], []
+        for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
+            grid = resize(with_coordinates(feature), (side, side))
+            # The category does not depend on the place: its tower sees no coordinates.
+            category_logits.append(self.category_predictor(self.category_tower(grid[:, :-2])))
+            kernels.append(self.kernel_predictor(self.kernel_tower(grid)).flatten(2))
+        masks = DynamicMasks(torch.cat(kernels, dim=2).mT, self.mask_feature(features))
+        return HeadOutputs(category_logits, masks)
+
+    def soft_masks(
+        self,
+        outputs: DynamicMasks,
+        image: int,
+        cells: Tensor,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        logits = decode(outputs.feature[image], outputs.kernels[image, cells])
+        masks = logits.float().sigmoid()
+        return resize_soft_masks(masks, size) if size else masks

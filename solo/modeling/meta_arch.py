@@ -1,0 +1,248 @@
+"""The flow that all variants share: preprocess, backbone, head, then losses or instances.
+
+Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.structures import ImageList, Instances
+from torch import Tensor, nn
+
+from solo.layers.masks import downsample_masks, to_bitmasks
+from solo.modeling import losses
+from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
+from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
+from solo.modeling.targets import TargetAssigner, Targets
+
+
+@META_ARCH_REGISTRY.register()
+class SOLO(nn.Module):
+    """Segment objects by their locations: no boxes, no proposals.
+
+    Source:
+        SOLO (arXiv 1912.04488), SOLOv2 (arXiv 2003.10152).
+    """
+
+    default_head = "SOLOHead"
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        backbone: Backbone,
+        head: Head,
+        assigner: TargetAssigner,
+        finder: InstanceFinder,
+        loss_weights: dict[str, float],
+        focal: dict[str, float],
+        pixel_mean: tuple[float, ...],
+        pixel_std: tuple[float, ...],
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            backbone: A detectron2 backbone with a feature pyramid.
+            head: Turns features into category logits and soft masks.
+            assigner: Gives instances to cells in training.
+            finder: Turns probabilities and masks into instances at test.
+            loss_weights: Of `loss_category` and `loss_mask`.
+            focal: `alpha` and `gamma` of the focal loss.
+            pixel_mean: Per channel, in the order of INPUT.FORMAT.
+            pixel_std: Per channel.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.assigner = assigner
+        self.finder = finder
+        self.loss_weights = loss_weights
+        self.focal = focal
+        for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
+            self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        """Build the parts from MODEL.SOLO."""
+        node = cfg.MODEL.SOLO
+        backbone = build_backbone(cfg)
+        name = node.HEAD or cls.default_head
+        head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
+        return {
+            "backbone": backbone,
+            "head": head,
+            "assigner": TargetAssigner(
+                grids=head.grids,
+                scale_ranges=tuple((low, high) for low, high in node.SCALE_RANGES),
+                sigma=node.SIGMA,
+                center_radius=node.CENTER_RADIUS,
+                collisions=node.COLLISIONS or head.default_collisions,
+                num_classes=node.NUM_CLASSES,
+            ),
+            "finder": InstanceFinder(
+                grids=head.grids,
+                strides=head.strides,
+                max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
+                **{key.lower(): value for key, value in node.TEST.items()},
+            ),
+            "loss_weights": {
+                "loss_category": node.LOSS.CATEGORY_WEIGHT,
+                "loss_mask": node.LOSS.MASK_WEIGHT,
+            },
+            "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
+            "pixel_mean": cfg.MODEL.PIXEL_MEAN,
+            "pixel_std": cfg.MODEL.PIXEL_STD,
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives, and its inputs are moved to."""
+        return self.pixel_mean.device
+
+    def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
+        """Train on, or find instances in, a batch in detectron2's format.
+
+        Args:
+            batched_inputs: One dict an image: `image`, a (C, h, w) tensor in INPUT.FORMAT; in
+                training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
+                `height` and `width`, the size of the output.
+
+        Returns:
+            In training a dict of losses, at test a list of `{"instances": Instances}`.
+
+        Raises:
+            ValueError: If training inputs lack instances or masks.
+        """
+        images = self.preprocess(batched_inputs)
+        features = self.backbone(images.tensor)
+        outputs = self.head(features)
+        size = tuple(images.tensor.shape[-2:])
+        if self.training:
+            return self.losses(outputs, self._ground_truth(batched_inputs), size)
+        originals = [
+            (item.get("height", height), item.get("width", width))
+            for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
+        ]
+        sizes = [
+            ImageSize(size, tuple(resized), original)
+            for resized, original in zip(images.image_sizes, originals, strict=True)
+        ]
+        return [{"instances": instances} for instances in self.find(outputs, sizes)]
+
+    def preprocess(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
+        """Normalise the images, then pad them with zeros to one size."""
+        images = [item["image"].to(self.device).float() for item in batched_inputs]
+        images = [(image - self.pixel_mean) / self.pixel_std for image in images]
+        divisor = max(self.backbone.size_divisibility, *self.head.strides)
+        return ImageList.from_tensors(images, divisor)
+
+    def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
+        """Return the annotations of each image on the device, gt_masks as (M, h, w) bool."""
+        return [ground_truth(item, self.device) for item in batched_inputs]
+
+    def losses(
+        self, outputs: Any, ground_truth: list[Instances], size: tuple[int, int]
+    ) -> dict[str, Tensor]:
+        """Compare the outputs of the head with the annotations.
+
+        Args:
+            outputs: `HeadOutputs` of N images.
+            ground_truth: N Instances with gt_boxes, gt_classes and gt_masks, (M, h, w) bool.
+            size: (H, W) of the padded input.
+
+        Returns:
+            `loss_category` and `loss_mask`, scalars. Each is divided by its normaliser over all
+            workers and multiplied by their number, since DDP averages the gradients: so N workers
+            take the step that one would take on their N shards.
+        """
+        targets = [
+            self.assigner(item.gt_boxes.tensor, item.gt_classes, item.gt_masks, size)
+            for item in ground_truth
+        ]
+        num_classes = self.assigner.num_classes
+        categories = torch.stack([target.categories for target in targets])
+        num_positive = losses.sum_over_workers((categories < num_classes).sum())
+        logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
+        category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
+
+        num_pairs = losses.sum_over_workers(num_positive.new_tensor(_count_pairs(targets)))
+        mask = self._dice_sum(outputs.masks, targets, ground_truth, size) / num_pairs.clamp(min=1)
+
+        terms = {"loss_category": category, "loss_mask": mask}
+        workers = losses.num_workers()
+        return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
+
+    def _dice_sum(
+        self,
+        outputs: Any,
+        targets: list[Targets],
+        ground_truth: list[Instances],
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Add up the dice losses of all pairs of the batch."""
+        strides = torch.tensor(self.head.mask_strides, device=self.device)
+        total = losses.touch(list(self.head.parameters()))
+        for image, (target, truth) in enumerate(zip(targets, ground_truth, strict=True)):
+            pair_strides = strides[self.head.grids.levels_of(target.cells)]
+            for stride in pair_strides.unique().tolist():
+                pairs = (pair_strides == stride).nonzero()[:, 0]
+                soft = self.head.soft_masks(outputs, image, target.cells[pairs])
+                masks = downsample_masks(
+                    truth.gt_masks, stride, (size[0] // stride, size[1] // stride)
+                )
+                total = total + losses.dice_loss(soft, masks[target.instances[pairs]]).sum()
+        return total
+
+    def find(self, outputs: Any, sizes: list[ImageSize]) -> list[Instances]:
+        """Turn the outputs of the head into the instances of each image, as if it were alone."""
+        probabilities = cell_probabilities(outputs.category_logits)
+        stride = min(self.head.mask_strides)
+        results = []
+        for image, size in enumerate(sizes):
+            mask_size = (size.padded[0] // stride, size.padded[1] // stride)
+            decode = partial(self.head.soft_masks, outputs.masks, image, size=mask_size)
+            results.append(self.finder(probabilities[image], decode, size))
+        return results
+
+
+@META_ARCH_REGISTRY.register()
+class SOLOv2(SOLO):
+    """SOLO with dynamic masks."""
+
+    default_head = "SOLOv2Head"
+
+
+def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
+    """Bring the annotations of one training image to the device, masks as (M, h, w) bool.
+
+    Raises:
+        ValueError: If there are none, or instances without masks.
+    """
+    if "instances" not in item:
+        raise ValueError(
+            f"The training image {item.get('file_name', '')} has no 'instances'; "
+            "its annotations were not loaded."
+        )
+    instances = item["instances"]
+    if not instances.has("gt_masks"):
+        if len(instances):
+            raise ValueError(
+                f"The annotations of {item.get('file_name', 'a training image')} have boxes but no "
+                "masks; SOLO learns from masks."
+            )
+        # detectron2's mapper leaves the field out where an image shows no objects.
+        masks = torch.zeros((0, *instances.image_size), dtype=torch.bool)
+    else:
+        masks = instances.gt_masks
+    moved = Instances(instances.image_size)
+    moved.gt_boxes = instances.gt_boxes.to(device)
+    moved.gt_classes = instances.gt_classes.to(device)
+    moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
+    return moved
+
+
+def _count_pairs(targets: list[Targets]) -> int:
+    return sum(len(target.cells) for target in targets)

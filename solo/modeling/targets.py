@@ -1,0 +1,143 @@
+"""Which cells are positive, and for which instance: vectorised, on the device of the inputs.
+
+Legend: M instances of an image, L levels, S cells per side, C cells of all levels, P positive
+(cell, instance) pairs, H, W padded input size in pixels, K classes.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from solo.layers.masks import centers_of_mass
+from solo.modeling.grids import Grids
+
+COLLISION_POLICIES = ("all", "last", "smallest")
+
+
+class Targets(NamedTuple):
+    """What one image asks of the head.
+
+    Attributes:
+        categories: (C,) class of each cell, K for the background.
+        cells: (P,) the cell of each positive pair, ascending in level.
+        instances: (P,) the instance whose mask that cell has to give.
+    """
+
+    categories: Tensor
+    cells: Tensor
+    instances: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetAssigner:
+    """The rule that gives instances to cells.
+
+    Attributes:
+        grids: The cells of all levels.
+        scale_ranges: Per level, the smallest and largest sqrt(w * h) in pixels, both included.
+        sigma: Share of the box around the centre of mass whose cells are positive, epsilon.
+        center_radius: Cells that the region may reach beyond the centre's own; 0 for no limit.
+        collisions: For a cell that several instances claim: "all" of them supervise its mask (the
+            category is the last one's), only the "last", or only the "smallest".
+        num_classes: K.
+
+    Source:
+        SOLO section 3.3.1; SOLOv2 section 3.2.
+    """
+
+    grids: Grids
+    scale_ranges: tuple[tuple[float, float], ...]
+    sigma: float
+    center_radius: int
+    collisions: str
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        """Refuse rules that contradict themselves."""
+        if len(self.scale_ranges) != self.grids.num_levels:
+            raise ValueError(
+                f"SCALE_RANGES has {len(self.scale_ranges)} entries and NUM_GRIDS "
+                f"{self.grids.num_levels}; give one of each per level."
+            )
+        if self.collisions not in COLLISION_POLICIES:
+            raise ValueError(
+                f"COLLISIONS is {self.collisions!r}; use one of {', '.join(COLLISION_POLICIES)}."
+            )
+
+    @torch.no_grad()
+    def __call__(
+        self, boxes: Tensor, classes: Tensor, masks: Tensor, size: tuple[int, int]
+    ) -> Targets:
+        """Assign the instances of one image.
+
+        Args:
+            boxes: (M, 4) XYXY in pixels.
+            classes: (M,) int64 in [0, K).
+            masks: (M, h, w) bool, h <= H, w <= W; an empty mask gets no cell.
+            size: (H, W) of the padded input.
+
+        Returns:
+            The targets; pairs are in order of level, instance, row, column.
+        """
+        centers, areas = centers_of_mass(masks)
+        cells, instances = self._pairs(boxes, centers, areas > 0, size)
+        owners = self._owners(cells, instances, areas)
+        if self.collisions != "all":
+            kept = owners[cells] == instances
+            cells, order = cells[kept].sort()
+            instances = instances[kept][order]
+        background = classes.new_full((1,), self.num_classes)
+        # An unowned cell has owner -1: the background, appended as the last class.
+        return Targets(torch.cat([classes, background])[owners], cells, instances)
+
+    def _pairs(
+        self, boxes: Tensor, centers: Tensor, present: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return cells (P,) and instances (P,) of all pairs."""
+        device = boxes.device
+        extents = boxes[:, 2:] - boxes[:, :2]
+        scales = extents.prod(dim=1).sqrt()
+        ranges = torch.tensor(self.scale_ranges, device=device, dtype=torch.float32)
+        taken = (scales >= ranges[:, :1]) & (scales <= ranges[:, 1:]) & present  # (L, M)
+
+        half = 0.5 * extents * self.sigma
+        frame = boxes.new_tensor([size[1], size[0]])
+        first = self._to_cells((centers - half) / frame)  # (L, M, 2), x and y
+        last = self._to_cells((centers + half) / frame)
+        if self.center_radius:
+            own = self._to_cells(centers / frame)
+            first = torch.maximum(first, own - self.center_radius)
+            last = torch.minimum(last, own + self.center_radius)
+
+        ahead = torch.arange(max(self.grids.sides), device=device)
+        inside = (ahead >= first[..., None]) & (ahead <= last[..., None])  # (L, M, 2, S)
+        columns, rows = inside.unbind(dim=2)
+        claimed = taken[:, :, None, None] & rows[..., :, None] & columns[..., None, :]
+        level, instance, row, column = claimed.nonzero(as_tuple=True)
+        offsets = torch.tensor(self.grids.offsets, device=device)
+        sides = torch.tensor(self.grids.sides, device=device)
+        return offsets[level] + row * sides[level] + column, instance
+
+    def _to_cells(self, positions: Tensor) -> Tensor:
+        """Turn positions in [0, 1], (M, 2), into cells on each level's grid, (L, M, 2) int64.
+
+        A floor division by 1 / S in float32, as in the reference: unlike floor(position * S), a
+        position right on a border usually falls into the cell before it.
+        """
+        sides = torch.tensor(self.grids.sides, device=positions.device)
+        steps = (1.0 / sides.double()).float().view(-1, 1, 1)
+        cells = torch.floor_divide(positions.float(), steps).long()
+        return torch.minimum(cells.clamp(min=0), sides.view(-1, 1, 1) - 1)
+
+    def _owners(self, cells: Tensor, instances: Tensor, areas: Tensor) -> Tensor:
+        """Return the instance that gives each cell its category: (C,), -1 for none."""
+        rank = torch.arange(len(areas), device=cells.device)
+        if self.collisions == "smallest":
+            rank = areas.argsort(descending=True, stable=True).argsort()
+        owners = torch.full((self.grids.num_cells,), -1, device=cells.device)
+        owners.scatter_reduce_(0, cells, rank[instances], reduce="amax")
+        if self.collisions == "smallest" and len(areas):
+            owners = torch.where(owners >= 0, rank.argsort()[owners], -1)
+        return owners

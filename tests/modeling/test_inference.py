@@ -1,0 +1,125 @@
+import pytest
+import torch
+
+from solo.modeling import inference
+from solo.modeling.grids import Grids
+from solo.modeling.inference import ImageSize, InstanceFinder, resized_masks
+
+SIZE = ImageSize(padded=(64, 96), resized=(60, 90), original=(120, 180))
+
+
+def finder(**changes):
+    arguments = {
+        "grids": Grids((8, 4)),
+        "strides": (8, 16),
+        "score_thresh": 0.1,
+        "max_candidates": 2000,
+        "chunk_size": 128,
+        "mask_thresh": 0.5,
+        "pre_nms_topk": 500,
+        "nms_kernel": "gaussian",
+        "nms_sigma": 2.0,
+        "update_thresh": 0.05,
+        "max_instances": 100,
+        "mask_format": "bitmask",
+    }
+    return InstanceFinder(**{**arguments, **changes})
+
+
+def blobs(count, seed=0):
+    """Smooth random soft masks, (count, 16, 24), one a cell."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, count, 4, 6, generator=generator)
+    return torch.nn.functional.interpolate(coarse, (16, 24), mode="bicubic")[0].clamp(0, 1)
+
+
+@pytest.fixture
+def scene():
+    """80 cells, 3 classes, a soft mask for each cell."""
+    masks = blobs(80)
+    probabilities = torch.rand(80, 3, generator=torch.Generator().manual_seed(1)) ** 3
+    return probabilities, masks.__getitem__
+
+
+def same(first, second):
+    assert torch.equal(first.pred_masks, second.pred_masks)
+    assert torch.equal(first.scores, second.scores)
+    assert torch.equal(first.pred_classes, second.pred_classes)
+
+
+def test_chunks_change_nothing(scene, monkeypatch):
+    probabilities, decode = scene
+    expected = finder()(probabilities, decode, SIZE)
+    assert len(expected) > 5
+    monkeypatch.setattr(inference, "_PIXELS_AT_A_TIME", 1)
+    same(finder(chunk_size=3)(probabilities, decode, SIZE), expected)
+
+
+def test_a_cap_above_the_candidates_changes_nothing(scene):
+    probabilities, decode = scene
+    count = int((probabilities > 0.1).sum())
+    same(
+        finder(max_candidates=count)(probabilities, decode, SIZE),
+        finder()(probabilities, decode, SIZE),
+    )
+
+
+def test_the_cap_keeps_the_best_and_bounds_what_is_decoded(scene):
+    probabilities, decode = scene
+    decoded = []
+
+    def watch(cells):
+        decoded.append(len(cells))
+        return decode(cells)
+
+    finder(max_candidates=7, chunk_size=4)(probabilities, watch, SIZE)
+    assert sum(decoded[:-1]) == 7 and max(decoded) <= 7  # the last call decodes the survivors
+    best = finder(max_candidates=7).candidates(probabilities).scores
+    assert torch.equal(best.sort().values, probabilities.flatten().sort().values[-7:])
+
+
+def test_specks_are_dropped():
+    """A mask of no more pixels than the stride of its level is noise."""
+    masks = torch.zeros(80, 16, 24)
+    masks[0, 0, :8] = 1  # 8 pixels in a cell of stride 8
+    masks[1, 4, :9] = 1  # 9 pixels
+    masks[70, 8, :16] = 1  # 16 pixels in a cell of stride 16
+    probabilities = torch.zeros(80, 1)
+    probabilities[[0, 1, 70]] = 0.9
+    instances = finder()(probabilities, masks.__getitem__, SIZE)
+    assert len(instances) == 1 and instances.scores.item() == pytest.approx(0.9)
+
+
+def test_the_score_is_probability_times_maskness():
+    masks = torch.zeros(80, 16, 24)
+    masks[0, :8, :8] = 0.8
+    masks[0, 8:, 8:] = 0.3  # below the threshold: not part of the mask
+    probabilities = torch.zeros(80, 1)
+    probabilities[0] = 0.5
+    assert finder()(probabilities, masks.__getitem__, SIZE).scores.item() == pytest.approx(0.4)
+
+
+def test_masks_are_resized_in_two_steps():
+    soft = blobs(5)
+    expected = torch.nn.functional.interpolate(soft[None], (64, 96), mode="bilinear")
+    expected = torch.nn.functional.interpolate(expected[..., :60, :90], (120, 180), mode="bilinear")
+    actual = torch.cat(list(resized_masks(soft, SIZE, 0.5)))
+    assert torch.equal(actual, expected[0] > 0.5)
+
+
+@pytest.mark.parametrize("mask_format", ["bitmask", "rle"])
+def test_nothing_found(mask_format):
+    instances = finder(mask_format=mask_format)(torch.zeros(80, 3), blobs(80).__getitem__, SIZE)
+    assert len(instances) == 0
+    assert instances.pred_boxes.tensor.shape == (0, 4)
+    assert instances.pred_classes.dtype == torch.int64
+    if mask_format == "bitmask":
+        assert instances.pred_masks.shape == (0, 120, 180)
+        assert instances.pred_masks.dtype == torch.bool
+    else:
+        assert instances.pred_rles == []
+
+
+def test_unknown_mask_format():
+    with pytest.raises(ValueError, match="'bitmask' or 'rle'"):
+        finder(mask_format="polygon")

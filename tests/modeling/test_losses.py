@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from solo.modeling.losses import dice_loss, focal_loss, touch
+
+
+def test_dice_by_hand():
+    soft = torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
+    masks = torch.tensor([[[True, False], [True, False]]])
+    # overlap 1, squares 1.25 + 2
+    assert dice_loss(soft, masks).item() == pytest.approx(1 - 2 / 3.252)
+
+
+def test_perfect_logits_give_a_small_dice():
+    """A second sigmoid, as in the early code, would cap what can be learned."""
+    masks = torch.rand(4, 16, 16) > 0.5
+    logits = torch.where(masks, 12.0, -12.0)
+    assert (dice_loss(logits.sigmoid(), masks) < 0.01).all()
+
+
+def test_dice_of_empty_masks_is_finite():
+    soft = torch.zeros(1, 4, 4, requires_grad=True)
+    loss = dice_loss(soft, torch.zeros(1, 4, 4, dtype=torch.bool)).sum()
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(soft.grad).all()
+    assert dice_loss(torch.zeros(0, 4, 4), torch.zeros(0, 4, 4, dtype=torch.bool)).shape == (0,)
+
+
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.5, 1.0), (0.75, 3.0)])
+def test_focal_equals_the_one_hot_formula(alpha, gamma):
+    """Equation 5 of arXiv 1708.02002 on one-hot targets, as fvcore writes it."""
+    logits = torch.randn(2, 30, 4, dtype=torch.float32) * 3
+    categories = torch.randint(0, 5, (2, 30))
+    targets = F.one_hot(categories, 5)[..., :4].float()
+    probability = logits.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    p_t = probability * targets + (1 - probability) * (1 - targets)
+    alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
+    expected = (alpha_t * entropy * (1 - p_t) ** gamma).sum()
+    torch.testing.assert_close(focal_loss(logits, categories, alpha=alpha, gamma=gamma), expected)
+
+
+@pytest.mark.parametrize("value", [100.0, -100.0])
+def test_focal_gradient_is_finite_at_extremes(value):
+    logits = torch.full((1, 6, 3), value, requires_grad=True)
+    categories = torch.tensor([[0, 1, 2, 3, 3, 0]])
+    focal_loss(logits, categories, alpha=0.25, gamma=2.0).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_touch_gives_zero_gradients():
+    parameters = [torch.randn(3, 4, requires_grad=True), torch.randn(2, requires_grad=True)]
+    touch(parameters).backward()
+    assert all((parameter.grad == 0).all() for parameter in parameters)
