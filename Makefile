@@ -1,0 +1,42 @@
+# Two commands do everything on a fresh machine: `make quickstart` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG := configs/quickstart/solov2_digits.yaml
+OUTPUT := output/quickstart
+
+.PHONY: help install quickstart test lint clean
+
+help:
+	@echo "make install     put torch, detectron2 and solo into $(VENV)"
+	@echo "make quickstart  install, train SOLOv2 on digits, evaluate, draw pictures"
+	@echo "make test        install, run the tests"
+	@echo "make lint        install, check the style"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.py dev/install_detectron2.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=64" wheel
+	@echo "installing torch and torchvision: several gigabytes, the longest step"
+	$(BIN)/python -m pip install --quiet torch torchvision
+	$(BIN)/python dev/install_detectron2.py
+	$(BIN)/python -m pip install --quiet --editable ".[dev,quickstart]"
+	touch $@
+
+quickstart: install
+	$(BIN)/python train_net.py --config-file $(CONFIG) OUTPUT_DIR $(OUTPUT)
+	$(BIN)/python -m solo.tools.visualize_predictions --config-file $(CONFIG) \
+		--weights $(OUTPUT)/model_final.pth --dataset digits_val --output $(OUTPUT)/predictions.png
+	@$(BIN)/python -m solo.tools.show_results $(OUTPUT)
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
