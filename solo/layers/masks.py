@@ -1,4 +1,4 @@
-"""Binary masks: areas, boxes, centres, down-sampling.
+"""Binary masks: areas, boxes, centres, down-sampling, run lengths.
 
 Legend: M masks, H, W mask size in pixels.
 """
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from detectron2.structures import BitMasks, PolygonMasks
 from detectron2.structures.masks import polygons_to_bitmask
+from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -113,3 +114,11 @@ def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     if masks.shape[1:] == size:
         return masks
     return F.interpolate(masks[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
+    """Encode (M, H, W) bool masks, on any device, as COCO's RLE dicts, `counts` being bytes."""
+    # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
+    # transpose of a contiguous (M, W, H).
+    columns = masks.to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+    return coco_mask.encode(columns.T)

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from solo.layers.masks import masks_to_boxes, resize_soft_masks
+from solo.layers.masks import encode_masks, masks_to_boxes, resize_soft_masks
 from solo.layers.nms import matrix_nms, points_nms
 from solo.modeling.grids import Grids
 
@@ -203,9 +201,3 @@ def resized_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iter
             continue
         chunk = resize_soft_masks(chunk, size.padded)[:, :height, :width]
         yield resize_soft_masks(chunk, size.original) > threshold
-
-
-def encode_masks(masks: Tensor) -> list[dict]:
-    """Encode (n, H, W) bool masks as COCO RLE dicts, `counts` being bytes."""
-    columns_first = np.asfortranarray(masks.permute(1, 2, 0).to("cpu", torch.uint8).numpy())
-    return coco_mask.encode(columns_first)

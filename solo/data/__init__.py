@@ -1,0 +1,19 @@
+"""Data sets, and the way from their records to the batches of the model."""
+
+from solo.data import datasets
+from solo.data.classes import check_class_counts, dataset_class_names, resolve_num_classes
+from solo.data.loader import build_test_loader, build_train_loader
+from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.sampler import TrainingBatchSampler
+
+__all__ = [
+    "SOLODatasetMapper",
+    "TrainingBatchSampler",
+    "UnreadableImageError",
+    "build_test_loader",
+    "build_train_loader",
+    "check_class_counts",
+    "dataset_class_names",
+    "datasets",
+    "resolve_num_classes",
+]

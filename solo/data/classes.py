@@ -1,0 +1,110 @@
+"""How many classes there are, and their names: from the data sets, checked against the config."""
+
+import logging
+from collections.abc import Sequence
+
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+logger = logging.getLogger(__name__)
+
+
+def dataset_class_names(dataset_names: str | Sequence[str]) -> list[str]:
+    """Return the class names of data sets, those of the first that has any.
+
+    Args:
+        dataset_names: As registered with detectron2; one name, or several of which the first that
+            knows its classes answers.
+
+    Returns:
+        The names in the order of the model's class channels; empty if no data set has names.
+    """
+    names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
+    for name in names:
+        if classes := _class_names(name):
+            return classes
+    return []
+
+
+def resolve_num_classes(cfg: CfgNode) -> None:
+    """Set MODEL.SOLO.NUM_CLASSES, in place, to the number of classes of DATASETS.TRAIN.
+
+    A number that is set already, stays; it must then agree with the data sets. A frozen config
+    is frozen again afterwards.
+
+    Args:
+        cfg: The config.
+
+    Raises:
+        ValueError: If the key and the data sets, or the data sets among each other, disagree, or
+            if none of them says how many classes there are.
+    """
+    number, _ = check_class_counts(cfg)
+    if number == cfg.MODEL.SOLO.NUM_CLASSES:
+        return
+    frozen = cfg.is_frozen()
+    cfg.defrost()
+    cfg.MODEL.SOLO.NUM_CLASSES = number
+    if frozen:
+        cfg.freeze()
+
+
+def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
+    """Return the number of classes that config and data sets agree on, and their names.
+
+    Args:
+        cfg: The config; MODEL.SOLO.NUM_CLASSES 0 leaves the number to the data sets.
+
+    Returns:
+        The number, and the names in the order of the model's class channels: empty if no data set
+        has names.
+
+    Raises:
+        ValueError: If they disagree, or if none of them says how many classes there are.
+    """
+    number = cfg.MODEL.SOLO.NUM_CLASSES
+    source, names = "", []
+    for key in ("TRAIN", "TEST"):
+        for dataset in cfg.DATASETS[key]:
+            if not (found := dataset_class_names(dataset)):
+                continue
+            if names and found != names:
+                raise ValueError(_disagreement(source, names, f"DATASETS.{key} {dataset}", found))
+            if not names:
+                source, names = f"DATASETS.{key} {dataset}", found
+    if number > 0 and names and number != len(names):
+        raise ValueError(
+            f"MODEL.SOLO.NUM_CLASSES is {number}, but {source} has {len(names)} classes "
+            f"({_listed(names)}): set the key to {len(names)}, or to 0 to take it from the data"
+        )
+    if number <= 0 and not names:
+        raise ValueError(
+            f"the number of classes is not known: DATASETS.TRAIN {tuple(cfg.DATASETS.TRAIN)} and "
+            f"DATASETS.TEST {tuple(cfg.DATASETS.TEST)} name none. Set MODEL.SOLO.NUM_CLASSES, or "
+            "DATASETS.TRAIN to a registered data set whose metadata has thing_classes"
+        )
+    return (number if number > 0 else len(names)), names
+
+
+def _class_names(name: str) -> list[str]:
+    if name not in DatasetCatalog:
+        return []  # an error of its own, for whoever loads it
+    metadata = MetadataCatalog.get(name)
+    if metadata.get("thing_classes") is None:
+        try:
+            DatasetCatalog.get(name)  # register_coco_instances fills the metadata when it loads
+        except OSError as error:
+            # Evaluation needs no training data, and must run where there is none.
+            logger.warning("the class names of %s are not known: %s", name, error)
+    return list(metadata.get("thing_classes") or ())
+
+
+def _disagreement(source: str, names: list[str], other: str, others: list[str]) -> str:
+    return (
+        f"the data sets disagree about the classes: {source} has {len(names)} ({_listed(names)}), "
+        f"{other} has {len(others)} ({_listed(others)}). Train and test on the same classes"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,256 @@
+"""Batches for training, which an interrupted run continues exactly, and images for evaluation."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import (
+    DatasetFromList,
+    build_detection_test_loader,
+    get_detection_dataset_dicts,
+)
+from detectron2.data.samplers import RepeatFactorTrainingSampler
+from detectron2.utils import comm
+from torch.utils.data import DataLoader, Dataset
+
+from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.sampler import Draw, TrainingBatchSampler
+from solo.data.seeding import derive_seeds, seeded_by
+
+logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+Mapper = Callable[[Record], dict[str, Any]]
+
+
+def build_train_loader(
+    cfg: CfgNode, *, start_iteration: int = 0, mapper: Mapper | None = None
+) -> DataLoader:
+    """Build the endless batches of training.
+
+    Batches and augmentations depend on SEED and the iteration only, whatever
+    DATALOADER.NUM_WORKERS is: started at iteration k it yields what a loader started at 0 yields
+    from its k-th batch on. With a negative SEED that holds within one run only.
+
+    Args:
+        cfg: The config; DATASETS.TRAIN, DATALOADER, INPUT, SEED and SOLVER.IMS_PER_BATCH matter.
+        start_iteration: The first batch to yield.
+        mapper: From a record to an item of the batch. None: ``SOLODatasetMapper(cfg)``.
+
+    Returns:
+        An iterable of lists of items: this worker's share of each batch.
+
+    Raises:
+        ValueError: If the data cannot be trained on, or cannot be shared by the workers.
+    """
+    _check_batch_size(cfg)
+    records = training_records(cfg)
+    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+    sampler = TrainingBatchSampler(
+        _repeat_factors(cfg, records),
+        batch_size=cfg.SOLVER.IMS_PER_BATCH,
+        seed=seed,
+        groups=aspect_groups(records) if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None,
+        start_batch=start_iteration,
+        rank=comm.get_rank(),
+        world_size=comm.get_world_size(),
+    )
+    dataset = SeededDataset(
+        records,
+        mapper or SOLODatasetMapper(cfg, True),
+        seed=seed,
+        max_unreadable=cfg.DATALOADER.MAX_UNREADABLE,
+    )
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=_as_list,
+        # The loader draws from it; without it, from the generator that the model's layers use.
+        generator=torch.Generator(),
+    )
+
+
+def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = None) -> DataLoader:
+    """Build the loader that goes once through a data set, one image at a time.
+
+    Args:
+        cfg: The config.
+        dataset_name: As registered with detectron2.
+        mapper: From a record to an item. None: ``SOLODatasetMapper(cfg, False)``.
+
+    Raises:
+        ValueError: If the data set is empty.
+    """
+    mapper = mapper or SOLODatasetMapper(cfg, False)
+    try:
+        return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+    except AssertionError as error:  # detectron2's way to say so
+        raise ValueError(f"the data set {dataset_name} cannot be used: {error}") from error
+
+
+def training_records(cfg: CfgNode) -> list[Record]:
+    """Return the records of DATASETS.TRAIN, after checking that they teach masks.
+
+    Images without objects are left out where DATALOADER.FILTER_EMPTY_ANNOTATIONS says so.
+
+    Raises:
+        ValueError: If there are none, or objects without a mask.
+    """
+    names = tuple(cfg.DATASETS.TRAIN)
+    if not names:
+        raise ValueError("DATASETS.TRAIN is empty: name a registered data set to train on")
+    try:
+        records = get_detection_dataset_dicts(
+            names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+        )
+    except AssertionError as error:  # detectron2's way to say so
+        raise ValueError(
+            f"DATASETS.TRAIN = {names} cannot be trained on: {error} Check that the annotation "
+            "file lists images, and objects that are not crowds"
+        ) from error
+    if not len(records):
+        raise ValueError(f"DATASETS.TRAIN = {names} holds no images to train on")
+    check_masks(records, names)
+    return records
+
+
+def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
+    """Stop if objects have no mask, before hours of training come to the first of them.
+
+    Args:
+        records: In detectron2's format.
+        names: Of their data sets, for the message.
+
+    Raises:
+        ValueError: If so; it tells data sets that hold boxes only from ones with gaps.
+    """
+    objects, without, first = 0, 0, ""
+    for record in records:
+        for item in record.get("annotations", ()):
+            if item.get("iscrowd", 0):
+                continue
+            objects += 1
+            if item.get("segmentation") is None:
+                without += 1
+                first = first or str(record.get("file_name"))
+    if not without:
+        return
+    if without == objects:
+        raise ValueError(
+            f"DATASETS.TRAIN = {tuple(names)} has boxes only: none of its {objects} annotations "
+            "has a segmentation. SOLO learns from masks: annotate polygons or RLE masks"
+        )
+    raise ValueError(
+        f"{without} of {objects} annotations of DATASETS.TRAIN = {tuple(names)} have no "
+        f"segmentation, the first in {first}: add their masks, remove them, or mark them iscrowd"
+    )
+
+
+def aspect_groups(records: Sequence[Record]) -> list[int]:
+    """Return 1 for each record whose image is wider than high, and 0 for the others.
+
+    Raises:
+        ValueError: If a record lacks width or height.
+    """
+    for record in records:
+        if "width" not in record or "height" not in record:
+            raise ValueError(
+                f"the record of {record.get('file_name')} has no width and height: add them, or "
+                "set DATALOADER.ASPECT_RATIO_GROUPING to False"
+            )
+    return [int(record["width"] > record["height"]) for record in records]
+
+
+class SeededDataset(Dataset[dict[str, Any]]):
+    """Map records under random numbers that depend on the position in the run only.
+
+    An image that cannot be read is replaced by another one, which depends on the position, too.
+    """
+
+    def __init__(
+        self, records: list[Record], mapper: Mapper, *, seed: int, max_unreadable: int
+    ) -> None:
+        """Set up the data set.
+
+        Args:
+            records: In detectron2's format.
+            mapper: From a record to an item.
+            seed: Of the run.
+            max_unreadable: Unreadable images that a process may meet before it stops.
+        """
+        # Serialised: forked workers then share the memory of the records.
+        self._records = DatasetFromList(records, copy=False)
+        self._mapper = mapper
+        self._seed = seed
+        self._max_unreadable = max_unreadable
+        self._unreadable: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._records)
+
+    def __getitem__(self, draw: Draw | tuple[int, int]) -> dict[str, Any]:
+        """Return the item of a draw.
+
+        Raises:
+            UnreadableImageError: If more images than allowed could not be read.
+        """
+        position, index = draw
+        attempt = 0
+        while True:
+            record = self._records[index]
+            try:
+                with seeded_by(self._seed, position, attempt):
+                    return self._mapper(record)
+            # OSError: what other mappers let through.
+            except (UnreadableImageError, OSError) as error:
+                self._note_unreadable(record, error)
+            attempt += 1
+            index = derive_seeds(1, self._seed, position, attempt)[0] % len(self._records)
+
+    def _note_unreadable(self, record: Record, error: Exception) -> None:
+        """Warn of an image the first time, and stop when there are too many."""
+        name = str(record.get("file_name"))
+        if name not in self._unreadable:
+            logger.warning("skipped an image: %s", error)
+        self._unreadable.add(name)
+        limit = min(self._max_unreadable, len(self._records) - 1)
+        if len(self._unreadable) > limit:
+            raise UnreadableImageError(
+                f"{len(self._unreadable)} images could not be read, the last one {name} ({error}). "
+                "Restore the files; if they may be missing, raise DATALOADER.MAX_UNREADABLE, which "
+                f"is {self._max_unreadable}"
+            ) from error
+
+
+def _check_batch_size(cfg: CfgNode) -> None:
+    workers = comm.get_world_size()
+    if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "
+            f"share evenly: set it to a multiple of {workers}"
+        )
+
+
+def _repeat_factors(cfg: CfgNode, records: Sequence[Record]) -> np.ndarray:
+    """Return how often each record appears in an epoch, (n,) float."""
+    name = cfg.DATALOADER.SAMPLER_TRAIN
+    if name == "TrainingSampler":
+        return np.ones(len(records))
+    if name == "RepeatFactorTrainingSampler":
+        factors = RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(
+            records, cfg.DATALOADER.REPEAT_THRESHOLD
+        )
+        return factors.numpy()
+    raise ValueError(
+        f"DATALOADER.SAMPLER_TRAIN is {name!r}: set it to 'TrainingSampler' or "
+        "'RepeatFactorTrainingSampler'"
+    )
+
+
+def _as_list(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return items

@@ -1,0 +1,250 @@
+"""COCO's bbox and segm AP, on faster-coco-eval where it is installed, else on pycocotools."""
+
+import contextlib
+import io
+import itertools
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pycocotools.mask as mask_util
+from detectron2 import evaluation
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.evaluation import CityscapesInstanceEvaluator, DatasetEvaluator
+from detectron2.evaluation.coco_evaluation import COCOevalMaxDets, instances_to_coco_json
+from detectron2.structures import Instances
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from solo.layers.masks import encode_masks
+
+try:
+    from faster_coco_eval import COCO as FastCOCO  # noqa: N811  (a class, whatever its case)
+    from faster_coco_eval import COCOeval_faster
+except ImportError:
+    FastCOCO = COCOeval_faster = None
+
+logger = logging.getLogger(__name__)
+
+_TASKS = ("bbox", "segm")
+
+
+def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
+    """Build the evaluator that a data set asks for.
+
+    Args:
+        cfg: The config.
+        dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
+            or none, or "cityscapes_instance".
+        output_dir: Folder for the predictions in COCO's format. None: they are not written.
+
+    Raises:
+        ValueError: If the data set asks for another evaluator.
+    """
+    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
+    if kind == "coco":
+        _ensure_annotations(dataset_name)
+        return COCOEvaluator(dataset_name, output_dir=output_dir)
+    if kind == "cityscapes_instance":
+        if cfg.MODEL.SOLO.TEST.MASK_FORMAT != "bitmask":
+            raise ValueError(
+                f"the evaluation of {dataset_name} needs MODEL.SOLO.TEST.MASK_FORMAT 'bitmask', "
+                f"not {cfg.MODEL.SOLO.TEST.MASK_FORMAT!r}"
+            )
+        return CityscapesInstanceEvaluator(dataset_name)
+    raise ValueError(
+        f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
+        "(every data set with masks can use it) and 'cityscapes_instance'"
+    )
+
+
+class COCOEvaluator(evaluation.COCOEvaluator):
+    """Evaluate boxes and masks by COCO's rules, with detectron2's tables.
+
+    Takes ``pred_masks`` as pixels or ``pred_rles``, and keeps RLE only. A data set without one
+    prediction gets a table, too: its AP is 0.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        tasks: tuple[str, ...] | None = None,
+        distributed: bool = True,
+        output_dir: str | None = None,
+        *,
+        max_dets_per_image: int | None = None,
+        use_fast_impl: bool | None = None,
+    ) -> None:
+        """Load the annotations.
+
+        Args:
+            dataset_name: As registered with detectron2.
+            tasks: Of "bbox" and "segm". None: both.
+            distributed: Whether to gather the predictions of all workers.
+            output_dir: Folder for the predictions in COCO's format. None: they are not written.
+            max_dets_per_image: Detections of an image, per class, that count. None: COCO's 100.
+            use_fast_impl: Whether faster-coco-eval computes. None: if it is installed.
+
+        Raises:
+            ValueError: If another task is asked for, or faster-coco-eval and it is missing.
+        """
+        tasks = tuple(tasks or _TASKS)
+        if not set(tasks) <= set(_TASKS):
+            raise ValueError(f"tasks must be of {_TASKS}, got {tasks}")
+        if use_fast_impl and COCOeval_faster is None:
+            raise ValueError("use_fast_impl needs faster-coco-eval: pip install faster-coco-eval")
+        # detectron2's own fast implementation is another one, in C++ it may not have.
+        super().__init__(
+            dataset_name,
+            tasks,
+            distributed,
+            output_dir,
+            max_dets_per_image=max_dets_per_image,
+            use_fast_impl=False,
+        )
+        _complete(self._coco_api)
+        self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
+        if use_fast_impl is None and not self._fast:
+            logger.info("faster-coco-eval is not installed: pycocotools evaluates, more slowly")
+
+    def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+        """Keep the predictions of some images.
+
+        Args:
+            inputs: Of the model, with ``image_id``.
+            outputs: Of the model, with ``instances``: pred_boxes (XYXY, pixels of the original
+                image), scores, pred_classes, and pred_masks (n, H, W) bool or pred_rles.
+        """
+        for item, output in zip(inputs, outputs, strict=True):
+            results = instances_to_results(output["instances"], item["image_id"])
+            self._predictions.append({"image_id": item["image_id"], "instances": results})
+
+    # The hook of detectron2's evaluator, which calls it on the main worker.
+    def _eval_predictions(
+        self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
+    ) -> None:
+        results = list(itertools.chain.from_iterable(item["instances"] for item in predictions))
+        self._use_dataset_categories(results)
+        if self._output_dir:
+            Path(self._output_dir, "coco_instances_results.json").write_text(json.dumps(results))
+        if not self._do_evaluation:
+            logger.info("the annotation file has no annotations: nothing to evaluate against")
+            return
+        if not results:
+            logger.warning(
+                "the model predicted no instance in %d images: every AP is 0. After a short "
+                "training, try a lower MODEL.SOLO.TEST.SCORE_THRESH",
+                len(predictions),
+            )
+        for task in self._tasks:
+            evaluated = self._evaluate_task(results, task, img_ids)
+            self._results[task] = self._derive_coco_results(
+                evaluated, task, class_names=self._metadata.get("thing_classes")
+            )
+
+    def _use_dataset_categories(self, results: list[dict[str, Any]]) -> None:
+        """Turn the model's class indices into the data set's category ids, in place."""
+        mapping = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
+        if mapping is None:
+            return
+        category_ids = {index: category_id for category_id, index in mapping.items()}
+        for result in results:
+            if result["category_id"] not in category_ids:
+                raise ValueError(
+                    f"the model predicted class {result['category_id']}, but the data set has "
+                    f"{len(category_ids)} classes, from 0: MODEL.SOLO.NUM_CLASSES must be "
+                    f"{len(category_ids)}"
+                )
+            result["category_id"] = category_ids[result["category_id"]]
+
+    def _evaluate_task(
+        self, results: list[dict[str, Any]], task: str, img_ids: list[int] | None
+    ) -> Any:
+        """Return the COCOeval of one task, with its statistics computed."""
+        # Without their boxes masks are small, medium or large by their own area. Copies: both
+        # backends write into the dicts they are given.
+        unwanted = {"segm": "bbox", "bbox": "segmentation"}[task]
+        results = [{k: v for k, v in item.items() if k != unwanted} for item in results]
+        truths = [dict(item) for item in self._coco_api.dataset["annotations"]]
+        annotations = {**self._coco_api.dataset, "annotations": truths}
+        # Both backends sort the limits, so that the middle one must not exceed ours.
+        limit = self._max_dets_per_image[-1]
+        max_dets = [1, min(10, limit), limit]
+        # Both backends tell of their progress on standard output.
+        with contextlib.redirect_stdout(io.StringIO()) as text:
+            truth = _index(FastCOCO() if self._fast else COCO(), annotations)
+            found = truth.loadRes(results) if results else _without_annotations(truth)
+            if self._fast:
+                evaluated = COCOeval_faster(truth, found, task, print_function=print)
+                evaluated.extra_calc = False
+            else:
+                # pycocotools summarises at 100 detections whatever the limit is.
+                plain = limit == 100
+                evaluated = (COCOeval if plain else COCOevalMaxDets)(truth, found, task)
+            evaluated.params.maxDets = max_dets
+            if img_ids is not None:
+                evaluated.params.imgIds = img_ids
+            evaluated.evaluate()
+            evaluated.accumulate()
+            evaluated.summarize()
+        logger.info("%s by COCO's rules:\n%s", task, text.getvalue().rstrip())
+        return evaluated
+
+
+def instances_to_results(instances: Instances, image_id: int) -> list[dict[str, Any]]:
+    """Return the detections of an image in COCO's result format.
+
+    Args:
+        instances: Of the model, on any device, with pred_boxes, scores, pred_classes and, unless
+            only boxes are evaluated, pred_masks (n, H, W) bool or pred_rles.
+        image_id: Of the data set.
+
+    Returns:
+        One dict per detection, with category_id still the model's class index.
+    """
+    rles = None
+    if instances.has("pred_rles"):
+        rles = [_as_json(rle) for rle in instances.pred_rles]
+    elif instances.has("pred_masks"):
+        rles = [_as_json(rle) for rle in encode_masks(instances.pred_masks)]
+    kept = {name: instances.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
+    results = instances_to_coco_json(Instances(instances.image_size, **kept).to("cpu"), image_id)
+    if rles is not None:
+        for result, rle in zip(results, rles, strict=True):
+            result["segmentation"] = rle
+    return results
+
+
+def _ensure_annotations(dataset_name: str) -> None:
+    """Load a data set whose annotation file is written, or whose name is set, on loading only."""
+    json_file = MetadataCatalog.get(dataset_name).get("json_file")
+    if json_file is not None and "://" not in json_file and not Path(json_file).exists():
+        DatasetCatalog.get(dataset_name)
+
+
+def _complete(api: COCO) -> None:
+    """Add what COCO's rules read of each annotation and hand-made files often leave out."""
+    for item in api.dataset.get("annotations", ()):
+        item.setdefault("iscrowd", 0)
+        if "area" not in item:
+            item["area"] = float(mask_util.area(api.annToRLE(item)))
+
+
+def _as_json(rle: dict[str, Any]) -> dict[str, Any]:
+    counts = rle["counts"]
+    text = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    return {"size": [int(side) for side in rle["size"]], "counts": text}
+
+
+def _index(api: Any, dataset: dict[str, Any]) -> Any:
+    """Fill an empty COCO object of either backend."""
+    api.dataset = dataset
+    api.createIndex()
+    return api
+
+
+def _without_annotations(truth: Any) -> Any:
+    """Return what loadRes gives for no detections; pycocotools' own stops at an empty list."""
+    return _index(type(truth)(), {**truth.dataset, "annotations": []})

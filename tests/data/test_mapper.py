@@ -1,0 +1,168 @@
+import copy
+from pathlib import Path
+
+import numpy as np
+import pycocotools.mask as mask_util
+import pytest
+import torch
+from detectron2.data import transforms as T
+from detectron2.structures import BitMasks
+
+from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+
+
+def mapper_of(*augmentations, is_train=True):
+    return SOLODatasetMapper(
+        is_train,
+        augmentations=list(augmentations),
+        image_format="RGB",
+        use_instance_mask=True,
+        instance_mask_format="bitmask",
+    )
+
+
+def uncompressed_rle(mask):
+    """COCO's runs, counted by hand down the columns; they start with zeros."""
+    counts, value, run = [], 0, 0
+    for pixel in mask.T.reshape(-1):
+        if pixel != value:
+            counts.append(run)
+            value, run = pixel, 0
+        run += 1
+    return {"size": list(mask.shape), "counts": [*counts, run]}
+
+
+def formats(mask, polygon):
+    rle = mask_util.encode(np.asfortranarray(mask))
+    return {
+        "polygon": [polygon],
+        "compressed bytes": rle,
+        "compressed text": {"size": rle["size"], "counts": rle["counts"].decode()},
+        "uncompressed": uncompressed_rle(mask),
+        "pixels": mask,
+        "bool pixels": mask.astype(bool),
+    }
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [T.NoOpTransform(), T.HFlipTransform(16), T.ResizeTransform(24, 16, 48, 32)],
+    ids=["none", "flip", "double size"],
+)
+def test_all_formats_give_the_same_masks_and_tight_boxes(records, augmentation):
+    record = records[1]
+    mask = np.zeros((24, 16), np.uint8)
+    mask[3:12, 2:10] = 1
+    expected = augmentation.apply_segmentation(mask).astype(bool)
+    ys, xs = np.nonzero(expected)
+    for name, segmentation in formats(mask, record["annotations"][0]["segmentation"][0]).items():
+        item = copy.deepcopy(record)
+        item["annotations"][0]["segmentation"] = segmentation
+        instances = mapper_of(augmentation)(item)["instances"]
+        assert isinstance(instances.gt_masks, BitMasks), name
+        assert np.array_equal(instances.gt_masks.tensor[0].numpy(), expected), name
+        box = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        assert instances.gt_boxes.tensor.tolist() == [box], name
+
+
+def test_formats_may_be_mixed_and_mask_format_has_no_say(cfg, records):
+    record = records[1]
+    mask = np.zeros((24, 16), np.uint8)
+    mask[3:12, 2:10] = 1
+    record["annotations"] = [
+        {**record["annotations"][0], "segmentation": segmentation}
+        for segmentation in formats(mask, [2, 3, 10, 3, 10, 12, 2, 12]).values()
+    ]
+    cfg.INPUT.MASK_FORMAT = "polygon"
+    cfg.INPUT.RANDOM_FLIP = "none"
+    cfg.INPUT.MIN_SIZE_TRAIN = (16,)
+    instances = SOLODatasetMapper(cfg, True)(record)["instances"]
+    assert instances.gt_masks.tensor.shape == (6, 24, 16)
+    assert (instances.gt_masks.tensor == torch.from_numpy(mask).bool()).all()
+
+
+def test_objects_that_a_crop_removes_are_dropped(records):
+    record = records[1]
+    corner = {**record["annotations"][0], "category_id": 5}
+    corner["segmentation"] = [[12, 20, 15, 20, 15, 23, 12, 23]]
+    # A record's box may be wrong: only masks decide.
+    corner["bbox"] = [0, 0, 16, 24]
+    record["annotations"].append(corner)
+    instances = mapper_of(T.CropTransform(0, 0, 8, 8))(record)["instances"]
+    assert instances.gt_classes.tolist() == [record["annotations"][0]["category_id"]]
+    assert instances.gt_boxes.tensor.tolist() == [[2, 3, 8, 8]]
+
+
+def test_polygons_beyond_the_image_are_cut_off(records):
+    records[1]["annotations"][0]["segmentation"] = [[-50, -50, 4, -50, 4, 5, -50, 5]]
+    instances = mapper_of()(records[1])["instances"]
+    expected = torch.zeros(24, 16, dtype=torch.bool)
+    expected[:5, :4] = True
+    assert torch.equal(instances.gt_masks.tensor[0], expected)
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_images_without_objects_have_empty_instances(records, crowd):
+    record = records[1]
+    record["annotations"] = [{**record["annotations"][0], "iscrowd": 1}] if crowd else []
+    instances = mapper_of()(record)["instances"]
+    assert instances.gt_masks.tensor.shape == (0, 24, 16)
+    assert instances.gt_boxes.tensor.shape == (0, 4)
+    assert instances.gt_classes.shape == (0,)
+    assert instances.gt_classes.dtype == torch.int64
+
+
+def test_record_stays_as_it_is(records):
+    before = copy.deepcopy(records[1])
+    mapper_of(T.HFlipTransform(16))(records[1])
+    assert records[1] == before
+
+
+def test_test_items_have_no_annotations(cfg, records):
+    item = SOLODatasetMapper(cfg, False)(records[1])
+    assert "annotations" not in item
+    assert "instances" not in item
+    assert item["image_id"] == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not an image", "half"])
+def test_unreadable_image_is_named(records, content):
+    path = Path(records[1]["file_name"])
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:200] if content == "half" else content)
+    with pytest.raises(UnreadableImageError, match=path.name):
+        mapper_of()(records[1])
+
+
+def test_wrong_size_is_named(records):
+    records[1]["width"] = 99
+    with pytest.raises(ValueError, match=r"1\.png.*99") as caught:
+        mapper_of()(records[1])
+    assert not isinstance(caught.value, UnreadableImageError)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "reason"),
+    [
+        ("absent", "box alone"),
+        ([1, 2, 3, 4, 5, 6], "at least three x, y pairs"),
+        ([[1, 2, 3, 4]], "at least three x, y pairs"),
+        ([[1, 2, 3, 4, float("nan"), 6]], "at least three x, y pairs"),
+        ([["a"] * 6], "at least three x, y pairs"),
+        ({"counts": "abc"}, "neither a list of polygons"),
+        ({"size": [24, 16], "counts": [3, 4]}, "do not add up"),
+        ({"size": [2, 2], "counts": [1, 3]}, "2x2 pixels"),
+        (np.zeros((1, 24, 16)), "two dimensions"),
+        ("text", "neither a list of polygons"),
+    ],
+)
+def test_broken_annotation_is_named(records, segmentation, reason):
+    annotation = records[1]["annotations"][0]
+    annotation["segmentation"] = segmentation
+    if isinstance(segmentation, str) and segmentation == "absent":
+        del annotation["segmentation"]
+    with pytest.raises(ValueError, match=reason) as caught:
+        mapper_of()(records[1])
+    assert "1.png" in str(caught.value)
