@@ -37,6 +37,11 @@ def _add_head(node: CfgNode) -> None:
     node.NUM_CONVS = 4
     node.CONV_DIM = 512
     node.NORM = "GN"
+    # Convolutions of the towers that are deformable: "none", "last" or "all" ...
+    node.DEFORM_CONVS = "none"
+    # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
+    # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
+    node.DEFORM_MODULATED = True
     # Foreground probability of a cell before training (bias of the last convolutions).
     node.PRIOR_PROB = 0.01
 
@@ -49,6 +54,8 @@ def _add_head(node: CfgNode) -> None:
     # Channels of F, E. A dynamic kernel has E * KERNEL_SIZE ** 2 weights.
     node.MASK_FEATURE.DIM = 256
     node.MASK_FEATURE.NORM = "GN"
+    # Whether its convolutions are deformable, all of them.
+    node.MASK_FEATURE.DEFORM = False
 
 
 def _add_targets_and_losses(node: CfgNode) -> None:
@@ -97,5 +104,8 @@ def _add_training(cfg: CfgNode) -> None:
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
     cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = "full_model"
     cfg.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = 35.0
+    # Data sets in COCO's format to register before training or evaluation, each
+    # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
+    cfg.DATASETS.COCO_JSON = []
     # Unreadable images that training skips, with a warning, before it stops.
     cfg.DATALOADER.MAX_UNREADABLE = 10

@@ -1,16 +1,52 @@
 """Towers of 3x3 convolutions with normalisation and ReLU, as every branch of the heads uses them."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from detectron2.layers import Conv2d, get_norm
 from torch import nn
 
+from solo.layers.deform_conv import DeformConv
+
 Norm = str | Callable[[int], nn.Module]
 
 
+class Deform(NamedTuple):
+    """Which convolutions of a tower are deformable.
+
+    Attributes:
+        convs: "none", "last" or "all".
+        modulated: DCNv2 rather than DCNv1.
+    """
+
+    convs: str = "none"
+    modulated: bool = True
+
+    def choose(self, num_convs: int) -> list[bool]:
+        """Say for each convolution of a tower whether it is deformable.
+
+        Raises:
+            ValueError: If `convs` is none of the three.
+        """
+        choices = {
+            "none": [False] * num_convs,
+            "last": [False] * (num_convs - 1) + [True],
+            "all": [True] * num_convs,
+        }
+        if self.convs not in choices:
+            raise ValueError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
+        return choices[self.convs]
+
+
 def conv_norm_relu(
-    in_channels: int, out_channels: int, *, norm: Norm, kernel_size: int = 3
-) -> Conv2d:
+    in_channels: int,
+    out_channels: int,
+    *,
+    norm: Norm,
+    kernel_size: int = 3,
+    deformable: bool = False,
+    modulated: bool = True,
+) -> nn.Module:
     """Build convolution, normalisation and ReLU as one module that keeps the spatial size.
 
     Args:
@@ -18,7 +54,13 @@ def conv_norm_relu(
         out_channels: Channels out.
         norm: A name that detectron2's `get_norm` knows, "" for none, or a function of the channels.
         kernel_size: Odd side of the kernel.
+        deformable: Whether the convolution moves its sampling points.
+        modulated: Of a deformable one, whether it weighs them, too.
     """
+    if deformable:
+        deform = DeformConv(in_channels, out_channels, kernel_size, norm=norm, modulated=modulated)
+        init_conv(deform)
+        return deform
     conv = Conv2d(
         in_channels,
         out_channels,
@@ -32,13 +74,22 @@ def conv_norm_relu(
     return conv
 
 
-def conv_tower(in_channels: int, channels: int, *, num_convs: int, norm: Norm) -> nn.Sequential:
+def conv_tower(
+    in_channels: int, channels: int, *, num_convs: int, norm: Norm, deform: Deform
+) -> nn.Sequential:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU."""
     inputs = [in_channels] + [channels] * (num_convs - 1)
-    return nn.Sequential(*(conv_norm_relu(width, channels, norm=norm) for width in inputs))
+    return nn.Sequential(
+        *(
+            conv_norm_relu(
+                width, channels, norm=norm, deformable=deformable, modulated=deform.modulated
+            )
+            for width, deformable in zip(inputs, deform.choose(num_convs), strict=True)
+        )
+    )
 
 
-def init_conv(conv: nn.Conv2d, *, bias: float = 0.0) -> None:
+def init_conv(conv: nn.Module, *, bias: float = 0.0) -> None:
     """Draw the weights from N(0, 0.01) and set the bias, as the papers do for all head convolutions."""
     nn.init.normal_(conv.weight, std=0.01)
     if conv.bias is not None:

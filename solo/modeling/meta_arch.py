@@ -12,6 +12,7 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 
+from solo.layers.deform_conv import replace_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.modeling import losses
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
@@ -69,6 +70,7 @@ class SOLO(nn.Module):
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
         backbone = build_backbone(cfg)
+        replace_deform_convs(backbone)
         name = node.HEAD or cls.default_head
         head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
         return {

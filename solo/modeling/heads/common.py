@@ -8,7 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
-from solo.layers.conv import init_conv
+from solo.layers.conv import Deform, init_conv
 
 
 def prior_bias(probability: float) -> float:
@@ -53,6 +53,7 @@ def level_arguments(cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str
         "conv_dim": node.CONV_DIM,
         "norm": node.NORM,
         "prior_prob": node.PRIOR_PROB,
+        "deform": Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
         "in_features": node.IN_FEATURES,
         "in_strides": [input_shape[name].stride for name in node.IN_FEATURES],
         "strides": node.STRIDES,

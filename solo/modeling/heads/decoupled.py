@@ -13,7 +13,7 @@ from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.layers.conv import Norm, conv_tower, init_conv
+from solo.layers.conv import Deform, Norm, conv_tower, init_conv
 from solo.layers.coordinates import coordinate_channels, with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
@@ -59,6 +59,7 @@ class _FactorHead(Head):
         conv_dim: int,
         norm: Norm,
         prior_prob: float,
+        deform: Deform = Deform(),  # noqa: B008  (immutable)
         in_features: Sequence[str],
         in_strides: Sequence[int],
         strides: Sequence[int],
@@ -68,8 +69,9 @@ class _FactorHead(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        self.category_tower = conv_tower(in_channels, conv_dim, num_convs=num_convs, norm=norm)
-        self._add_mask_towers(in_channels, conv_dim, num_convs=num_convs, norm=norm)
+        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
+        self.category_tower = conv_tower(in_channels, conv_dim, **tower)
+        self._add_mask_towers(in_channels, conv_dim, tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
         self.mask_predictors_x = self._predictors(conv_dim, prior_prob)
         self.mask_predictors_y = self._predictors(conv_dim, prior_prob)
@@ -85,9 +87,7 @@ class _FactorHead(Head):
             init_conv(predictor, bias=prior_bias(prior_prob))
         return predictors
 
-    def _add_mask_towers(
-        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
-    ) -> None:
+    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
         raise NotImplementedError
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,11 +159,9 @@ class _FactorHead(Head):
 class DecoupledSOLOHead(_FactorHead):
     """A tower for the columns, which sees x, and one for the rows, which sees y."""
 
-    def _add_mask_towers(
-        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
-    ) -> None:
-        self.mask_tower_x = conv_tower(in_channels + 1, conv_dim, num_convs=num_convs, norm=norm)
-        self.mask_tower_y = conv_tower(in_channels + 1, conv_dim, num_convs=num_convs, norm=norm)
+    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
+        self.mask_tower_x = conv_tower(in_channels + 1, conv_dim, **tower)
+        self.mask_tower_y = conv_tower(in_channels + 1, conv_dim, **tower)
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         x, y = coordinate_channels(feature).split(1, dim=1)
@@ -177,10 +175,8 @@ class DecoupledSOLOHead(_FactorHead):
 class DecoupledSOLOLightHead(_FactorHead):
     """One tower, which sees x and y, for the columns and the rows."""
 
-    def _add_mask_towers(
-        self, in_channels: int, conv_dim: int, *, num_convs: int, norm: Norm
-    ) -> None:
-        self.mask_tower = conv_tower(in_channels + 2, conv_dim, num_convs=num_convs, norm=norm)
+    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
+        self.mask_tower = conv_tower(in_channels + 2, conv_dim, **tower)
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         shared = self.mask_tower(with_coordinates(feature))

@@ -4,6 +4,7 @@ Legend: N images, E channels of the mask feature, h, w its size.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ class MaskFeatureBranch(nn.Module):
         conv_dim: int,
         out_channels: int,
         norm: Norm,
+        deformable: bool = False,
+        modulated: bool = True,
     ) -> None:
         """Build the branch.
 
@@ -40,17 +43,20 @@ class MaskFeatureBranch(nn.Module):
             conv_dim: Channels of the convolutions.
             out_channels: E.
             norm: See `conv_norm_relu`.
+            deformable: Whether all convolutions are, the last one of 1x1 included.
+            modulated: Of deformable ones, whether they are DCNv2.
         """
         super().__init__()
         self.in_features = tuple(in_features)
+        conv = partial(conv_norm_relu, norm=norm, deformable=deformable, modulated=modulated)
         self.levels = nn.ModuleList()
         for level in range(len(in_features)):
             # Only the last level sees coordinates: it has the widest view and no place of its own.
             width = in_channels + 2 * self._sees_coordinates(level)
-            convs = [conv_norm_relu(width, conv_dim, norm=norm)]
-            convs += [conv_norm_relu(conv_dim, conv_dim, norm=norm) for _ in range(level - 1)]
+            convs = [conv(width, conv_dim)]
+            convs += [conv(conv_dim, conv_dim) for _ in range(level - 1)]
             self.levels.append(nn.ModuleList(convs))
-        self.predictor = conv_norm_relu(conv_dim, out_channels, norm=norm, kernel_size=1)
+        self.predictor = conv(conv_dim, out_channels, kernel_size=1)
 
     def _sees_coordinates(self, level: int) -> bool:
         return 0 < level == len(self.in_features) - 1

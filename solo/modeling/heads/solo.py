@@ -11,7 +11,7 @@ from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.layers.conv import Norm, conv_tower, init_conv
+from solo.layers.conv import Deform, Norm, conv_tower, init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
@@ -47,6 +47,7 @@ class SOLOHead(Head):
         conv_dim: int,
         norm: Norm,
         prior_prob: float,
+        deform: Deform = Deform(),  # noqa: B008  (immutable)
         in_features: Sequence[str],
         in_strides: Sequence[int],
         strides: Sequence[int],
@@ -61,6 +62,7 @@ class SOLOHead(Head):
             conv_dim: Their channels.
             norm: See `conv_norm_relu`.
             prior_prob: Foreground probability before training.
+            deform: Which convolutions of the towers are deformable.
             in_features: See `Head`, as for the rest.
             in_strides: See `Head`.
             strides: See `Head`.
@@ -69,7 +71,7 @@ class SOLOHead(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        tower = {"num_convs": num_convs, "norm": norm}
+        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
         self.category_tower = conv_tower(in_channels, conv_dim, **tower)
         self.mask_tower = conv_tower(in_channels + 2, conv_dim, **tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)

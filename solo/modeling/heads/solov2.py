@@ -11,7 +11,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
-from solo.layers.conv import Norm, conv_tower, init_conv
+from solo.layers.conv import Deform, Norm, conv_tower, init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
@@ -51,6 +51,7 @@ class SOLOv2Head(Head):
         conv_dim: int,
         norm: Norm,
         prior_prob: float,
+        deform: Deform = Deform(),  # noqa: B008  (immutable)
         kernel_size: int,
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
@@ -69,6 +70,7 @@ class SOLOv2Head(Head):
             conv_dim: Their channels.
             norm: See `conv_norm_relu`.
             prior_prob: Foreground probability before training.
+            deform: Which convolutions of the towers are deformable.
             kernel_size: Side k of the dynamic kernels.
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
@@ -81,7 +83,7 @@ class SOLOv2Head(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        tower = {"num_convs": num_convs, "norm": norm}
+        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
         self.category_tower = conv_tower(in_channels, conv_dim, **tower)
         self.kernel_tower = conv_tower(in_channels + 2, conv_dim, **tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
@@ -102,6 +104,8 @@ class SOLOv2Head(Head):
             conv_dim=node.MASK_FEATURE.CONV_DIM,
             out_channels=node.MASK_FEATURE.DIM,
             norm=node.MASK_FEATURE.NORM,
+            deformable=node.MASK_FEATURE.DEFORM,
+            modulated=node.DEFORM_MODULATED,
         )
         return {
             **level_arguments(cfg, input_shape),

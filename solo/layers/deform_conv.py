@@ -1,0 +1,106 @@
+"""Deformable convolutions on torchvision's operator: CPU and GPU, without a compiled detectron2.
+
+Legend: N images, C channels, k kernel side, H, W feature size.
+"""
+
+import torch
+from detectron2.layers import get_norm
+from detectron2.modeling.backbone.resnet import DeformBottleneckBlock
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
+
+
+class DeformConv(nn.Module):
+    """Deformable convolution, normalisation and ReLU: it moves its own sampling points.
+
+    Source:
+        DCNv1 (arXiv 1703.06211); modulated, DCNv2 (arXiv 1811.11168).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        norm: object,
+        modulated: bool,
+    ) -> None:
+        """Build the convolution; before training it samples as a plain one does.
+
+        Args:
+            in_channels: Channels in.
+            out_channels: Channels out.
+            kernel_size: Odd side k.
+            norm: What detectron2's `get_norm` takes.
+            modulated: Whether each sampling point has a weight, too (DCNv2), which starts at 0.5.
+        """
+        super().__init__()
+        self.modulated = modulated
+        self.padding = kernel_size // 2
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = None if norm else nn.Parameter(torch.zeros(out_channels))
+        self.norm = get_norm(norm, out_channels)
+        per_point = 3 if modulated else 2
+        self.offset = nn.Conv2d(
+            in_channels, per_point * kernel_size**2, kernel_size, padding=self.padding
+        )
+        nn.init.zeros_(self.offset.weight)
+        nn.init.zeros_(self.offset.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve (N, C, H, W), keeping the size."""
+        offset, weights = split_offsets(self.offset(features), self.modulated)
+        features = deform_conv2d(
+            features, offset, self.weight, self.bias, padding=self.padding, mask=weights
+        )
+        if self.norm is not None:
+            features = self.norm(features)
+        return F.relu(features)
+
+
+def split_offsets(offsets: Tensor, modulated: bool) -> tuple[Tensor, Tensor | None]:
+    """Split what the offset convolution says into offsets and weights of the sampling points.
+
+    Args:
+        offsets: (N, 3 * k * k, H, W) if modulated, else (N, 2 * k * k, H, W).
+        modulated: Whether the last third are logits of weights.
+
+    Returns:
+        Offsets, (N, 2 * k * k, H, W) pixels as y, x of each point, and weights, (N, k * k, H, W).
+    """
+    if not modulated:
+        return offsets, None
+    first, second, logits = offsets.chunk(3, dim=1)
+    return torch.cat([first, second], dim=1), logits.sigmoid()
+
+
+class TorchvisionDeformConv(nn.Module):
+    """Stands in for detectron2's (Modulated)DeformConv, which needs compiled code.
+
+    It takes over the very parameters and the norm, so that names and weights stay.
+    """
+
+    def __init__(self, original: nn.Module) -> None:
+        """Take over a convolution of detectron2's."""
+        super().__init__()
+        self.weight, self.norm = original.weight, original.norm
+        self.activation = original.activation
+        self.geometry = {
+            name: getattr(original, name) for name in ("stride", "padding", "dilation")
+        }
+
+    def forward(self, features: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Convolve with given offsets and, for DCNv2, weights of the sampling points."""
+        features = deform_conv2d(features, offset, self.weight, mask=mask, **self.geometry)
+        if self.norm is not None:
+            features = self.norm(features)
+        return features if self.activation is None else self.activation(features)
+
+
+def replace_deform_convs(backbone: nn.Module) -> None:
+    """Put torchvision's operator into the deformable blocks of a detectron2 backbone, in place."""
+    for module in backbone.modules():
+        if isinstance(module, DeformBottleneckBlock):
+            module.conv2 = TorchvisionDeformConv(module.conv2)
