@@ -1,0 +1,152 @@
+"""Find and draw the instances on images, in a video or before a camera; see README.md."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from image_files import find_images
+from runner import Options, Runner
+
+EXAMPLE = """example:
+  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \\
+      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
+"""
+MAX_STATUS = 100
+# What a shell reports for a program that Ctrl-C ended.
+INTERRUPTED_STATUS = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo.
+
+    Args:
+        argv: The arguments; None: those of the process.
+
+    Returns:
+        The exit status: the number of failures, at most 100; 130 after Ctrl-C.
+    """
+    args = parse_arguments(argv)
+    runner = Runner(Options(**{name: getattr(args, name) for name in Options._fields}))
+    interrupted = False
+    try:
+        run(runner, args)
+    except KeyboardInterrupt:
+        # The usual way to end a recording.
+        interrupted = args.webcam is None
+    except (ValueError, OSError, RuntimeError) as error:
+        runner.fail(error)
+    finally:
+        runner.write_json()
+    print(summarise(runner, "image" if args.input else "frame", interrupted))
+    return INTERRUPTED_STATUS if interrupted else min(len(runner.failures), MAX_STATUS)
+
+
+def run(runner: Runner, args: argparse.Namespace) -> None:
+    """Process what the arguments name.
+
+    Raises:
+        ValueError: An argument is wrong.
+        OSError: A file cannot be read or written.
+    """
+    if not args.input:
+        runner.run_video(args.video if args.video else args.webcam)
+        return
+    found = find_images(args.input)
+    for problem in found.problems:
+        runner.fail(problem)
+    if found.paths:
+        runner.run_images(found.paths)
+
+
+def summarise(runner: Runner, unit: str, interrupted: bool) -> str:
+    """Say in one sentence what was done."""
+    count = runner.num_done
+    parts = [f"{count} {unit}{'' if count == 1 else 's'} done"]
+    if runner.failures:
+        parts.append(f"{len(runner.failures)} failed")
+    if interrupted:
+        parts.append("stopped before the end")
+    return ", ".join(parts) + "."
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        argv: The arguments; None: those of the process.
+
+    Returns:
+        The arguments, checked for what does not go together.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not (args.output or args.json or args.show):
+        parser.error("nothing to do with what is found: give --output, --json or --show")
+    if args.output and args.output == args.json:
+        parser.error("--output and --json name the same file")
+    if not 0 <= args.confidence_threshold <= 1:
+        parser.error(f"--confidence-threshold {args.confidence_threshold}: give 0 to 1")
+    if len(args.opts) % 2:
+        parser.error(f"--opts takes pairs KEY VALUE; {len(args.opts)} words were given")
+    return args
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        description="Find and draw the instances on images, in a video or before a camera.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--config-file", type=Path, required=True, metavar="FILE")
+    model.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
+    model.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    model.add_argument(
+        "--confidence-threshold",
+        type=float,
+        default=0.3,
+        metavar="P",
+        help="score below which instances are left out; default: %(default)s",
+    )
+    model.add_argument(
+        "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
+    )
+    _add_inputs(parser)
+    outputs = parser.add_argument_group("outputs")
+    outputs.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="folder for the pictures or the video; or a file, for one image or the video (.mp4)",
+    )
+    outputs.add_argument(
+        "--json", type=Path, metavar="FILE", help="COCO-style list of the instances, masks as RLE"
+    )
+    outputs.add_argument("--show", action="store_true", help="open a window; q ends")
+    return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("inputs (one of them)")
+    inputs = group.add_mutually_exclusive_group(required=True)
+    inputs.add_argument(
+        "--input",
+        nargs="+",
+        metavar="PATH",
+        help='images, folders of images, and patterns such as "photos/**/*.jpg"',
+    )
+    inputs.add_argument("--video", type=Path, metavar="FILE", help="video file")
+    inputs.add_argument(
+        "--webcam",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="camera by its number, 0 if none is given; Ctrl-C ends",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Training curves out of the metrics.json that detectron2 writes: losses, learning rate and AP."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Per quantity: its values by iteration, both rising with time.
+Metrics = dict[str, list[tuple[int, float]]]
+
+_COLORS = ("#2e86de", "#e4572e", "#27ae60", "#8e44ad", "#f4b400", "#17b2c4", "#e84393", "#7f8c3a")
+_TOTAL_COLOR = "#333333"
+_FAINT = "#8a8a8a"
+# Share of a panel's height that two labels at the right end keep from each other.
+_LABEL_STEP = 0.065
+
+
+def read_metrics(metrics_json: Path) -> Metrics:
+    """Read the numbers of a run.
+
+    Where training was resumed, what the run had written beyond the point of resumption is dropped
+    as soon as the same quantity is written again: the later line wins. Lines that are broken, as
+    the last one of a run that was killed, are passed over.
+
+    Args:
+        metrics_json: The file; one JSON object per line.
+
+    Returns:
+        Per quantity, (iteration, value) with rising iterations.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds no numbers.
+    """
+    if not metrics_json.is_file():
+        raise FileNotFoundError(f"{metrics_json}: no such file. Give the output folder of a run.")
+    metrics: Metrics = {}
+    for line in metrics_json.read_text(encoding="utf-8", errors="replace").splitlines():
+        for name, iteration, value in _parse_line(line):
+            series = metrics.setdefault(name, [])
+            while series and series[-1][0] >= iteration:
+                series.pop()
+            series.append((iteration, value))
+    if not metrics:
+        raise ValueError(f"{metrics_json}: holds no numbers yet. Wait for the first ones.")
+    return metrics
+
+
+def plot_metrics(metrics_json: Path, output_png: Path) -> None:
+    """Plot the losses, the learning rate and the AP of one run over its iterations.
+
+    Args:
+        metrics_json: As detectron2 writes it.
+        output_png: The picture to write.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds no numbers.
+    """
+    metrics = read_metrics(metrics_json)
+    losses = sorted(name for name in metrics if name.startswith("loss"))
+    colors = _cycle(len(losses))
+    if "total_loss" in metrics:
+        losses, colors = ["total_loss", *losses], [_TOTAL_COLOR, *colors]
+    aps = [name for kind in ("segm/AP", "bbox/AP") for name in sorted(metrics) if _is(name, kind)]
+
+    figure, (loss_axes, lr_axes, ap_axes) = _new_figure()
+    _draw_panel(loss_axes, "loss", {_label(name): metrics[name] for name in losses}, colors)
+    _draw_panel(lr_axes, "learning rate", {"": metrics.get("lr", [])}, [_COLORS[0]])
+    _draw_panel(ap_axes, "AP", {_label(name): metrics[name] for name in aps}, _cycle(len(aps)))
+    _save(figure, output_png)
+
+
+def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
+    """Compare runs: the total loss, the learning rate and the mask AP of each, over its iterations.
+
+    Args:
+        runs: metrics.json per name of a run.
+        output_png: The picture to write.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: One holds no numbers, or there are no runs.
+    """
+    if not runs:
+        raise ValueError("There are no runs to compare; give at least one.")
+    metrics = {name: read_metrics(path) for name, path in runs.items()}
+    colors = _cycle(len(metrics))
+    figure, (loss_axes, lr_axes, ap_axes) = _new_figure()
+    _draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
+    _draw_panel(lr_axes, "learning rate", _pick(metrics, "lr"), colors)
+    _draw_panel(ap_axes, "mask AP", _pick(metrics, "segm/AP"), colors)
+    _save(figure, output_png)
+
+
+def _parse_line(line: str) -> list[tuple[str, int, float]]:
+    try:
+        record = json.loads(line)
+        iteration = int(record.pop("iteration"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+    return [
+        (name, iteration, float(value))
+        for name, value in record.items()
+        if isinstance(value, int | float)
+    ]
+
+
+def _is(name: str, kind: str) -> bool:
+    # With several test sets, detectron2 puts the data set's name before it.
+    return name == kind or name.endswith(f"/{kind}")
+
+
+def _pick(metrics: Mapping[str, Metrics], kind: str) -> dict[str, list[tuple[int, float]]]:
+    found = {}
+    for run, series in metrics.items():
+        names = [name for name in series if _is(name, kind)]
+        found[run] = series[names[0]] if names else []
+    return found
+
+
+def _label(name: str) -> str:
+    if name == "total_loss":
+        return "total"
+    if name.startswith("loss"):
+        return name.removeprefix("loss_").replace("_", " ")
+    return name.replace("segm/AP", "mask AP").replace("bbox/AP", "box AP").replace("/", " ")
+
+
+def _cycle(count: int) -> list[str]:
+    return [_COLORS[index % len(_COLORS)] for index in range(count)]
+
+
+def _new_figure() -> tuple[Figure, Sequence[Axes]]:
+    # Without pyplot: neither a screen nor global state is touched.
+    figure = Figure(figsize=(13, 3.9), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    # All three over the same iterations, though AP is measured rarely and late.
+    return figure, figure.subplots(1, 3, sharex=True)
+
+
+def _draw_panel(
+    axes: Axes,
+    title: str,
+    series: Mapping[str, Sequence[tuple[int, float]]],
+    colors: Sequence[str],
+) -> None:
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_TOTAL_COLOR)
+    axes.set_xlabel("iteration", color=_FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#cccccc")
+    axes.tick_params(colors=_FAINT, labelsize=9)
+    axes.grid(color="#ececec", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+    drawn = []
+    for (label, points), color in zip(series.items(), colors, strict=True):
+        values = np.asarray([p for p in points if np.isfinite(p[1])], dtype=float).reshape(-1, 2)
+        if len(values):
+            # A few measurements, as of AP, are marked one by one; hundreds would hide the line.
+            marker = "o" if len(values) <= 30 else None
+            axes.plot(*values.T, color=color, linewidth=1.8, marker=marker, markersize=4)
+            drawn.append((label, color, values[-1]))
+    if not drawn:
+        note = f"no {title} yet"
+        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.set_yticks([])
+        return
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    _label_ends(axes, drawn)
+
+
+def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> None:
+    """Write each line's name and last value at its right end, apart from one another."""
+    top = axes.get_ylim()[1]
+    heights = np.asarray([end[1] / top for _, _, end in drawn])
+    order = np.argsort(heights)
+    placed = _spread(heights[order])
+    for index, height in zip(order, placed, strict=True):
+        label, color, end = drawn[index]
+        axes.text(
+            1.015,
+            height,
+            f"{label} {end[1]:.3g}".strip(),
+            transform=axes.transAxes,
+            va="center",
+            fontsize=9.5,
+            color=color,
+        )
+
+
+def _spread(heights: np.ndarray) -> np.ndarray:
+    """Move sorted heights, in shares of a panel, so far apart that labels there do not touch."""
+    placed = np.clip(heights, 0.02, 0.98)
+    for index in range(1, len(placed)):
+        placed[index] = max(placed[index], placed[index - 1] + _LABEL_STEP)
+    # Those pushed over the upper edge push back down.
+    placed = np.minimum(placed, 0.98 - _LABEL_STEP * np.arange(len(placed))[::-1])
+    return placed
+
+
+def _save(figure: Figure, output_png: Path) -> None:
+    output_png.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output_png, facecolor="white")

@@ -1,0 +1,232 @@
+"""Instances drawn on a picture: mask, contour and label, without a screen.
+
+H, W: the picture's size in pixels. Boxes of labels are (left, top, right, bottom), in pixels.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from detectron2.structures import Instances
+
+from solo.visualization.regions import Region, get_regions
+from solo.visualization.text import put_text, text_coverage
+
+# Neighbours in the list differ in hue and in lightness: the first few instances never look alike.
+# fmt: off
+_PALETTE_RGB = (
+    0xE4572E, 0x2E86DE, 0x27AE60, 0xF4B400, 0x8E44AD, 0x17B2C4, 0xE84393, 0x7F8C3A, 0xD35400,
+    0x5AB4FF, 0xB2D732, 0xB83227, 0x5D5FEF, 0x00C896, 0xFFA58C, 0xA0622D, 0xF6E05E, 0xB388EB,
+    0x2C7A7B, 0xFF6F91,
+)
+# fmt: on
+PALETTE = tuple((c & 255, c >> 8 & 255, c >> 16) for c in _PALETTE_RGB)  # BGR
+
+_MIN_FONT_SIZE = 8
+_LABEL_MARGIN = 3
+
+
+class _Label(NamedTuple):
+    """A label and where it goes."""
+
+    text: str
+    box: tuple[int, int, int, int]
+    font_size: int
+    color: tuple[int, int, int]
+
+
+def draw_instances(
+    image_bgr: np.ndarray,
+    instances: Instances,
+    class_names: Sequence[str] | None = None,
+    *,
+    threshold: float = 0,
+    alpha: float = 0.5,
+    color_by: str = "instance",
+) -> np.ndarray:
+    """Draw the instances of one picture on a copy of it.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        instances: Predictions (`pred_masks` or `pred_rles`, `pred_classes`, `scores`) or
+            annotations (`gt_masks`, `gt_classes`) of this picture, at its size.
+        class_names: Name per class. A class without one is called by its number.
+        threshold: Probability below which a prediction is left out.
+        alpha: Opacity of the masks' filling, 0 to 1.
+        color_by: "instance", a colour per row of the instances; or "class", a colour per class,
+            which stays the same from frame to frame of a video.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: The picture is not (H, W, 3) uint8, or the instances are of another size.
+    """
+    check_picture(image_bgr)
+    if tuple(instances.image_size) != image_bgr.shape[:2]:
+        raise ValueError(
+            f"The instances are of a picture of (height, width) {tuple(instances.image_size)}, "
+            f"and this one is {image_bgr.shape[:2]}: give the picture they were predicted on."
+        )
+    regions = get_regions(instances, threshold=threshold)
+    return draw_regions(image_bgr, regions, class_names, alpha=alpha, color_by=color_by)
+
+
+def check_picture(image_bgr: np.ndarray) -> None:
+    """Raise ValueError unless this is an (H, W, 3) uint8 picture with any pixels."""
+    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+        raise ValueError(
+            f"A picture must be (H, W, 3) uint8 in BGR order, not {image_bgr.shape} "
+            f"{image_bgr.dtype}."
+        )
+    if not image_bgr.size:
+        raise ValueError(f"A picture must have pixels; this one has the shape {image_bgr.shape}.")
+
+
+def draw_regions(
+    image_bgr: np.ndarray,
+    regions: Sequence[Region],
+    class_names: Sequence[str] | None = None,
+    *,
+    alpha: float = 0.5,
+    color_by: str = "instance",
+    font_size: int | None = None,
+) -> np.ndarray:
+    """Draw instances that are cut out already; see `draw_instances`.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        regions: The instances, at the size of the picture.
+        class_names: Name per class.
+        alpha: Opacity of the masks' filling, 0 to 1.
+        color_by: "instance" or "class".
+        font_size: Of the labels, in pixels. None: by the size of the picture.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: `color_by` is neither of the two.
+    """
+    if color_by not in ("instance", "class"):
+        raise ValueError(f'color_by must be "instance" or "class", not {color_by!r}.')
+    canvas = np.ascontiguousarray(image_bgr).copy()
+    thickness = max(1, round(min(canvas.shape[:2]) / 400))
+
+    # The largest first: a small object on a large one stays visible.
+    for region in sorted(regions, key=lambda region: -region.mask.size):
+        _draw_mask(canvas, region, _color(region, color_by), alpha, thickness)
+
+    # The most certain first: they get the best places.
+    labels: list[_Label] = []
+    for region in sorted(regions, key=lambda region: -(region.score or 0)):
+        text = label_text(region.category, region.score, class_names)
+        size = _fitting_font_size(text, canvas.shape, font_size)
+        if size:
+            box = _place_label(text, size, region, canvas.shape, [label.box for label in labels])
+            labels.append(_Label(text, box, size, _color(region, color_by)))
+    for label in reversed(labels):
+        _draw_label(canvas, label)
+    return canvas
+
+
+def label_text(category: int, score: float | None, class_names: Sequence[str] | None) -> str:
+    """Return "zero 93%" for a prediction and "zero" for an annotation."""
+    name = class_name(category, class_names)
+    return name if score is None else f"{name} {score:.0%}"
+
+
+def class_name(category: int, class_names: Sequence[str] | None) -> str:
+    """Return a class's name, or "class 3" where none is known."""
+    if class_names is not None and category < len(class_names):
+        return str(class_names[category])
+    return f"class {category}"
+
+
+def _color(region: Region, color_by: str) -> tuple[int, int, int]:
+    return PALETTE[(region.index if color_by == "instance" else region.category) % len(PALETTE)]
+
+
+def _draw_mask(
+    canvas: np.ndarray,
+    region: Region,
+    color: tuple[int, int, int],
+    alpha: float,
+    thickness: int,
+) -> None:
+    height, width = region.mask.shape
+    patch = canvas[region.top : region.top + height, region.left : region.left + width]
+    tinted = cv2.addWeighted(patch, 1 - alpha, np.full_like(patch, color), alpha, 0)
+    np.copyto(patch, tinted, where=region.mask[..., None].astype(bool))
+
+    # [-2]: OpenCV 3 returns the image, too, before the contours.
+    contours = cv2.findContours(region.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    offset = (region.left, region.top)
+    cv2.drawContours(canvas, contours, -1, color, thickness, cv2.LINE_AA, offset=offset)
+
+
+def _fitting_font_size(text: str, shape: tuple[int, ...], wanted: int | None) -> int:
+    """Return the largest font size, up to the wanted one, that fits the picture; 0: none."""
+    height, width = shape[:2]
+    size = wanted or int(np.clip(round(0.026 * (height * width) ** 0.5), 11, 30))
+    while size >= _MIN_FONT_SIZE:
+        label_width, label_height = _label_size(text, size)
+        if label_width <= width and 2 * label_height <= height:
+            return size
+        size -= 1
+    return 0
+
+
+def _label_size(text: str, font_size: int) -> tuple[int, int]:
+    height, width = text_coverage(text, font_size).shape
+    return width + 2 * _LABEL_MARGIN, height
+
+
+def _place_label(
+    text: str,
+    font_size: int,
+    region: Region,
+    shape: tuple[int, ...],
+    taken: Sequence[tuple[int, int, int, int]],
+) -> tuple[int, int, int, int]:
+    """Return the place near the mask, within the picture, that covers least of the other labels."""
+    width, height = _label_size(text, font_size)
+    mask_height, mask_width = region.mask.shape
+    right, bottom = region.left + mask_width, region.top + mask_height
+    middle = region.left + (mask_width - width) // 2
+    corners = (
+        (region.left, region.top - height),  # above the mask
+        (region.left, bottom),  # below
+        (right, region.top),  # to the right
+        (region.left - width, region.top),  # to the left
+        (middle, region.top + (mask_height - height) // 2),  # in its middle
+        (right - width, region.top - height),
+        (right - width, bottom),
+    )
+    best, least = (0, 0, width, height), float("inf")
+    for wanted_left, wanted_top in corners:
+        left = min(max(0, wanted_left), shape[1] - width)
+        top = min(max(0, wanted_top), shape[0] - height)
+        box = (left, top, left + width, top + height)
+        covered = sum(_overlap(box, other) for other in taken)
+        if covered < least:
+            best, least = box, covered
+        if not covered:
+            break
+    return best
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> int:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return max(0, width) * max(0, height)
+
+
+def _draw_label(canvas: np.ndarray, label: _Label) -> None:
+    left, top, right, bottom = label.box
+    canvas[top:bottom, left:right] = label.color
+    blue, green, red = label.color
+    is_light = 0.114 * blue + 0.587 * green + 0.299 * red > 140
+    ink = (20, 20, 20) if is_light else (255, 255, 255)
+    put_text(canvas, label.text, left + _LABEL_MARGIN, top, size=label.font_size, color=ink)

@@ -1,0 +1,105 @@
+"""Instances, as predicted or annotated, turned into small crops that are cheap to draw.
+
+H, W: the picture's size in pixels. h, w: the size of one instance's crop.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pycocotools.mask as mask_util
+import torch
+from detectron2.structures import BitMasks, Instances, PolygonMasks, polygons_to_bitmask
+
+
+class Region(NamedTuple):
+    """One instance, cut out: the smallest crop of the picture that holds its mask."""
+
+    mask: np.ndarray  # (h, w) uint8, 0 or 1
+    left: int
+    top: int
+    index: int  # row in the Instances it comes from
+    category: int
+    score: float | None  # None: an annotation
+
+
+def select_confident(instances: Instances, threshold: float) -> Instances:
+    """Keep the instances whose score is at least a threshold.
+
+    Args:
+        instances: n instances with `scores`; fields may be tensors, boxes or lists.
+        threshold: Probability.
+
+    Returns:
+        The instances kept, in their order, with the same fields.
+    """
+    rows = torch.nonzero(instances.scores >= threshold).flatten()
+    kept = Instances(instances.image_size)
+    for name, value in instances.get_fields().items():
+        # Instances can index tensors and boxes by rows, but not a list such as pred_rles.
+        kept.set(name, [value[row] for row in rows] if isinstance(value, list) else value[rows])
+    return kept
+
+
+def get_regions(
+    instances: Instances, *, threshold: float = 0, size: tuple[int, int] | None = None
+) -> list[Region]:
+    """Cut the instances of one picture out of it.
+
+    Args:
+        instances: Predictions with `pred_masks` (n, H, W) or `pred_rles` (n COCO RLE dicts),
+            `pred_classes` and `scores`; or annotations with `gt_masks` and `gt_classes`.
+        threshold: Probability below which a prediction is left out. Annotations have no score.
+        size: (height, width) in pixels to which the masks are scaled. None: as they are.
+
+    Returns:
+        The instances that have any pixel, in their order.
+
+    Raises:
+        ValueError: The instances hold no masks.
+    """
+    read_mask = _mask_reader(instances)
+    predicted = instances.has("pred_classes")
+    categories = (instances.pred_classes if predicted else instances.gt_classes).tolist()
+    scores = instances.scores.tolist() if instances.has("scores") else [None] * len(categories)
+
+    regions = []
+    for index, (category, score) in enumerate(zip(categories, scores, strict=True)):
+        if score is not None and score < threshold:
+            continue
+        mask = _resize_mask(np.ascontiguousarray(read_mask(index), dtype=np.uint8), size)
+        left, top, width, height = cv2.boundingRect(mask)
+        if width and height:
+            # A copy, so that the full-size mask can go: a hundred of them are large.
+            crop = mask[top : top + height, left : left + width].copy()
+            regions.append(Region(crop, left, top, index, category, score))
+    return regions
+
+
+def _mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:
+    """Return a function that gives the (H, W) mask of one row, whatever the masks are kept in."""
+    if instances.has("pred_rles"):
+        return lambda index: mask_util.decode(instances.pred_rles[index])
+    for name in ("pred_masks", "gt_masks"):
+        if instances.has(name):
+            masks = instances.get(name)
+            break
+    else:
+        raise ValueError(
+            f"Instances with the fields {sorted(instances.get_fields())} have no masks to draw: "
+            "give pred_masks, pred_rles or gt_masks."
+        )
+    if isinstance(masks, PolygonMasks):
+        return lambda index: polygons_to_bitmask(masks.polygons[index], *instances.image_size)
+    if isinstance(masks, BitMasks):
+        masks = masks.tensor
+    return lambda index: masks[index].detach().cpu().numpy()
+
+
+def _resize_mask(mask: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    if size is None or mask.shape == size:
+        return mask
+    # Linear, then cut at a half: an enlarged mask gets a smooth outline, not stairs.
+    soft = cv2.resize(mask * np.uint8(255), size[::-1], interpolation=cv2.INTER_LINEAR)
+    return (soft > 127).astype(np.uint8)

@@ -1,0 +1,163 @@
+"""One picture that shows images of a data set beside their ground truth and their prediction."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from detectron2.data import detection_utils
+from detectron2.structures import Instances
+
+from solo.visualization.draw import check_picture, draw_regions
+from solo.visualization.regions import get_regions
+from solo.visualization.text import put_text, text_coverage
+
+_TITLES = ("image", "ground truth", "prediction")
+_GAP = 6
+_MARGIN = 16
+_TITLE_SIZE = 17
+_LABEL_SIZE = 12
+_INK = (60, 60, 60)
+
+
+class SheetRow(NamedTuple):
+    """One image of the sheet."""
+
+    image: np.ndarray  # (H, W, 3) uint8, BGR
+    truth: Instances  # with gt_masks and gt_classes
+    prediction: Instances
+
+
+def prediction_sheet(
+    rows: Sequence[SheetRow],
+    class_names: Sequence[str] | None = None,
+    *,
+    threshold: float = 0.3,
+    cell_size: int = 280,
+    blocks: int | None = None,
+) -> np.ndarray:
+    """Draw images beside their ground truth and their prediction, in titled columns.
+
+    Args:
+        rows: The images, at least one.
+        class_names: Name per class. A class has the same colour in all columns.
+        threshold: Probability below which a prediction is left out.
+        cell_size: Longer side of each image on the sheet, in pixels.
+        blocks: Rows are laid out in so many blocks side by side. None: one for up to five images,
+            else two.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    if not rows:
+        raise ValueError("A sheet needs at least one image; none was given.")
+    blocks = min(blocks or (1 if len(rows) <= 5 else 2), len(rows))
+    cells = [_draw_row(row, class_names, threshold, cell_size) for row in rows]
+
+    # Lines across all blocks share a height, so that their images stay level.
+    lines = [cells[start : start + blocks] for start in range(0, len(cells), blocks)]
+    heights = [max(row[0].shape[0] for row in line) for line in lines]
+    title_height = text_coverage(_TITLES[0], _TITLE_SIZE, True).shape[0] + _GAP
+    block_width = len(_TITLES) * (cell_size + _GAP) - _GAP
+    sheet_width = blocks * (block_width + 2 * _MARGIN)
+    sheet_height = 2 * _MARGIN + title_height + sum(heights) + _GAP * (len(lines) - 1)
+    sheet = np.full((sheet_height, sheet_width, 3), 255, dtype=np.uint8)
+
+    for block in range(blocks):
+        left = _MARGIN + block * (block_width + 2 * _MARGIN)
+        top = _MARGIN + title_height
+        _draw_titles(sheet, left, _MARGIN, cell_size)
+        for line, height in zip(lines, heights, strict=True):
+            if block < len(line):
+                _paste_row(sheet, line[block], left, top, cell_size, height)
+            top += height + _GAP
+    return sheet
+
+
+def dataset_rows(
+    dataset: Sequence[dict[str, Any]],
+    predict: Callable[[np.ndarray], Instances],
+    num_images: int,
+) -> list[SheetRow]:
+    """Predict on images spread evenly over a data set.
+
+    Args:
+        dataset: detectron2's dicts: file_name and, where there is ground truth, annotations.
+        predict: Takes an (H, W, 3) uint8 BGR image and returns its instances, on the CPU.
+        num_images: Images to take at most.
+
+    Returns:
+        One row per image.
+
+    Raises:
+        ValueError: The data set is empty, or fewer than one image is asked for.
+    """
+    if num_images < 1 or not dataset:
+        raise ValueError(
+            f"Cannot take {num_images} images of a data set of {len(dataset)}: ask for at least "
+            "one, of a data set that has any."
+        )
+    count = min(num_images, len(dataset))
+    rows = []
+    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+        record = dataset[index]
+        image = np.ascontiguousarray(detection_utils.read_image(record["file_name"], "BGR"))
+        rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
+    return rows
+
+
+def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
+    # A crowd region is not one instance: it is neither learnt nor expected.
+    annotations = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
+    size = (shape[0], shape[1])
+    truth = detection_utils.annotations_to_instances(annotations, size, mask_format="bitmask")
+    if not truth.has("gt_masks"):
+        truth.gt_masks = np.zeros((0, *size), dtype=bool)
+    return truth
+
+
+def _draw_row(
+    row: SheetRow, class_names: Sequence[str] | None, threshold: float, cell_size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    check_picture(row.image)
+    height, width = row.image.shape[:2]
+    scale = cell_size / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    # Scaled before anything is drawn: lines and labels stay sharp on small images.
+    image = cv2.resize(row.image, size[::-1], interpolation=interpolation)
+    drawn = [
+        draw_regions(
+            image,
+            get_regions(instances, threshold=threshold, size=size),
+            class_names,
+            color_by="class",
+            font_size=_LABEL_SIZE,
+        )
+        for instances in (row.truth, row.prediction)
+    ]
+    return image, drawn[0], drawn[1]
+
+
+def _draw_titles(sheet: np.ndarray, left: int, top: int, cell_size: int) -> None:
+    for column, title in enumerate(_TITLES):
+        x = left + column * (cell_size + _GAP)
+        put_text(sheet, title, x, top - 2, size=_TITLE_SIZE, color=_INK, bold=True)
+
+
+def _paste_row(
+    sheet: np.ndarray,
+    cells: Sequence[np.ndarray],
+    left: int,
+    top: int,
+    cell_size: int,
+    line_height: int,
+) -> None:
+    for column, cell in enumerate(cells):
+        height, width = cell.shape[:2]
+        x = left + column * (cell_size + _GAP) + (cell_size - width) // 2
+        y = top + (line_height - height) // 2
+        sheet[y : y + height, x : x + width] = cell

@@ -1,0 +1,141 @@
+"""What is drawn, where, and on which pictures drawing still works."""
+
+import numpy as np
+import pycocotools.mask as mask_util
+import pytest
+import torch
+from detectron2.structures import BitMasks, Boxes, Instances, PolygonMasks
+
+from solo.visualization import draw_instances
+from solo.visualization.draw import PALETTE, class_name, label_text
+from solo.visualization.regions import get_regions, select_confident
+
+
+def make_instances(masks, scores=None, classes=None):
+    masks = torch.as_tensor(np.asarray(masks, dtype=bool))
+    instances = Instances(tuple(masks.shape[1:]))
+    instances.pred_masks = masks
+    instances.scores = torch.tensor(scores or [0.9] * len(masks))
+    instances.pred_classes = torch.tensor(classes or [0] * len(masks), dtype=torch.int64)
+    instances.pred_boxes = Boxes(torch.zeros(len(masks), 4))
+    return instances
+
+
+def square(size, top, left, side):
+    mask = np.zeros((size, size), dtype=bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def test_fill_is_the_blend_of_picture_and_color():
+    image = np.full((200, 200, 3), 100, dtype=np.uint8)
+    drawn = draw_instances(image, make_instances([square(200, 80, 60, 60)]), alpha=0.5)
+    expected = [round((100 + channel) / 2) for channel in PALETTE[0]]
+    np.testing.assert_allclose(drawn[110, 90], expected, atol=1)
+    assert (drawn[180, 180] == 100).all()
+    assert (image == 100).all(), "the picture given must not change"
+    # The contour, on the border pixels of the mask; its line is smoothed.
+    np.testing.assert_allclose(drawn[139, 90], PALETTE[0], atol=10)
+
+
+def test_label_is_near_the_mask_and_inside_the_picture():
+    image = np.zeros((200, 200, 3), dtype=np.uint8)
+    for top, left in ((0, 0), (0, 180), (180, 0), (180, 180), (90, 90)):
+        drawn = draw_instances(image, make_instances([square(200, top, left, 20)]), ["zero"])
+        rows, columns = np.nonzero(drawn.any(axis=2))
+        # "zero 90%" is wider than the mask; there is nothing but the mask and this line.
+        assert columns.max() - columns.min() > 40
+        assert rows.max() - rows.min() < 45
+
+
+def test_labels_do_not_cover_each_other():
+    image = np.zeros((300, 300, 3), dtype=np.uint8)
+    same = [square(300, 100, 100, 80)] * 4
+    drawn = draw_instances(image, make_instances(same))
+    for color in PALETTE[:4]:
+        assert (drawn == color).all(axis=2).sum() > 300, "the background of each label shows"
+
+
+def test_colors_are_steady_by_class_and_differ_by_instance():
+    image = np.zeros((100, 100, 3), dtype=np.uint8)
+    masks = [square(100, 60, 5, 30), square(100, 60, 60, 30)]
+    instances = make_instances(masks, classes=[7, 7])
+    by_class = draw_instances(image, instances, color_by="class")
+    by_instance = draw_instances(image, instances)
+    assert (by_class[75, 20] == by_class[75, 75]).all()
+    assert (by_instance[75, 20] != by_instance[75, 75]).any()
+    assert len(set(PALETTE)) == len(PALETTE)
+
+
+def test_bitmasks_rles_and_annotations_are_drawn_alike():
+    mask = square(60, 20, 10, 25)
+    image = np.zeros((60, 60, 3), dtype=np.uint8)
+    expected = draw_instances(image, make_instances([mask]))
+
+    rles = make_instances([mask])
+    rles.remove("pred_masks")
+    rles.pred_rles = [mask_util.encode(np.asfortranarray(mask.astype(np.uint8)))]
+    np.testing.assert_array_equal(draw_instances(image, rles), expected)
+
+    for masks in (BitMasks(mask[None]), PolygonMasks([[[10, 20, 35, 20, 35, 45, 10, 45]]])):
+        truth = Instances((60, 60))
+        truth.gt_masks, truth.gt_classes = masks, torch.tensor([0])
+        (region,) = get_regions(truth)
+        assert (region.left, region.top, region.mask.shape) == (10, 20, (25, 25))
+        assert region.score is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (12, 12)])
+def test_very_small_pictures(size):
+    image = np.zeros((*size, 3), dtype=np.uint8)
+    masks = np.ones((2, *size), dtype=bool)
+    drawn = draw_instances(image, make_instances(masks), ["a very long name of a class"])
+    assert drawn.shape == image.shape
+    assert drawn.any()
+
+
+def test_nothing_to_draw_leaves_the_picture_as_it_is():
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    none = make_instances(np.zeros((0, 20, 30)))
+    empty_mask = make_instances(np.zeros((1, 20, 30)))
+    unsure = make_instances(np.ones((1, 20, 30)), scores=[0.2])
+    for instances, threshold in ((none, 0), (empty_mask, 0), (unsure, 0.3)):
+        drawn = draw_instances(image, instances, threshold=threshold)
+        np.testing.assert_array_equal(drawn, image)
+
+
+def test_label_text():
+    assert label_text(1, 0.934, ["zero", "one"]) == "one 93%"
+    assert label_text(0, None, ["zero"]) == "zero"
+    assert class_name(3, None) == class_name(3, ["zero"]) == "class 3"
+
+
+def test_select_confident_takes_lists_too():
+    instances = make_instances(np.ones((3, 4, 4)), scores=[0.9, 0.1, 0.3])
+    instances.pred_rles = ["a", "b", "c"]
+    kept = select_confident(instances, 0.3)
+    assert kept.pred_rles == ["a", "c"]
+    assert len(kept.pred_boxes) == len(kept) == 2
+    assert select_confident(instances, 0.95).pred_rles == []
+
+
+def test_regions_scale_with_the_picture():
+    (region,) = get_regions(make_instances([square(40, 10, 20, 10)]), size=(80, 120))
+    # Twice as high and three times as wide, to a pixel.
+    np.testing.assert_allclose((region.top, region.left), (20, 60), atol=1)
+    np.testing.assert_allclose(region.mask.shape, (20, 30), atol=1)
+
+
+def test_what_does_not_fit_is_refused():
+    instances = make_instances(np.ones((1, 4, 4)))
+    with pytest.raises(ValueError, match="they were predicted on"):
+        draw_instances(np.zeros((5, 4, 3), np.uint8), instances)
+    with pytest.raises(ValueError, match="uint8"):
+        draw_instances(np.zeros((4, 4, 3), np.float32), instances)
+    with pytest.raises(ValueError, match="must have pixels"):
+        draw_instances(np.zeros((0, 4, 3), np.uint8), instances)
+    with pytest.raises(ValueError, match="color_by"):
+        draw_instances(np.zeros((4, 4, 3), np.uint8), instances, color_by="x")
+    instances.remove("pred_masks")
+    with pytest.raises(ValueError, match="no masks to draw"):
+        draw_instances(np.zeros((4, 4, 3), np.uint8), instances)
