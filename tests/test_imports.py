@@ -1,0 +1,83 @@
+"""The arrows of docs/architecture.md: who may import whom, read from the sources."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Package or module of solo -> what of solo it may import, besides itself.
+MAY_IMPORT = {
+    "config": set(),
+    "layers": set(),
+    "modeling": {"layers"},
+    "data": {"config"},
+    "checkpoint": set(),
+    "evaluation": {"layers"},
+    "visualization": set(),
+    "engine": {"checkpoint", "config", "data", "evaluation", "modeling", "visualization"},
+    "tools": {"checkpoint", "config", "data", "engine", "evaluation", "visualization"},
+    # The package itself registers the parts with detectron2.
+    "": {"config", "data", "modeling"},
+}
+# Within modeling: the parts that get tensors and never know a head.
+HEADLESS = ("grids", "targets", "losses", "inference")
+
+
+def imported_modules(path):
+    """Yield the dotted names that a file imports from solo, without the `solo.`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            raise AssertionError(f"{path}:{node.lineno}: relative import")
+        else:
+            continue
+        for name in names:
+            if name == "solo" or name.startswith("solo."):
+                yield name.removeprefix("solo").removeprefix(".")
+
+
+def unit(path):
+    parts = path.relative_to(ROOT / "solo").with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+SOURCES = sorted((ROOT / "solo").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_go_one_way(path):
+    mine = unit(path)
+    for name in imported_modules(path):
+        target = name.split(".")[0]
+        if target and (ROOT / "solo" / target).exists() | (ROOT / f"solo/{target}.py").exists():
+            assert target == mine or target in MAY_IMPORT[mine], f"{mine} imports solo.{name}"
+
+
+@pytest.mark.parametrize("name", HEADLESS)
+def test_targets_losses_and_inference_know_no_head(name):
+    for imported in imported_modules(ROOT / "solo" / "modeling" / f"{name}.py"):
+        assert "heads" not in imported and "meta_arch" not in imported
+
+
+def test_there_are_no_circles():
+    seen = set()
+
+    def visit(name, trail):
+        assert name not in trail, f"circle: {' -> '.join([*trail, name])}"
+        if name not in seen:
+            for target in MAY_IMPORT.get(name, ()):
+                visit(target, (*trail, name))
+            seen.add(name)
+
+    for name in MAY_IMPORT:
+        visit(name, ())
+
+
+def test_every_part_has_its_row():
+    units = {unit(path) for path in SOURCES}
+    assert units == set(MAY_IMPORT)
