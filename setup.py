@@ -24,13 +24,15 @@ setup(
     package_data={"solo.configs": CONFIGS},
     # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
     install_requires=[
-        "torch>=2.1",
-        "torchvision>=0.16",
+        "torch>=2.3",
+        "torchvision>=0.18",
         "fvcore",
         "pycocotools>=2.0.7",
         "opencv-python-headless>=4.7",
         "faster-coco-eval>=1.6",
         "matplotlib",
+        "pillow",
+        "tabulate",
         "tqdm",
     ],
     extras_require={

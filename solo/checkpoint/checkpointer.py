@@ -1,0 +1,234 @@
+"""detectron2's checkpointer made safe: atomic, free of code, strict about what does not fit."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from torch import nn
+
+from solo.checkpoint.files import read_checkpoint, write_checkpoint, write_text
+
+
+class _Mismatch(NamedTuple):
+    """A tensor whose shape in the checkpoint is not its shape in the model."""
+
+    key: str
+    in_checkpoint: tuple[int, ...]
+    in_model: tuple[int, ...]
+
+
+class SOLOCheckpointer(DetectionCheckpointer):
+    """Save a model with the names of its classes, and load only what fits it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        save_dir: str = "",
+        *,
+        class_names: Sequence[str] = (),
+        complete: bool = False,
+        **checkpointables: Any,
+    ) -> None:
+        """Save and load the weights of a model.
+
+        Args:
+            model: The model, in a `DistributedDataParallel` or not.
+            save_dir: Folder of the checkpoints.
+            class_names: Names of the model's classes, in the order of their numbers; saved beside
+                the weights, and compared when weights are loaded. Empty: not known.
+            complete: Raise where a file lacks a tensor of the model, as evaluation needs.
+            checkpointables: What :meth:`save` saves beside the model, by name.
+        """
+        super().__init__(model, save_dir, **checkpointables)
+        self.class_names = list(class_names)
+        self.complete = complete
+        # The checkpoint of this run to continue from; the folder may hold another run's, too.
+        self.last_saved = ""
+        self._path = ""
+
+    def save(self, name: str, **kwargs: Any) -> None:
+        """Save everything that is needed to continue, and make it the one to continue from.
+
+        Args:
+            name: Name of the file, without its suffix.
+            kwargs: More to save: numbers, strings, tensors and containers of them.
+
+        Raises:
+            OSError: If the file could not be written; earlier checkpoints are untouched.
+            FloatingPointError: If a weight is not finite; nothing is written.
+        """
+        self._check_finite(name)
+        if self.save_dir:
+            self.last_saved = str(Path(self.save_dir, f"{name}.pth"))
+        if not self.save_dir or not self.save_to_disk:
+            return
+        content = {key: item.state_dict() for key, item in self.checkpointables.items()}
+        path = self._write(name, {**content, **kwargs})
+        self.tag_last_checkpoint(path.name)
+
+    def save_weights(self, name: str, **kwargs: Any) -> None:
+        """Save the weights only; :meth:`resume_or_load` continues where it did before.
+
+        Args:
+            name: Name of the file, without its suffix.
+            kwargs: More to save: numbers, strings, tensors and containers of them.
+
+        Raises:
+            OSError: If the file could not be written; an earlier one of that name is untouched.
+        """
+        if self.save_dir and self.save_to_disk:
+            self._write(name, kwargs)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        """Note which file :meth:`resume_or_load` continues from, atomically."""
+        write_text(last_filename_basename, Path(self.save_dir, "last_checkpoint"))
+
+    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load weights and, unless told otherwise, what was saved beside them.
+
+        Args:
+            path: A file, or an address that detectron2's PathManager knows; empty: load nothing.
+            args: As in fvcore's ``Checkpointer.load``.
+            kwargs: As in fvcore's ``Checkpointer.load``.
+
+        Returns:
+            What else the file holds.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is corrupt, would run code, or does not fit the model.
+        """
+        if path and "://" not in path and not Path(path.partition("?")[0]).is_file():
+            raise FileNotFoundError(
+                f"The checkpoint {path} does not exist; check MODEL.WEIGHTS, or the "
+                f"file last_checkpoint in {self.save_dir or 'the output folder'}."
+            )
+        self._path = path
+        try:
+            return super().load(path, *args, **kwargs)
+        finally:
+            # detectron2's main branch leaves it set after an error, and then refuses to load again.
+            self._parsed_url_during_load = None
+
+    def _write(self, name: str, content: dict[str, Any]) -> Path:
+        path = Path(self.save_dir, f"{name}.pth")
+        self.logger.info("Saving checkpoint to %s", path)
+        content = {"model": self.model.state_dict(), "class_names": self.class_names, **content}
+        write_checkpoint(content, path)
+        return path
+
+    def _check_finite(self, name: str) -> None:
+        # A finite loss may have an infinite gradient, which the optimizer carries into the
+        # weights: then the checkpoint before this one is the one to keep.
+        for key, tensor in self.model.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise FloatingPointError(
+                    f"{name}.pth is not saved: {key} holds values that are not finite. Continue "
+                    "from the last checkpoint with a lower SOLVER.BASE_LR or with "
+                    "SOLVER.CLIP_GRADIENTS.ENABLED True."
+                )
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        content = read_checkpoint(filename)
+        if filename.endswith(".pkl"):
+            return _from_pickle(content)
+        if filename.endswith(".pyth"):
+            content = {"model": content["model_state"], "__author__": "pycls"}
+            content["matching_heuristics"] = True
+        if "model" not in content:
+            content = {"model": content}
+        if "matching_heuristics=True" in self._path.partition("?")[2]:
+            content["matching_heuristics"] = True
+        return content
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> Any:
+        """Load the weights, after everything that could be wrong with them was looked at."""
+        weights = checkpoint["model"]
+        unfit = [key for key, value in weights.items() if not hasattr(value, "shape")]
+        if unfit:
+            raise ValueError(
+                f"The checkpoint {self._path} holds no weights that this model knows how to read: "
+                f"{_listed(unfit)} is not a tensor."
+            )
+        if not checkpoint.get("matching_heuristics", False):
+            _strip_prefix(weights, "module.")
+            self._check_fit(weights, list(checkpoint.get("class_names") or []))
+        return super()._load_model(checkpoint)
+
+    def _check_fit(self, weights: dict[str, Any], class_names: list[str]) -> None:
+        model = self.model.state_dict()
+        mismatches = [
+            _Mismatch(key, tuple(value.shape), tuple(model[key].shape))
+            for key, value in weights.items()
+            if key in model and value.shape != model[key].shape
+        ]
+        if class_names and self.class_names and class_names != self.class_names:
+            raise ValueError(self._other_classes(class_names, mismatches))
+        if mismatches:
+            raise ValueError(self._other_shapes(mismatches))
+        if weights and not any(key in model for key in weights):
+            raise ValueError(
+                f"Nothing in the checkpoint {self._path} fits this model: it has "
+                f"{_listed(list(weights))}, the model {_listed(list(model))}."
+            )
+
+    def _other_classes(self, class_names: list[str], mismatches: list[_Mismatch]) -> str:
+        return (
+            f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
+            f"({_listed(class_names)}), but this one has {len(self.class_names)} "
+            f"({_listed(self.class_names)}). To evaluate, take the data set it was trained on. "
+            + self._how_to_fine_tune(mismatches)
+        )
+
+    def _other_shapes(self, mismatches: list[_Mismatch]) -> str:
+        listed = "; ".join(
+            f"{key} is {list(saved)} in the checkpoint and {list(wanted)} in the model"
+            for key, saved, wanted in mismatches[:8]
+        )
+        more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
+        return (
+            f"The checkpoint {self._path} does not fit the model: {listed}{more}. Take the config "
+            "it was trained with. " + self._how_to_fine_tune(mismatches)
+        )
+
+    def _how_to_fine_tune(self, mismatches: list[_Mismatch]) -> str:
+        target = f"{os.path.splitext(os.path.basename(self._path))[0]}_copy.pth"
+        keys = [mismatch.key for mismatch in mismatches]
+        return (
+            "To fine-tune from it, write a copy without what does not fit and set MODEL.WEIGHTS to "
+            f'the copy: python -c "from solo.checkpoint import copy_without; '
+            f"copy_without('{self._path}', '{target}', {keys})\""
+        )
+
+    def _log_incompatible_keys(self, incompatible: Any) -> None:
+        if self.complete and incompatible.missing_keys:
+            raise ValueError(
+                f"The checkpoint {self._path} lacks {len(incompatible.missing_keys)} tensors of "
+                f"the model ({_listed(incompatible.missing_keys)}); they would be random. "
+                "Take a checkpoint of the whole model, and the config it was trained with."
+            )
+        super()._log_incompatible_keys(incompatible)
+
+
+def _from_pickle(content: dict[str, Any]) -> dict[str, Any]:
+    """Bring a file of detectron2's model zoo, or of Caffe2, into the layout of a checkpoint."""
+    if "model" in content and "__author__" in content:
+        return content
+    weights = content.get("blobs", content)
+    weights = {key: value for key, value in weights.items() if not key.endswith("_momentum")}
+    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+
+def _strip_prefix(weights: dict[str, Any], prefix: str) -> None:
+    """Remove, in place, the prefix that a wrapper such as DataParallel put before every name."""
+    if all(key.startswith(prefix) for key in weights):
+        for key in list(weights):
+            weights[key.removeprefix(prefix)] = weights.pop(key)
+
+
+def _listed(names: Sequence[str], at_most: int = 10) -> str:
+    more = f", ... {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(str(name) for name in names[:at_most]) + more

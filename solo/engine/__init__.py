@@ -1,0 +1,20 @@
+"""Training and evaluation."""
+
+from solo.engine.evaluation import check_test_data, evaluate
+from solo.engine.launch import LaunchError, launch
+from solo.engine.setup import exit_on, load_config, setup_config, setup_run
+from solo.engine.solver import build_optimizer
+from solo.engine.trainer import Trainer
+
+__all__ = [
+    "LaunchError",
+    "Trainer",
+    "build_optimizer",
+    "check_test_data",
+    "evaluate",
+    "exit_on",
+    "launch",
+    "load_config",
+    "setup_config",
+    "setup_run",
+]

@@ -1,0 +1,68 @@
+"""Evaluate a model on every data set of DATASETS.TEST."""
+
+import logging
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from detectron2.config import CfgNode
+from detectron2.evaluation import inference_on_dataset, print_csv_format
+from detectron2.utils import comm
+from torch import nn
+
+from solo.data import build_test_loader
+from solo.evaluation import build_evaluator
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
+    """Evaluate a model on every data set of DATASETS.TEST, and log the tables.
+
+    Every process has to call it; each takes its share of the images.
+
+    Args:
+        cfg: The config.
+        model: Not wrapped: a ``DistributedDataParallel`` would wait for processes that have fewer
+            images.
+
+    Returns:
+        On the main process ``{task: {metric: value}}`` if there is one data set, and
+        ``{data set: {task: {metric: value}}}`` if there are several; elsewhere empty.
+    """
+    results: OrderedDict[str, Any] = OrderedDict()
+    for name in cfg.DATASETS.TEST:
+        evaluator = build_evaluator(cfg, name, _output_dir(cfg, name))
+        result = inference_on_dataset(model, build_test_loader(cfg, name), evaluator)
+        if comm.is_main_process():
+            logger.info("Evaluation results for %s:", name)
+            print_csv_format(result)
+            results[name] = result
+    if len(results) == 1:
+        return OrderedDict(next(iter(results.values())))
+    return results
+
+
+def check_test_data(cfg: CfgNode) -> None:
+    """Raise now what :func:`evaluate` would raise later about the data sets of DATASETS.TEST.
+
+    Args:
+        cfg: The config.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If a data set is unknown, or cannot be evaluated on.
+    """
+    for name in cfg.DATASETS.TEST:
+        build_test_loader(cfg, name)
+        build_evaluator(cfg, name, _output_dir(cfg, name))
+
+
+def _output_dir(cfg: CfgNode, name: str) -> str:
+    return str(Path(cfg.OUTPUT_DIR, "inference", name))
+
+
+def best_metric_name(cfg: CfgNode) -> str:
+    """Return the name under which training records the mask AP that chooses the best checkpoint."""
+    several = len(cfg.DATASETS.TEST) > 1
+    return f"{cfg.DATASETS.TEST[0]}/segm/AP" if several else "segm/AP"

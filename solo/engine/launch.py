@@ -1,0 +1,170 @@
+"""Start a function in as many processes as training uses: torchrun's, spawned ones, or this one."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.utils import comm
+from torch import distributed
+from torch import multiprocessing as mp
+
+_TIMEOUT = timedelta(minutes=30)
+logger = logging.getLogger(__name__)
+
+
+class LaunchError(ValueError):
+    """The processes that were asked for cannot be started here."""
+
+
+class _Place(NamedTuple):
+    """Where a process stands among all of them."""
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_size: int
+
+
+def launch(
+    main: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    *,
+    num_gpus: int = 1,
+    num_machines: int = 1,
+    machine_rank: int = 0,
+    dist_url: str = "auto",
+) -> None:
+    """Call ``main(*args)`` in every process of a training.
+
+    Under torchrun, join the group that it set up. Otherwise spawn ``num_gpus`` processes on this
+    machine where several are asked for, and call ``main`` here where not. Processes talk NCCL
+    where there are GPUs and gloo where there are none; then ``num_gpus`` counts CPU processes.
+
+    Args:
+        main: A function that the processes can import, so no lambda and no closure.
+        args: Its arguments; they are pickled.
+        num_gpus: Processes on this machine; 0 and 1: this one.
+        num_machines: Machines, each of which calls this function with the same ``dist_url``.
+        machine_rank: Which of the machines this is, from 0.
+        dist_url: Where the processes meet, "tcp://host:port"; "auto": a free port of this machine.
+
+    Raises:
+        LaunchError: If more GPUs than there are, or numbers that contradict each other.
+        SystemExit: If a spawned process ended with an exit status of its own.
+    """
+    if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
+        _join_torchrun(os.environ, main, args)
+        return
+    _check_counts(num_gpus, num_machines, machine_rank)
+    if num_gpus * num_machines <= 1:
+        main(*args)
+        return
+    if not torch.cuda.is_available():
+        logger.warning("No GPU was found: %d processes on the CPU, by gloo.", num_gpus)
+    url = _resolve_url(dist_url, num_machines)
+    try:
+        mp.spawn(
+            _spawned,
+            nprocs=num_gpus,
+            args=(num_gpus, num_machines, machine_rank, url, main, args),
+        )
+    except mp.ProcessExitedException as error:
+        # The process has said why; a traceback of this one would only hide that.
+        raise SystemExit(error.exit_code) from error
+
+
+def _check_counts(num_gpus: int, num_machines: int, machine_rank: int) -> None:
+    if num_gpus < 0 or num_machines < 1:
+        raise LaunchError(
+            f"--num-gpus {num_gpus} --num-machines {num_machines}: give at least one machine."
+        )
+    if not 0 <= machine_rank < num_machines:
+        raise LaunchError(
+            f"--machine-rank {machine_rank}: with --num-machines {num_machines}, machines have "
+            f"the ranks 0 to {num_machines - 1}."
+        )
+    _check_gpus(num_gpus, "--num-gpus")
+
+
+def _check_gpus(count: int, flag: str) -> None:
+    if torch.cuda.is_available() and count > torch.cuda.device_count():
+        raise LaunchError(
+            f"{flag} {count}: this machine shows {torch.cuda.device_count()} GPU(s); ask for as "
+            "many at most, or look at CUDA_VISIBLE_DEVICES."
+        )
+
+
+def _resolve_url(url: str, num_machines: int) -> str:
+    if url != "auto":
+        return url
+    if num_machines > 1:
+        raise LaunchError(
+            f"--dist-url auto works on one machine only: with --num-machines {num_machines}, give "
+            "every machine the same --dist-url tcp://HOST:PORT of the machine of rank 0."
+        )
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _spawned(
+    local_rank: int,
+    local_size: int,
+    num_machines: int,
+    machine_rank: int,
+    url: str,
+    main: Callable[..., Any],
+    args: tuple[Any, ...],
+) -> None:
+    if not torch.cuda.is_available():
+        # Processes that each take all cores only get in each other's way.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_size))
+    rank = machine_rank * local_size + local_rank
+    _run_in_group(_Place(rank, local_size * num_machines, local_rank, local_size), url, main, args)
+
+
+def _join_torchrun(
+    environment: Mapping[str, str], main: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    world_size = int(environment["WORLD_SIZE"])
+    place = _Place(
+        rank=int(environment["RANK"]),
+        world_size=world_size,
+        local_rank=int(environment["LOCAL_RANK"]),
+        local_size=int(environment.get("LOCAL_WORLD_SIZE", world_size)),
+    )
+    _check_gpus(place.local_size, "torchrun --nproc-per-node")
+    _run_in_group(place, "env://", main, args)
+
+
+def _run_in_group(place: _Place, url: str, main: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    has_gpu = torch.cuda.is_available()
+    if has_gpu:
+        torch.cuda.set_device(place.local_rank)
+    distributed.init_process_group(
+        backend="nccl" if has_gpu else "gloo",
+        init_method=url,
+        world_size=place.world_size,
+        rank=place.rank,
+        timeout=_TIMEOUT,
+    )
+    _create_local_group(place)
+    comm.synchronize()
+    main(*args)
+    # Not after an error: another process may be in the middle of a collective, and this one would
+    # wait for it instead of ending with its message.
+    comm._LOCAL_PROCESS_GROUP = None
+    distributed.destroy_process_group()
+
+
+def _create_local_group(place: _Place) -> None:
+    """Tell detectron2, any version of it, which processes share this machine."""
+    for first in range(0, place.world_size, place.local_size):
+        # Every process has to take part in the creation of every group.
+        group = distributed.new_group(list(range(first, first + place.local_size)))
+        if first <= place.rank < first + place.local_size:
+            comm._LOCAL_PROCESS_GROUP = group

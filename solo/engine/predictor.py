@@ -1,0 +1,175 @@
+"""Run a trained model on one image at a time, exactly as at evaluation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.data.transforms import ResizeShortestEdge
+from detectron2.modeling import build_model
+from detectron2.structures import Instances
+
+from solo.checkpoint import SOLOCheckpointer, read_checkpoint
+from solo.config import get_cfg
+from solo.data.datasets import register_coco_json
+from solo.engine.setup import merge_file, merge_options
+
+
+def inference_config(
+    config_file: str | Path, weights: str = "", device: str = "", opts: Sequence[str] = ()
+) -> CfgNode:
+    """Return the config to run a trained model with.
+
+    Args:
+        config_file: A yaml file.
+        weights: The checkpoint. Empty: MODEL.WEIGHTS of `opts`. The one in the file is not used: it
+            is what training starts from, as a rule a backbone without a head.
+        device: "cpu", "cuda" or "cuda:1". Empty: cuda where there is one, else cpu.
+        opts: KEY VALUE KEY VALUE ..., laid over the file.
+
+    Returns:
+        The config, frozen.
+
+    Raises:
+        FileNotFoundError: There is no such config file.
+        ValueError: The file or `opts` hold an unknown key or a value of a wrong type.
+    """
+    cfg = get_cfg()
+    merge_file(cfg, str(config_file))
+    cfg.MODEL.WEIGHTS = ""
+    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+    merge_options(cfg, opts)
+    register_coco_json(cfg)
+    if device:
+        cfg.MODEL.DEVICE = device
+    if weights:
+        cfg.MODEL.WEIGHTS = str(weights)
+    cfg.freeze()
+    return cfg
+
+
+class Predictor:
+    """A trained model that takes one image and returns its instances.
+
+    Attributes:
+        model: The model, in eval mode.
+        class_names: Name per class, K of them or none: of the checkpoint, else of the metadata of
+            DATASETS.TRAIN[0] as far as they are known without loading the data set.
+        category_ids: The data set's own where the metadata tells; else 0 to K - 1.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        """Build the model and load cfg.MODEL.WEIGHTS.
+
+        Args:
+            cfg: As at evaluation; it is not changed.
+
+        Raises:
+            FileNotFoundError: There is no such checkpoint.
+            ValueError: No checkpoint is named, it does not fit, the number of classes is not known,
+                or there is no such device or image format.
+        """
+        cfg = cfg.clone()
+        cfg.defrost()
+        _check_config(cfg)
+        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
+        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
+        if not cfg.MODEL.SOLO.NUM_CLASSES:
+            cfg.MODEL.SOLO.NUM_CLASSES = _count_classes(cfg.MODEL.WEIGHTS, names_of_metadata)
+        num_classes = cfg.MODEL.SOLO.NUM_CLASSES
+
+        self.model = build_model(cfg)
+        # A model with random parts would find nonsense; so the checkpoint must be complete.
+        loaded = SOLOCheckpointer(self.model, complete=True).load(cfg.MODEL.WEIGHTS)
+        self.model.eval()
+
+        candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
+        fitting = [names for names in candidates if len(names) == num_classes]
+        self.class_names: tuple[str, ...] = fitting[0] if fitting else ()
+        self.category_ids: tuple[int, ...] = tuple(range(num_classes))
+        if metadata and self.class_names and self.class_names == names_of_metadata:
+            self.category_ids = _dataset_ids(metadata, num_classes)
+
+        self._format = cfg.INPUT.FORMAT
+        size = cfg.INPUT.MIN_SIZE_TEST
+        self._resize = ResizeShortestEdge([size, size], cfg.INPUT.MAX_SIZE_TEST)
+
+    def __call__(self, image_bgr: np.ndarray) -> Instances:
+        """Find the instances of one image.
+
+        Args:
+            image_bgr: (H, W, 3) uint8, BGR. Gray images, (H, W) or (H, W, 1), and images with an
+                alpha channel, which is dropped, are taken, too.
+
+        Returns:
+            Instances at the size of the image, on the CPU: `pred_boxes` (XYXY in pixels), `scores`,
+            `pred_classes`, and `pred_masks` or `pred_rles`.
+
+        Raises:
+            ValueError: The image has another shape or type.
+        """
+        image = _to_three_channels(image_bgr)
+        height, width = image.shape[:2]
+        if self._format == "RGB":
+            image = image[:, :, ::-1]
+        image = np.ascontiguousarray(image)
+        image = self._resize.get_transform(image).apply_image(image)
+        tensor = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1))
+        with torch.no_grad():
+            outputs = self.model([{"image": tensor, "height": height, "width": width}])
+        return outputs[0]["instances"].to("cpu")
+
+
+def _check_config(cfg: CfgNode) -> None:
+    if not cfg.MODEL.WEIGHTS:
+        raise ValueError(
+            "MODEL.WEIGHTS is empty: set it to the checkpoint of a trained model, for instance "
+            "output/model_final.pth."
+        )
+    if cfg.INPUT.FORMAT not in ("BGR", "RGB"):
+        raise ValueError(f'INPUT.FORMAT must be "BGR" or "RGB", not {cfg.INPUT.FORMAT!r}.')
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but torch finds no CUDA device here: set it to "
+            '"cpu".'
+        )
+
+
+def _count_classes(weights: str, names_of_metadata: Sequence[str]) -> int:
+    """Return K where the config leaves it open."""
+    names: Sequence[str] = ()
+    if Path(weights).is_file():
+        names = read_checkpoint(weights).get("class_names") or ()
+    names = names or names_of_metadata
+    if not names:
+        raise ValueError(
+            f"The number of classes is not known: {weights} names none, and neither does the "
+            "metadata of DATASETS.TRAIN[0]. Set MODEL.SOLO.NUM_CLASSES."
+        )
+    return len(names)
+
+
+def _dataset_ids(metadata: object, num_classes: int) -> tuple[int, ...]:
+    to_class = getattr(metadata, "thing_dataset_id_to_contiguous_id", {})
+    to_id = {index: dataset_id for dataset_id, index in to_class.items()}
+    return tuple(to_id.get(index, index) for index in range(num_classes))
+
+
+def _to_three_channels(image: np.ndarray) -> np.ndarray:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.size:
+        given = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image)
+        raise ValueError(
+            f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {given}."
+        )
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise ValueError(
+            f"An image must be (H, W, 3) in BGR order, gray, or BGR with alpha, not {image.shape}."
+        )
+    if image.shape[2] == 1:
+        return np.repeat(image, 3, axis=2)
+    # As Pillow does where training reads an image with alpha.
+    return image[:, :, :3]

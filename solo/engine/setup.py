@@ -1,0 +1,218 @@
+"""From the command line to a frozen config; mistakes are named before any work starts."""
+
+import argparse
+import difflib
+import logging
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import detectron2
+import torch
+import torchvision
+import yaml
+from detectron2.config import CfgNode
+from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import setup_logger
+
+from solo.checkpoint.files import write_text
+from solo.config import get_cfg
+from solo.data import resolve_num_classes
+from solo.data.datasets import register_coco_json
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def exit_on(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn an error that the user can mend into its message and exit status 1, no traceback.
+
+    Args:
+        kinds: Which errors these are.
+
+    Raises:
+        SystemExit: If one of them was raised.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from error
+
+
+def setup_config(args: argparse.Namespace) -> CfgNode:
+    """Build the config that the flags ask for, and set up logging and random numbers with it.
+
+    Args:
+        args: The flags of detectron2's ``default_argument_parser``.
+
+    Returns:
+        The frozen config.
+
+    Raises:
+        ValueError: If a file or key that the user gave is wrong.
+        OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
+    """
+    cfg = load_config(args)
+    setup_run(cfg, args)
+    return cfg
+
+
+def load_config(args: argparse.Namespace) -> CfgNode:
+    """Build the config that the flags ask for; needs no group of processes and logs to no file.
+
+    Args:
+        args: With ``config_file``, ``opts`` and, optionally, ``num_gpus``.
+
+    Returns:
+        The frozen config.
+
+    Raises:
+        ValueError: If a file or key that the user gave is wrong.
+        OSError: If the file cannot be read, or OUTPUT_DIR cannot be written.
+    """
+    cfg = get_cfg()
+    merge_file(cfg, args.config_file)
+    merge_options(cfg, args.opts or [])
+    _choose_device(cfg, getattr(args, "num_gpus", 1))
+    _check_solver(cfg)
+    _check_output_dir(cfg.OUTPUT_DIR)
+    register_coco_json(cfg)
+    resolve_num_classes(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Set up log files, random numbers and the copy of the config in OUTPUT_DIR, in each process.
+
+    It does what detectron2's `default_setup` does, which needs a detectron2 with its C++ part.
+
+    Args:
+        cfg: Of :func:`load_config`.
+        args: The flags, for the log.
+    """
+    rank = comm.get_rank()
+    for name in ("fvcore", "detectron2", "solo"):
+        setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
+    logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
+    logger.info("Command line: %s", args)
+    logger.info("Config:\n%s", cfg.dump())
+    if comm.is_main_process():
+        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, "config.yaml"))
+    # Different on each worker, so that they do not augment alike, and the same in each run.
+    seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
+
+
+def _versions(device: str) -> str:
+    if device == "cpu":
+        where = f"the CPU with {torch.get_num_threads()} threads"
+    else:
+        where = f"{torch.cuda.get_device_name()} with CUDA {torch.version.cuda}"
+    return (
+        f"Python {platform.python_version()}, torch {torch.__version__}, "
+        f"torchvision {torchvision.__version__}, detectron2 {detectron2.__version__}, on {where}."
+    )
+
+
+def merge_file(cfg: CfgNode, path: str) -> None:
+    """Merge a yaml file and the files that it is based on into a config, in place.
+
+    Args:
+        cfg: The config.
+        path: The file; empty: nothing happens.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no yaml, or has an unknown key or a value of the wrong type.
+    """
+    if not path:
+        return
+    if "://" not in path and not Path(path).is_file():
+        raise FileNotFoundError(f"The config file {path} does not exist; check --config-file.")
+    try:
+        # detectron2 would, by default, run code that a yaml file names.
+        cfg.merge_from_file(path, allow_unsafe=False)
+    except KeyError as error:
+        raise ValueError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"The config file {path} is not plain yaml: {error}") from error
+    except (AssertionError, ValueError) as error:
+        raise ValueError(f"In the config file {path}: {error}") from error
+
+
+def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
+    """Merge the KEY VALUE pairs of a command line into a config, in place.
+
+    Args:
+        cfg: The config.
+        options: Keys and values in turn.
+
+    Raises:
+        ValueError: If a key is unknown or has no value, or a value is of the wrong type.
+    """
+    if len(options) % 2:
+        raise ValueError(
+            f"The options {' '.join(options)} are not pairs of KEY VALUE: {options[-1]!r} is alone."
+        )
+    try:
+        cfg.merge_from_list(list(options))
+    except (AssertionError, KeyError) as error:
+        raise ValueError(f"On the command line: {_unknown_key(cfg, error)}") from error
+
+
+def _unknown_key(cfg: CfgNode, error: Exception) -> str:
+    """Turn yacs' complaint about a key into a sentence that says which key may have been meant."""
+    message = str(error.args[0]) if error.args else str(error)
+    match = re.search(r"Non-existent (?:config )?key: (\S+)", message)
+    if not match:
+        return message
+    key = match.group(1)
+    known = sorted(_keys(cfg))
+    # The same name elsewhere in the tree is a likelier mistake than a similar path.
+    leaf = key.rpartition(".")[2]
+    moved = [name for name in known if name.rpartition(".")[2] == leaf]
+    similar = difflib.get_close_matches(key, known, n=3)
+    suggestions = list(dict.fromkeys([*moved, *similar]))[:3]
+    hint = f"; did you mean {' or '.join(suggestions)}?" if suggestions else "."
+    return f"there is no key {key}{hint}"
+
+
+def _keys(node: CfgNode, prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        yield prefix + name
+        if isinstance(value, CfgNode):
+            yield from _keys(value, f"{prefix}{name}.")
+
+
+def _choose_device(cfg: CfgNode, num_gpus: int) -> None:
+    if not cfg.MODEL.DEVICE.startswith("cuda"):
+        return
+    if num_gpus == 0:
+        cfg.MODEL.DEVICE = "cpu"
+    elif not torch.cuda.is_available():
+        # Before the log is set up: a warning is seen nevertheless.
+        logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
+        cfg.MODEL.DEVICE = "cpu"
+
+
+def _check_solver(cfg: CfgNode) -> None:
+    for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
+        if cfg.SOLVER[key] < 1:
+            raise ValueError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+
+
+def _check_output_dir(path: str) -> None:
+    """Fail now, rather than at the first checkpoint, where results could not be written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(f"OUTPUT_DIR {path!r} cannot be written: {error}; choose another.") from error

@@ -1,0 +1,117 @@
+"""Several processes that train one model: averaged gradients, gathered numbers."""
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.utils import comm
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+# The newer of two names; torch 2.15 warns of the older one.
+_BUFFERS_FLAG = (
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers"
+)
+
+
+def parallelize(model: nn.Module, device: torch.device) -> nn.Module:
+    """Wrap a model so that the workers average their gradients, if there are several.
+
+    Args:
+        model: The model, on its device.
+        device: Where it is.
+
+    Returns:
+        The model itself, or a `DistributedDataParallel` of it.
+    """
+    if comm.get_world_size() == 1:
+        return model
+    # The statistics of plain batch normalisation would drift apart; other buffers never change.
+    has_statistics = any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+        for module in model.modules()
+    )
+    device_ids = [comm.get_local_rank()] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=device_ids, **{_BUFFERS_FLAG: has_statistics})
+
+
+def gather_rows(row: Tensor) -> Tensor:
+    """Stack one row of each worker.
+
+    Args:
+        row: (L,), of the same L, dtype and kind of device everywhere.
+
+    Returns:
+        (workers, L), the same everywhere.
+    """
+    if comm.get_world_size() == 1:
+        return row[None]
+    rows = [torch.empty_like(row) for _ in range(comm.get_world_size())]
+    distributed.all_gather(rows, row)
+    return torch.stack(rows)
+
+
+def check_workers(cfg: CfgNode) -> None:
+    """Raise where a config cannot be trained by as many workers as there are.
+
+    Args:
+        cfg: The config, scaled to the number of workers.
+
+    Raises:
+        ValueError: If the batch cannot be shared equally, or the device is not the workers'.
+    """
+    workers = comm.get_world_size()
+    if cfg.SOLVER.IMS_PER_BATCH % workers:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH} cannot be shared equally by "
+            f"{workers} workers; make it a multiple of {workers}."
+        )
+    if workers > 1 and cfg.MODEL.DEVICE == "cpu" and distributed.get_backend() == "nccl":
+        raise ValueError(
+            f"MODEL.DEVICE is cpu, but {workers} workers were started on GPUs; to train on the "
+            "CPU in several processes, hide the GPUs: CUDA_VISIBLE_DEVICES= python train_net.py ..."
+        )
+
+
+def check_same_start(start_iter: int, output_dir: str) -> None:
+    """Raise on every worker if they would start at different iterations.
+
+    Args:
+        start_iter: Where this worker starts.
+        output_dir: Where it looked for a checkpoint.
+
+    Raises:
+        ValueError: If another one starts elsewhere.
+    """
+    starts = comm.all_gather(start_iter)
+    if len(set(starts)) > 1:
+        raise ValueError(
+            f"The workers would start at different iterations, {starts}: OUTPUT_DIR {output_dir} "
+            "has to be the same folder on all machines."
+        )
+
+
+def report_losses(losses: dict[str, float], batch: list[dict[str, Any]]) -> str:
+    """Describe the losses and the images of those workers whose losses are not finite.
+
+    Every worker has to call it.
+
+    Args:
+        losses: The losses of this worker, by name.
+        batch: Its images, in detectron2's format.
+
+    Returns:
+        The same text everywhere.
+    """
+    images = [str(item.get("file_name", "an image without file_name")) for item in batch]
+    reports = []
+    for rank, (values, names) in enumerate(comm.all_gather((losses, images))):
+        if all(math.isfinite(value) for value in values.values()):
+            continue
+        listed = ", ".join(f"{name} = {value:g}" for name, value in values.items())
+        reports.append(f"{listed} (worker {rank}, images {', '.join(names)})")
+    return "; ".join(reports)

@@ -1,0 +1,136 @@
+"""What is saved comes back, and what does not fit is refused with a way out."""
+
+import pickle
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from solo.checkpoint import SOLOCheckpointer, read_checkpoint, write_checkpoint
+
+
+def make_model(num_classes: int = 2) -> nn.Module:
+    return nn.ModuleDict(
+        {"backbone": nn.Conv2d(3, 4, 3), "category": nn.Conv2d(4, num_classes, 1, bias=False)}
+    )
+
+
+def assert_equal(model: nn.Module, other: nn.Module) -> None:
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[key], rtol=0, atol=0)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    model, other = make_model(), make_model()
+    saver = SOLOCheckpointer(model, str(tmp_path), class_names=["cat", "dog"])
+    saver.save("model_0000001", iteration=1)
+
+    loader = SOLOCheckpointer(other, str(tmp_path), class_names=["cat", "dog"], complete=True)
+    extra = loader.resume_or_load("", resume=True)
+
+    assert_equal(model, other)
+    assert extra["iteration"] == 1
+    assert extra["class_names"] == ["cat", "dog"]
+    assert saver.last_saved == loader.get_checkpoint_file()
+
+
+def test_the_prefix_of_a_wrapper_is_dropped(tmp_path: Path) -> None:
+    model, other = make_model(), make_model()
+    path = tmp_path / "wrapped.pth"
+    write_checkpoint({f"module.{k}": v for k, v in model.state_dict().items()}, path)
+    SOLOCheckpointer(other, complete=True).load(str(path))
+    assert_equal(model, other)
+
+
+def test_other_classes_are_refused_with_a_command_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SOLOCheckpointer(make_model(2), str(tmp_path), class_names=["cat", "dog"]).save("pets")
+    path = str(tmp_path / "pets.pth")
+    model = make_model(3)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    checkpointer = SOLOCheckpointer(model, class_names=["car", "bus", "cab"])
+
+    with pytest.raises(ValueError, match=r"2 classes \(cat, dog\).* 3 \(car, bus, cab\)") as caught:
+        checkpointer.load(path)
+    # Refused before anything was loaded.
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+    command = re.search(r"(python -c .*)$", str(caught.value)).group(1)
+    monkeypatch.chdir(tmp_path)
+    exec(shlex.split(command)[2])
+    checkpointer.load(str(tmp_path / "pets_copy.pth"))
+    saved = read_checkpoint(path)["model"]
+    torch.testing.assert_close(model["backbone"].weight.data, saved["backbone.weight"])
+    torch.testing.assert_close(model["category"].weight.data, before["category.weight"])
+
+
+def test_the_same_number_of_other_classes_is_refused(tmp_path: Path) -> None:
+    SOLOCheckpointer(make_model(2), str(tmp_path), class_names=["cat", "dog"]).save("pets")
+    with pytest.raises(ValueError, match=r"\(cat, dog\).*\(dog, cat\)"):
+        SOLOCheckpointer(make_model(2), class_names=["dog", "cat"]).load(str(tmp_path / "pets.pth"))
+
+
+def test_other_shapes_are_refused_with_both(tmp_path: Path) -> None:
+    write_checkpoint({"model": make_model(2).state_dict()}, tmp_path / "two.pth")
+    with pytest.raises(ValueError, match=r"category\.weight is \[2, 4, 1, 1\] .* \[3, 4, 1, 1\]"):
+        SOLOCheckpointer(make_model(3)).load(str(tmp_path / "two.pth"))
+
+
+def test_a_backbone_alone_loads_for_training_but_not_for_evaluation(tmp_path: Path) -> None:
+    model, other = make_model(), make_model()
+    path = str(tmp_path / "backbone.pth")
+    write_checkpoint({k: v for k, v in model.state_dict().items() if "backbone" in k}, path)
+    SOLOCheckpointer(other).load(path)
+    torch.testing.assert_close(other["backbone"].weight, model["backbone"].weight)
+    with pytest.raises(ValueError, match=r"lacks 1 tensors of the model \(category\.weight\)"):
+        SOLOCheckpointer(other, complete=True).load(path)
+
+
+def test_a_file_of_the_model_zoo_loads_by_matching_names(tmp_path: Path) -> None:
+    model = make_model()
+    weights = {"weight": np.ones((4, 3, 3, 3), np.float32), "fc": np.ones((2, 2), np.float32)}
+    path = tmp_path / "R-50.pkl"
+    content = {"model": {"backbone.weight": weights["weight"], "fc": weights["fc"]}}
+    path.write_bytes(pickle.dumps({**content, "__author__": "x", "matching_heuristics": True}))
+    SOLOCheckpointer(model).load(str(path))
+    assert (model["backbone"].weight == 1).all()
+
+
+def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
+    write_checkpoint({"model": {"something": torch.ones(1)}}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="Nothing in the checkpoint"):
+        SOLOCheckpointer(make_model()).load(str(tmp_path / "other.pth"))
+    write_checkpoint({"meta": {"epoch": 1}}, tmp_path / "meta.pth")
+    with pytest.raises(ValueError, match="meta is not a tensor"):
+        SOLOCheckpointer(make_model()).load(str(tmp_path / "meta.pth"))
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        SOLOCheckpointer(make_model()).load("nowhere.pth")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    model = make_model()
+    checkpointer = SOLOCheckpointer(model, str(tmp_path))
+    checkpointer.save("good")
+    with torch.no_grad():
+        model["category"].weight[0] = float("inf")
+    with pytest.raises(FloatingPointError, match=r"category\.weight"):
+        checkpointer.save("bad")
+    assert checkpointer.get_checkpoint_file() == str(tmp_path / "good.pth")
+    assert not (tmp_path / "bad.pth").exists()
+
+
+def test_weights_alone_are_not_continued_from(tmp_path: Path) -> None:
+    checkpointer = SOLOCheckpointer(make_model(), str(tmp_path))
+    checkpointer.save("model_0000001")
+    checkpointer.save_weights("model_best", best={"value": 1.0})
+    assert checkpointer.get_checkpoint_file().endswith("model_0000001.pth")
+    assert read_checkpoint(tmp_path / "model_best.pth")["best"] == {"value": 1.0}

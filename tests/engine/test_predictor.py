@@ -1,0 +1,175 @@
+"""What the model is given, what comes back, and where the names of the classes come from."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.data import MetadataCatalog
+from detectron2.data.detection_utils import read_image
+from detectron2.data.transforms import AugInput, ResizeShortestEdge
+from detectron2.modeling import META_ARCH_REGISTRY
+from detectron2.structures import Instances
+from PIL import Image
+from torch import nn
+
+from solo.config import get_cfg
+from solo.engine.predictor import Predictor, inference_config
+
+
+@META_ARCH_REGISTRY.register()
+class Recorder(nn.Module):
+    """Finds nothing, and remembers what it was given."""
+
+    def __init__(self, cfg):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(cfg.MODEL.SOLO.NUM_CLASSES))
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return [{"instances": Instances((inputs[0]["height"], inputs[0]["width"]))}]
+
+
+def make_cfg(tmp_path, num_classes=2, **content):
+    path = tmp_path / "model.pth"
+    torch.save({"model": {"weight": torch.ones(num_classes)}, **content}, path)
+    cfg = get_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "Recorder"
+    cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.WEIGHTS = str(path)
+    cfg.MODEL.SOLO.NUM_CLASSES = num_classes
+    cfg.INPUT.MIN_SIZE_TEST = 32
+    cfg.INPUT.MAX_SIZE_TEST = 50
+    return cfg
+
+
+@pytest.mark.parametrize("image_format", ["BGR", "RGB"])
+def test_the_input_is_that_of_evaluation(tmp_path, image_format):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    cfg = make_cfg(tmp_path)
+    cfg.INPUT.FORMAT = image_format
+    predictor = Predictor(cfg)
+    found = predictor(read_image(str(tmp_path / "a.png"), "BGR"))
+    assert found.image_size == (40, 90)
+    assert (predictor.model.weight == 1).all()
+
+    # As detectron2's DatasetMapper makes it.
+    augmented = AugInput(read_image(str(tmp_path / "a.png"), image_format))
+    ResizeShortestEdge([32, 32], 50, "choice")(augmented)
+    expected = torch.from_numpy(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
+    (given,) = predictor.model.inputs
+    assert given["image"].shape == (3, 22, 50)
+    assert torch.equal(given["image"], expected.float())
+
+
+def test_gray_and_alpha(tmp_path):
+    predictor = Predictor(make_cfg(tmp_path))
+    gray = np.arange(100, dtype=np.uint8).reshape(10, 10)
+    given = []
+    for image in (gray, gray[:, :, None], np.dstack([gray] * 3), np.dstack([gray] * 3 + [gray])):
+        predictor(image)
+        given.append(predictor.model.inputs[0]["image"])
+    for image in given[1:]:
+        assert torch.equal(image, given[0])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        None,
+    ],
+)
+def test_what_is_no_image_is_refused(tmp_path, image):
+    with pytest.raises(ValueError, match="An image must be"):
+        Predictor(make_cfg(tmp_path))(image)
+
+
+def test_class_names(tmp_path):
+    name = "predictor_test_train"
+    MetadataCatalog.get(name).set(
+        thing_classes=["cat", "dog"], thing_dataset_id_to_contiguous_id={17: 0, 18: 1}
+    )
+    try:
+        cfg = make_cfg(tmp_path, class_names=["zero", "one"])
+        assert Predictor(cfg).class_names == ("zero", "one")
+        cfg.DATASETS.TRAIN = (name,)
+        # The checkpoint's come first; ids of other classes are not taken for theirs.
+        assert Predictor(cfg).class_names == ("zero", "one")
+        assert Predictor(cfg).category_ids == (0, 1)
+
+        cfg = make_cfg(tmp_path)
+        assert Predictor(cfg).class_names == ()
+        cfg.DATASETS.TRAIN = (name,)
+        assert Predictor(cfg).class_names == ("cat", "dog")
+        assert Predictor(cfg).category_ids == (17, 18)
+        cfg.MODEL.SOLO.NUM_CLASSES = 0
+        assert Predictor(cfg).class_names == ("cat", "dog")
+        # Names of a data set with another number of classes are none.
+        cfg = make_cfg(tmp_path, num_classes=3)
+        cfg.DATASETS.TRAIN = (name,)
+        assert Predictor(cfg).class_names == ()
+    finally:
+        MetadataCatalog.remove(name)
+
+
+def test_the_number_of_classes_comes_from_the_checkpoint(tmp_path):
+    cfg = make_cfg(tmp_path, class_names=["zero", "one"])
+    cfg.MODEL.SOLO.NUM_CLASSES = 0
+    cfg.freeze()
+    assert Predictor(cfg).class_names == ("zero", "one")
+    assert cfg.MODEL.SOLO.NUM_CLASSES == 0
+    cfg = make_cfg(tmp_path)
+    cfg.MODEL.SOLO.NUM_CLASSES = 0
+    with pytest.raises(ValueError, match=r"Set MODEL\.SOLO\.NUM_CLASSES"):
+        Predictor(cfg)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("MODEL.WEIGHTS", "", "MODEL.WEIGHTS is empty"),
+        ("MODEL.WEIGHTS", "missing.pth", "missing.pth"),
+        ("INPUT.FORMAT", "L", "INPUT.FORMAT"),
+    ],
+)
+def test_wrong_configs(tmp_path, key, value, words):
+    cfg = make_cfg(tmp_path)
+    cfg.merge_from_list([key, value])
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        Predictor(cfg)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_no_cuda(tmp_path):
+    cfg = make_cfg(tmp_path)
+    cfg.MODEL.DEVICE = "cuda"
+    with pytest.raises(ValueError, match='set it to "cpu"'):
+        Predictor(cfg)
+
+
+def test_a_checkpoint_without_all_weights_is_refused(tmp_path):
+    cfg = make_cfg(tmp_path)
+    torch.save({"model": {"other": torch.ones(2)}}, cfg.MODEL.WEIGHTS)
+    with pytest.raises(ValueError, match="checkpoint"):
+        Predictor(cfg)
+
+
+def test_inference_config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text('VERSION: 2\nMODEL: {WEIGHTS: "backbone.pkl", DEVICE: "cuda:7"}\n')
+    cfg = inference_config(path, opts=["SEED", "3"])
+    # The weights of the file are those that training starts from.
+    assert (cfg.MODEL.WEIGHTS, cfg.SEED) == ("", 3)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert device == cfg.MODEL.DEVICE
+    assert inference_config(path, opts=["MODEL.WEIGHTS", "a.pth"]).MODEL.WEIGHTS == "a.pth"
+    assert inference_config(path, "b.pth", "cpu").MODEL.WEIGHTS == "b.pth"
+    with pytest.raises(ValueError, match="NO_SUCH_KEY"):
+        inference_config(path, opts=["NO_SUCH_KEY", "1"])
+    with pytest.raises(FileNotFoundError, match=r"missing\.yaml"):
+        inference_config(tmp_path / "missing.yaml")

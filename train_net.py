@@ -1,0 +1,81 @@
+#!/usr/bin/env python
+"""Train or evaluate a model: `python train_net.py --config-file configs/...yaml`."""
+
+import argparse
+import sys
+
+from detectron2.config import CfgNode
+from detectron2.engine import default_argument_parser
+from detectron2.evaluation import verify_results
+from detectron2.modeling import build_model
+from detectron2.utils import comm
+
+from solo import engine
+from solo.checkpoint import SOLOCheckpointer
+from solo.data import dataset_class_names
+
+EXAMPLES = """
+examples:
+  train on one GPU, or on the CPU if there is none:
+    python train_net.py --config-file configs/quickstart/solov2_digits.yaml
+  continue after an interruption:
+    python train_net.py --config-file ... --resume
+  on 8 GPUs, in either way:
+    python train_net.py --config-file ... --num-gpus 8
+    torchrun --nproc-per-node 8 train_net.py --config-file ...
+  evaluate:
+    python train_net.py --config-file ... --eval-only MODEL.WEIGHTS output/model_final.pth
+"""
+
+
+def main() -> None:
+    """Read the flags and start the workers."""
+    parser = default_argument_parser(epilog=EXAMPLES)
+    parser.set_defaults(dist_url="auto")
+    args = parser.parse_args()
+    # Before any worker starts, so that a mistake is reported once.
+    with engine.exit_on(ValueError, OSError):
+        cfg = engine.load_config(args)
+    flags = ("num_gpus", "num_machines", "machine_rank", "dist_url")
+    with engine.exit_on(engine.LaunchError):
+        engine.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
+
+
+def work(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Train, or evaluate with --eval-only, as one of the workers."""
+    with engine.exit_on(ValueError, OSError):
+        engine.setup_run(cfg, args)
+    results = evaluate(cfg) if args.eval_only else train(cfg, resume=args.resume)
+    if comm.is_main_process():
+        verify_results(cfg, results)
+
+
+def evaluate(cfg: CfgNode) -> dict:
+    """Evaluate MODEL.WEIGHTS on DATASETS.TEST."""
+    with engine.exit_on(ValueError, OSError):
+        if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
+            raise ValueError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
+        model = build_model(cfg)
+        names = dataset_class_names(cfg.DATASETS.TRAIN)
+        SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
+        engine.check_test_data(cfg)
+    return engine.evaluate(cfg, model)
+
+
+def train(cfg: CfgNode, *, resume: bool) -> dict:
+    """Train as the config says."""
+    with engine.exit_on(ValueError, OSError):
+        trainer = engine.Trainer(cfg)
+        trainer.resume_or_load(resume=resume)
+        trainer.prepare_data()
+    try:
+        with engine.exit_on(FloatingPointError):
+            return trainer.train()
+    except KeyboardInterrupt:
+        if comm.is_main_process():
+            sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
