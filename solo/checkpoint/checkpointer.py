@@ -10,6 +10,9 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
 from solo.checkpoint.files import read_checkpoint, write_checkpoint, write_text
+from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
+from solo.checkpoint.preprocessing import Preprocessing
+from solo.checkpoint.report import compare, is_counter, listed
 
 
 class _Mismatch(NamedTuple):
@@ -48,6 +51,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         # The checkpoint of this run to continue from; the folder may hold another run's, too.
         self.last_saved = ""
         self._path = ""
+        self._lineage: Lineage | None = None
 
     def save(self, name: str, **kwargs: Any) -> None:
         """Save everything that is needed to continue, and make it the one to continue from.
@@ -117,6 +121,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
         path = Path(self.save_dir, f"{name}.pth")
         self.logger.info("Saving checkpoint to %s", path)
         content = {"model": self.model.state_dict(), "class_names": self.class_names, **content}
+        if known := Preprocessing.of_model(self.model).to_dict():
+            content["preprocessing"] = known
         write_checkpoint(content, path)
         return path
 
@@ -133,6 +139,9 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         content = read_checkpoint(filename)
+        self._lineage = recognise(content)
+        if self._is_foreign:
+            return self._translated(content)
         if filename.endswith(".pkl"):
             return _from_pickle(content)
         if filename.endswith(".pyth"):
@@ -144,6 +153,16 @@ class SOLOCheckpointer(DetectionCheckpointer):
             content["matching_heuristics"] = True
         return content
 
+    @property
+    def _is_foreign(self) -> bool:
+        return self._lineage not in (None, Lineage.SOLO)
+
+    def _translated(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Bring a checkpoint of another SOLO implementation to our names, its weights alone."""
+        weights, lineage, dropped = to_solo(content)
+        expected = expected_preprocessing(lineage).to_dict()
+        return {"model": weights, "preprocessing": expected, "dropped": dropped}
+
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         """Load the weights, after everything that could be wrong with them was looked at."""
         weights = checkpoint["model"]
@@ -151,12 +170,34 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if unfit:
             raise ValueError(
                 f"The checkpoint {self._path} holds no weights that this model knows how to read: "
-                f"{_listed(unfit)} is not a tensor."
+                f"{listed(unfit)} is not a tensor."
             )
         if not checkpoint.get("matching_heuristics", False):
             _strip_prefix(weights, "module.")
             self._check_fit(weights, list(checkpoint.get("class_names") or []))
+            self._report(checkpoint)
         return super()._load_model(checkpoint)
+
+    def _report(self, checkpoint: dict[str, Any]) -> None:
+        """Log what fits, and stop where the weights are incomplete or want other images."""
+        Preprocessing.of_checkpoint(checkpoint).check(
+            Preprocessing.of_model(self.model), f"The checkpoint {self._path}"
+        )
+        if self._lineage is None:
+            return
+        report = compare(
+            checkpoint["model"],
+            self.model.state_dict(),
+            source=self._lineage.value,
+            dropped=checkpoint.get("dropped", ()),
+        )
+        self.logger.info("%s", report)
+        # A file of ours may be a part on purpose, to fine-tune from; others are of whole models.
+        if self._is_foreign and not report.fits:
+            raise ValueError(
+                f"The checkpoint {self._path} is of another model than this one. Take the config "
+                f"that goes with it.\n{report}"
+            )
 
     def _check_fit(self, weights: dict[str, Any], class_names: list[str]) -> None:
         model = self.model.state_dict()
@@ -172,42 +213,47 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if weights and not any(key in model for key in weights):
             raise ValueError(
                 f"Nothing in the checkpoint {self._path} fits this model: it has "
-                f"{_listed(list(weights))}, the model {_listed(list(model))}."
+                f"{listed(list(weights))}, the model {listed(list(model))}."
             )
 
     def _other_classes(self, class_names: list[str], mismatches: list[_Mismatch]) -> str:
         return (
             f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
-            f"({_listed(class_names)}), but this one has {len(self.class_names)} "
-            f"({_listed(self.class_names)}). To evaluate, take the data set it was trained on. "
+            f"({listed(class_names)}), but this one has {len(self.class_names)} "
+            f"({listed(self.class_names)}). To evaluate, take the data set it was trained on. "
             + self._how_to_fine_tune(mismatches)
         )
 
     def _other_shapes(self, mismatches: list[_Mismatch]) -> str:
-        listed = "; ".join(
+        shapes = "; ".join(
             f"{key} is {list(saved)} in the checkpoint and {list(wanted)} in the model"
             for key, saved, wanted in mismatches[:8]
         )
         more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
         return (
-            f"The checkpoint {self._path} does not fit the model: {listed}{more}. Take the config "
+            f"The checkpoint {self._path} does not fit the model: {shapes}{more}. Take the config "
             "it was trained with. " + self._how_to_fine_tune(mismatches)
         )
 
     def _how_to_fine_tune(self, mismatches: list[_Mismatch]) -> str:
         target = f"{os.path.splitext(os.path.basename(self._path))[0]}_copy.pth"
         keys = [mismatch.key for mismatch in mismatches]
+        source, first = self._path, ""
+        if self._is_foreign:
+            source = target.replace("_copy", "_solo")
+            first = f"python -m solo.tools.convert_checkpoint {self._path} {source} && "
         return (
             "To fine-tune from it, write a copy without what does not fit and set MODEL.WEIGHTS to "
-            f'the copy: python -c "from solo.checkpoint import copy_without; '
-            f"copy_without('{self._path}', '{target}', {keys})\""
+            f'the copy: {first}python -c "from solo.checkpoint import copy_without; '
+            f"copy_without('{source}', '{target}', {keys})\""
         )
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:
-        if self.complete and incompatible.missing_keys:
+        missing = [key for key in incompatible.missing_keys if not is_counter(key)]
+        if self.complete and missing:
             raise ValueError(
-                f"The checkpoint {self._path} lacks {len(incompatible.missing_keys)} tensors of "
-                f"the model ({_listed(incompatible.missing_keys)}); they would be random. "
+                f"The checkpoint {self._path} lacks {len(missing)} tensors of "
+                f"the model ({listed(missing)}); they would be random. "
                 "Take a checkpoint of the whole model, and the config it was trained with."
             )
         super()._log_incompatible_keys(incompatible)
@@ -227,8 +273,3 @@ def _strip_prefix(weights: dict[str, Any], prefix: str) -> None:
     if all(key.startswith(prefix) for key in weights):
         for key in list(weights):
             weights[key.removeprefix(prefix)] = weights.pop(key)
-
-
-def _listed(names: Sequence[str], at_most: int = 10) -> str:
-    more = f", ... {len(names) - at_most} more" if len(names) > at_most else ""
-    return ", ".join(str(name) for name in names[:at_most]) + more

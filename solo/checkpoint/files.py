@@ -13,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 import torch
 
+from solo.checkpoint.inert import load_tensors
+
 # The functions that rebuild arrays and scalars; asking for them works with every NumPy, while
 # their module is private and moves.
 _ARRAY_GLOBALS: dict[str, Any] = {
@@ -89,7 +91,7 @@ def _unpickle_arrays(path: Path) -> Any:
 
 def _load_tensors(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path, _ALLOWED_GLOBALS)
     except OSError:
         raise
     except Exception as error:  # torch documents no list of what a corrupt file raises
@@ -178,7 +180,6 @@ def copy_without(
         if key not in weights:
             raise ValueError(f"The checkpoint {source} has no tensor {key!r}.")
         del weights[key]
-    kept = {
-        name: content[name] for name in ("__author__", "matching_heuristics") if name in content
-    }
+    names = ("__author__", "matching_heuristics", "preprocessing")
+    kept = {name: content[name] for name in names if name in content}
     write_checkpoint({"model": weights, **kept}, target)

@@ -1,6 +1,6 @@
 """How the weights of other SOLO implementations are named, as rewriting rules.
 
-A rule is (pattern, replacement), tried in order; every one that matches is applied.
+A rule is (pattern, replacement). All that match a name are applied to it, in order.
 """
 
 import re
@@ -16,12 +16,16 @@ _BACKBONE: Rules = (
     (r"\.downsample\.1\.", ".shortcut.norm."),
     (r"^(backbone\..*)\.bn(\d)\.", r"\1.conv\2.norm."),
     (r"\.conv2\.conv_offset\.", ".conv2_offset."),
-    *((rf"^neck\.lateral_convs\.{k}\.conv\.", f"backbone.fpn_lateral{k + 2}.") for k in range(4)),
-    *((rf"^neck\.fpn_convs\.{k}\.conv\.", f"backbone.fpn_output{k + 2}.") for k in range(4)),
+    *((rf"^neck\.lateral_convs\.{k}\.", f"backbone.fpn_lateral{k + 2}.") for k in range(4)),
+    *((rf"^neck\.fpn_convs\.{k}\.", f"backbone.fpn_output{k + 2}.") for k in range(4)),
 )
 
-# A convolution with its GroupNorm.
-_CONV_GN: Rules = ((r"\.conv\.(weight|bias)$", r".\1"), (r"\.gn\.", ".norm."))
+# A convolution, plain or deformable, with its normalisation.
+_CONV_NORM: Rules = (
+    (r"\.conv\.conv_offset\.", ".offset."),
+    (r"\.conv\.(weight|bias)$", r".\1"),
+    (r"\.(gn|bn)\.", ".norm."),
+)
 
 _MASK_FEATURE: Rules = (
     (r"convs_all_levels\.(\d)\.conv(\d)\.", r"levels.\1.\2."),
@@ -39,7 +43,77 @@ OFFICIAL: Rules = (
     (r"\.d?solo_cate\.", ".category_predictor."),
     (r"\.solo_kernel\.", ".kernel_predictor."),
     (r"\.d?solo_ins_list(_x|_y)?\.", r".mask_predictors\1."),
-    *_CONV_GN,
+    *_CONV_NORM,
+)
+
+MMDET: Rules = (
+    *_BACKBONE,
+    (r"^mask_head\.mask_feature_head\.", "head.mask_feature."),
+    (r"^mask_head\.", "head."),
+    *_MASK_FEATURE,
+    (r"\.cls_convs\.", ".category_tower."),
+    (r"\.kernel_convs\.", ".kernel_tower."),
+    (r"\.mask_convs(_x|_y)?\.", r".mask_tower\1."),
+    (r"\.conv_cls\.", ".category_predictor."),
+    (r"\.conv_kernel\.", ".kernel_predictor."),
+    (r"\.conv_mask_list(_x|_y)?\.", r".mask_predictors\1."),
+    *_CONV_NORM,
+)
+
+# AdelaiDet's towers are flat lists of convolution, GroupNorm, ReLU; its backbone is detectron2's.
+ADELAIDET: Rules = (
+    *(
+        (rf"^ins_head\.{theirs}_tower\.{3 * i + part}\.", f"head.{ours}_tower.{i}.{norm}")
+        for theirs, ours in (("cate", "category"), ("kernel", "kernel"))
+        for i in range(8)
+        for part, norm in enumerate(("", "norm."))
+    ),
+    (r"^ins_head\.cate_pred\.", "head.category_predictor."),
+    (r"^ins_head\.kernel_pred\.", "head.kernel_predictor."),
+    (r"^mask_head\.convs_all_levels\.(\d)\.conv(\d)\.0\.", r"head.mask_feature.levels.\1.\2."),
+    (r"^mask_head\.convs_all_levels\.(\d)\.conv(\d)\.1\.", r"head.mask_feature.levels.\1.\2.norm."),
+    (r"^mask_head\.conv_pred\.0\.", "head.mask_feature.predictor."),
+    (r"^mask_head\.conv_pred\.1\.", "head.mask_feature.predictor.norm."),
+)
+
+_TOWER = r"^head\.(?:\w+_tower(?:_x|_y)?\.\d+|mask_feature\.(?:levels\.\d\.\d|predictor))"
+
+# Ours to mmdetection's: the inverse of MMDET.
+TO_MMDET: Rules = (
+    (r"^backbone\.bottom_up\.stem\.conv1\.norm\.", "backbone.bn1."),
+    (r"^backbone\.bottom_up\.stem\.conv1\.", "backbone.conv1."),
+    *((rf"^backbone\.bottom_up\.res{k + 1}\.", rf"backbone.layer{k}.") for k in (1, 2, 3, 4)),
+    (r"^(backbone\.layer.*)\.conv2_offset\.", r"\1.conv2.conv_offset."),
+    (r"^(backbone\.layer.*)\.conv(\d)\.norm\.", r"\1.bn\2."),
+    (r"^(backbone\.layer.*)\.shortcut\.norm\.", r"\1.downsample.1."),
+    (r"^(backbone\.layer.*)\.shortcut\.", r"\1.downsample.0."),
+    (r"^(backbone\.fpn_.*)\.norm\.", r"\1.bn."),
+    (r"^(backbone\.fpn_\w+)\.(weight|bias)$", r"\1.conv.\2"),
+    *((rf"^backbone\.fpn_lateral{k + 2}\.", f"neck.lateral_convs.{k}.") for k in range(4)),
+    *((rf"^backbone\.fpn_output{k + 2}\.", f"neck.fpn_convs.{k}.") for k in range(4)),
+    (rf"({_TOWER})\.(weight|bias)$", r"\1.conv.\2"),
+    (rf"({_TOWER})\.norm\.", r"\1.gn."),
+    (rf"({_TOWER})\.offset\.", r"\1.conv.conv_offset."),
+    (
+        r"^head\.mask_feature\.levels\.(\d)\.(\d)\.",
+        r"mask_head.mask_feature_head.convs_all_levels.\1.conv\2.",
+    ),
+    (r"^head\.mask_feature\.predictor\.", "mask_head.mask_feature_head.conv_pred."),
+    (r"^head\.category_tower\.", "mask_head.cls_convs."),
+    (r"^head\.kernel_tower\.", "mask_head.kernel_convs."),
+    (r"^head\.mask_tower(_x|_y)?\.", r"mask_head.mask_convs\1."),
+    (r"^head\.category_predictor\.", "mask_head.conv_cls."),
+    (r"^head\.kernel_predictor\.", "mask_head.conv_kernel."),
+    (r"^head\.mask_predictors(_x|_y)?\.", r"mask_head.conv_mask_list\1."),
+)
+
+# What a model of ours has no use for: counters, ImageNet's classifier, levels of the pyramid beyond
+# P6, and the normalisation of images, which is in the config.
+DROPPED = (
+    r"\.num_batches_tracked$",
+    r"(^|\.)fc\.(weight|bias)$",
+    r"^neck\.fpn_convs\.[4-9]\.",
+    r"^(pixel_mean|pixel_std)$",
 )
 
 
@@ -48,3 +122,14 @@ def rename(key: str, rules: Rules) -> str:
     for pattern, replacement in rules:
         key = re.sub(pattern, replacement, key)
     return key
+
+
+def is_dropped(key: str) -> bool:
+    """Return whether a tensor of another implementation is left out."""
+    return any(re.search(pattern, key) for pattern in DROPPED)
+
+
+def is_ours(key: str) -> bool:
+    """Return whether a ResNet with a pyramid and a head of this package has such a name."""
+    prefixes = ("head.", "backbone.bottom_up.", "backbone.fpn_")
+    return key.startswith(prefixes) and not rename(key, TO_MMDET).startswith(prefixes)

@@ -1,0 +1,181 @@
+"""The checkpoints of all SOLO implementations: whose they are, and how they become ours.
+
+Renaming is all there is to it: no tensor changes its values, its shape or the order of its channels.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.config import CfgNode
+from torch import Tensor
+
+from solo.checkpoint.preprocessing import Preprocessing
+from solo.checkpoint.report import is_counter, listed
+from solo.checkpoint.rules import (
+    ADELAIDET,
+    MMDET,
+    OFFICIAL,
+    TO_MMDET,
+    Rules,
+    is_dropped,
+    is_ours,
+    rename,
+)
+
+
+class Lineage(str, Enum):
+    """Whose names a checkpoint has."""
+
+    SOLO = "solo"  # this project
+    OFFICIAL = "official"  # WXinlong/SOLO
+    MMDET = "mmdet"  # mmdetection 3.x
+    ADELAIDET = "AdelaiDet"
+
+
+class Converted(NamedTuple):
+    """A checkpoint by our names.
+
+    Attributes:
+        weights: The tensors.
+        lineage: Whose names they had.
+        dropped: What else was in the file, and tensors that a model of ours has no use for.
+    """
+
+    weights: dict[str, Tensor]
+    lineage: Lineage
+    dropped: tuple[str, ...]
+
+
+# One look at the names that only this lineage has.
+_MARKS = {
+    Lineage.SOLO: r"^head\.(category|mask|kernel)_",
+    Lineage.OFFICIAL: r"^bbox_head\.(cate_convs\.|kernel_convs\.|d?solo_)",
+    Lineage.MMDET: r"^mask_head\.(cls_convs|kernel_convs|mask_convs|conv_(cls|kernel|mask_list))",
+    Lineage.ADELAIDET: r"^ins_head\.(cate|kernel)_",
+}
+_RULES = {
+    Lineage.OFFICIAL: OFFICIAL,
+    Lineage.MMDET: MMDET,
+    Lineage.ADELAIDET: ADELAIDET,
+}
+
+# torchvision's ResNet: stride in the 3x3 convolution, statistics of ImageNet.
+_TORCHVISION = Preprocessing(
+    input_format="RGB",
+    pixel_mean=(123.675, 116.28, 103.53),
+    pixel_std=(58.395, 57.12, 57.375),
+    stride_in_1x1=False,
+)
+# The ResNet of MSRA, from Caffe.
+_MSRA = Preprocessing(
+    input_format="BGR",
+    pixel_mean=(103.53, 116.28, 123.675),
+    pixel_std=(1.0, 1.0, 1.0),
+    stride_in_1x1=True,
+)
+_PREPROCESSING = {
+    Lineage.OFFICIAL: _TORCHVISION,
+    Lineage.MMDET: _TORCHVISION,
+    Lineage.ADELAIDET: _MSRA,
+}
+
+
+def recognise(content: Mapping[str, Any]) -> Lineage | None:
+    """Tell whose checkpoint it is by its names; None for a backbone alone, or another model."""
+    weights, _ = _split(content)
+    for lineage, mark in _MARKS.items():
+        if any(re.search(mark, key) for key in weights):
+            return lineage
+    return None
+
+
+def to_solo(content: Mapping[str, Any]) -> Converted:
+    """Bring a checkpoint of any lineage to our names.
+
+    Args:
+        content: What a file holds: a state dict, or one under "state_dict" or "model".
+
+    Raises:
+        ValueError: If the lineage is not known, or two tensors would get one name.
+    """
+    lineage = recognise(content)
+    weights, rest = _split(content)
+    if lineage is None:
+        raise ValueError(
+            f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
+            "a checkpoint of SOLO, Decoupled SOLO or SOLOv2 from this project, the official code, "
+            "mmdetection 3.x or AdelaiDet."
+        )
+    if lineage is Lineage.SOLO:
+        return Converted(weights, lineage, tuple(rest))
+    rest += [key for key in weights if is_dropped(key)]
+    kept = {key: value for key, value in weights.items() if not is_dropped(key)}
+    return Converted(_renamed(kept, _RULES[lineage]), lineage, tuple(rest))
+
+
+def to_mmdet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Bring the weights of a model of ours to mmdetection 3.x's names: the inverse of `to_solo`.
+
+    Counters of BatchNorm, which frozen ones lack, are added as zeros: mmdetection has them, and
+    nothing reads them.
+
+    Raises:
+        ValueError: If some weights have no counterpart there.
+    """
+    if foreign := [key for key in weights if not (is_ours(key) or is_counter(key))]:
+        raise ValueError(
+            f"mmdetection has no counterpart of {listed(foreign, 5)}; only a ResNet with a pyramid "
+            "and a head of this package can be exported."
+        )
+    counters = {
+        key.replace(".running_mean", ".num_batches_tracked"): torch.zeros((), dtype=torch.int64)
+        for key in weights
+        if key.endswith(".running_mean")
+    }
+    return _renamed({**counters, **weights}, TO_MMDET)
+
+
+def expected_preprocessing(lineage: Lineage) -> Preprocessing:
+    """Return what the published weights of a lineage were trained to see; nothing for our own.
+
+    Our own checkpoints carry it with them: see `Preprocessing.of_checkpoint`.
+    """
+    return _PREPROCESSING.get(lineage, Preprocessing())
+
+
+def check_preprocessing(lineage: Lineage, cfg: CfgNode) -> None:
+    """Stop where a config prepares images in another way than the weights of a lineage expect.
+
+    Raises:
+        ValueError: If they differ, with the keys to set and their values.
+    """
+    expected = expected_preprocessing(lineage)
+    expected.check(Preprocessing.of_config(cfg), f"A checkpoint of the lineage {lineage.value}")
+
+
+def _split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+    """Return the tensors of a file by name, and the names of whatever else it holds."""
+    rest: list[str] = []
+    for name in ("state_dict", "model"):
+        if isinstance(content.get(name), Mapping):
+            rest = [str(key) for key in content if key != name]
+            content = content[name]
+            break
+    weights = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    rest += [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if weights and all(key.startswith("module.") for key in weights):
+        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    return weights, rest
+
+
+def _renamed(weights: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    renamed = {rename(key, rules): value for key, value in weights.items()}
+    if len(renamed) < len(weights):
+        counts = Counter(rename(key, rules) for key in weights)
+        twice = [key for key, count in counts.items() if count > 1]
+        raise ValueError(f"Several tensors of the checkpoint would be called {listed(twice, 5)}.")
+    return renamed
