@@ -1,6 +1,6 @@
 """solo: box-free instance segmentation for detectron2.
 
-Importing it registers the meta-architectures `SOLO` and `SOLOv2`.
+Importing it registers the meta-architectures `SOLO` and `SOLOv2` and the data set `digits`.
 """
 
 try:
@@ -11,8 +11,8 @@ except ModuleNotFoundError as error:
         "`python dev/install_detectron2.py`: it takes seconds and needs no compiler."
     ) from error
 
-from solo import modeling
+from solo import data, model_zoo, modeling
 from solo.config import add_solo_config, get_cfg
 
-__all__ = ["add_solo_config", "get_cfg", "modeling"]
+__all__ = ["add_solo_config", "data", "get_cfg", "model_zoo", "modeling"]
 __version__ = "0.1.0"

@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "visualization": set(),
     "engine": {"checkpoint", "config", "data", "evaluation", "modeling", "visualization"},
     "tools": {"checkpoint", "config", "data", "engine", "evaluation", "visualization"},
+    "model_zoo": {"checkpoint", "config"},
     # The package itself registers the parts with detectron2.
-    "": {"config", "data", "modeling"},
+    "": {"config", "data", "model_zoo", "modeling"},
 }
 # Within modeling: the parts that get tensors and never know a head.
 HEADLESS = ("grids", "targets", "losses", "inference")

@@ -1,0 +1,76 @@
+"""Configs by name, as detectron2.model_zoo gives its own."""
+
+import importlib.resources
+from pathlib import Path
+
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+from torch import nn
+
+from solo.checkpoint import SOLOCheckpointer
+from solo.config import get_cfg
+
+
+def get_config_file(config_path: str) -> str:
+    """Return the path of a config that comes with solo.
+
+    Args:
+        config_path: Relative to the configs, with suffix: "coco/solov2_R_50_FPN_3x.yaml".
+
+    Raises:
+        ValueError: If there is none of that name; it lists those that there are.
+    """
+    root = _config_root()
+    path = root / config_path
+    if not path.is_file():
+        known = sorted(str(file.relative_to(root)) for file in root.rglob("*.yaml"))
+        raise ValueError(f"There is no config {config_path!r}. Choose one of: {', '.join(known)}.")
+    return str(path)
+
+
+def get_config(config_path: str, trained: bool = False) -> CfgNode:
+    """Return a config that comes with solo.
+
+    Args:
+        config_path: See :func:`get_config_file`.
+        trained: Whether MODEL.WEIGHTS should be a trained model. There are none to download yet.
+
+    Raises:
+        ValueError: If there is no such config, or a trained model is asked for.
+    """
+    if trained:
+        raise ValueError(
+            "solo has no trained weights to download yet. Set MODEL.WEIGHTS to a file: of a training "
+            "of yours, of the official code, of mmdetection or of AdelaiDet."
+        )
+    cfg = get_cfg()
+    cfg.merge_from_file(get_config_file(config_path))
+    return cfg
+
+
+def get(config_path: str, trained: bool = False, device: str | None = None) -> nn.Module:
+    """Build the model of a config that comes with solo, and load its MODEL.WEIGHTS.
+
+    Args:
+        config_path: See :func:`get_config_file`.
+        trained: See :func:`get_config`. If not, MODEL.WEIGHTS are as a rule those of a backbone,
+            which detectron2 downloads once, and the head is random.
+        device: "cpu", "cuda", ...; by default the config's.
+
+    Returns:
+        The model, in training mode.
+    """
+    cfg = get_config(config_path, trained)
+    if device is not None:
+        cfg.MODEL.DEVICE = device
+    model = build_model(cfg)
+    SOLOCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+    return model
+
+
+def _config_root() -> Path:
+    """Return the folder of the configs: at the top of a clone, or packaged in an installed wheel."""
+    clone = Path(__file__).parents[1] / "configs"
+    if (clone / "Base-SOLO.yaml").is_file():
+        return clone
+    return Path(str(importlib.resources.files("solo.configs")))

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from solo import model_zoo
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_files_and_configs():
+    path = model_zoo.get_config_file("coco/solov2_R_50_FPN_3x.yaml")
+    assert Path(path).samefile(CONFIGS / "coco" / "solov2_R_50_FPN_3x.yaml")
+    cfg = model_zoo.get_config("coco/decoupled_solo_R_50_FPN_1x.yaml")
+    assert cfg.MODEL.SOLO.HEAD == "DecoupledSOLOHead" and cfg.SOLVER.MAX_ITER == 90_000
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"no config 'solov3\.yaml'.*coco/solo_R_50_FPN_1x\.yaml"):
+        model_zoo.get_config_file("solov3.yaml")
+    with pytest.raises(ValueError, match="no trained weights to download"):
+        model_zoo.get_config("coco/solov2_R_50_FPN_3x.yaml", trained=True)
+
+
+def test_a_model_is_built_and_its_weights_are_loaded(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        model_zoo.SOLOCheckpointer, "load", lambda self, path: loaded.append(path)
+    )
+    model = model_zoo.get("coco/solov2_light_448_R_18_FPN_3x.yaml", device="cpu")
+    assert type(model).__name__ == "SOLOv2" and model.device.type == "cpu"
+    assert loaded == [""]
+
+
+def test_installed_configs_are_found(monkeypatch, tmp_path):
+    """In a wheel the configs are the package solo.configs; in a clone they lie at the top."""
+    package = tmp_path / "site" / "solo"
+    monkeypatch.setattr(model_zoo, "__file__", str(package / "model_zoo.py"))
+    monkeypatch.setattr(model_zoo.importlib.resources, "files", lambda name: CONFIGS)
+    assert Path(model_zoo.get_config_file("Base-SOLO.yaml")).is_file()
