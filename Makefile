@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 CONFIG := configs/quickstart/solov2_digits.yaml
 OUTPUT := output/quickstart
 
-.PHONY: help install quickstart test lint clean
+.PHONY: help install quickstart test test-parity lint clean
 
 help:
 	@echo "make install     put torch, detectron2 and solo into $(VENV)"
 	@echo "make quickstart  install, train SOLOv2 on digits, evaluate, draw pictures"
 	@echo "make test        install, run the tests"
+	@echo "make test-parity install mmdetection, too, and compare with it"
 	@echo "make lint        install, check the style"
 
 install: $(VENV)/installed
@@ -33,6 +34,11 @@ quickstart: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# mmdetection's Python half is enough: its SOLO heads use no compiled operator.
+test-parity: install
+	$(BIN)/python -m pip install --quiet --editable ".[parity]"
+	$(BIN)/python -m pytest tests/parity
 
 lint: install
 	$(BIN)/python -m ruff check .

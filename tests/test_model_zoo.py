@@ -23,9 +23,7 @@ def test_mistakes_are_named():
 
 def test_a_model_is_built_and_its_weights_are_loaded(monkeypatch):
     loaded = []
-    monkeypatch.setattr(
-        model_zoo.SOLOCheckpointer, "load", lambda self, path: loaded.append(path)
-    )
+    monkeypatch.setattr(model_zoo.SOLOCheckpointer, "load", lambda self, path: loaded.append(path))
     model = model_zoo.get("coco/solov2_light_448_R_18_FPN_3x.yaml", device="cpu")
     assert type(model).__name__ == "SOLOv2" and model.device.type == "cpu"
     assert loaded == [""]

@@ -29,6 +29,7 @@ from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
 from solo.engine.evaluation import best_metric_name, check_test_data, evaluate
 from solo.engine.hooks import BestCheckpoint, build_writers, plot_curves
+from solo.engine.precision import amp_dtype
 from solo.engine.solver import build_optimizer
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,9 @@ class Trainer(TrainerBase):
         self.optimizer = self.build_optimizer(self.module)
         self.scheduler = build_lr_scheduler(self.cfg, self.optimizer)
         self.model = workers.parallelize(self.module, self._device)
-        self._amp = self.cfg.SOLVER.AMP.ENABLED
-        on_gpu = self._device.type == "cuda"
-        # The CPU computes in bfloat16, whose range needs no scaling.
-        self._amp_dtype = torch.float16 if on_gpu else torch.bfloat16
-        self.grad_scaler = torch.amp.GradScaler(self._device.type, enabled=self._amp and on_gpu)
+        self._amp_dtype = amp_dtype(self._device) if self.cfg.SOLVER.AMP.ENABLED else None
+        needs_scaling = self._amp_dtype == torch.float16
+        self.grad_scaler = torch.amp.GradScaler(self._device.type, enabled=needs_scaling)
         self.checkpointer = SOLOCheckpointer(
             self.module,
             self.cfg.OUTPUT_DIR,
@@ -222,7 +221,8 @@ class Trainer(TrainerBase):
         data_time = time.perf_counter() - start
         self._seed_step()
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self._device.type, dtype=self._amp_dtype, enabled=self._amp):
+        enabled = self._amp_dtype is not None
+        with torch.autocast(self._device.type, dtype=self._amp_dtype, enabled=enabled):
             losses = self.model(batch)
         self.grad_scaler.scale(sum(losses.values())).backward()
         # After the backward pass is on its way, so that a GPU does not wait for the CPU, and

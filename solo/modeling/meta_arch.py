@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from solo.layers.deform_conv import replace_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.modeling import losses
+from solo.modeling.backbones.recompute import recompute_blocks
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
 from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
 from solo.modeling.targets import TargetAssigner, Targets
@@ -42,6 +43,8 @@ class SOLO(nn.Module):
         focal: dict[str, float],
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
+        input_format: str = "RGB",
+        channels_last: bool = False,
     ) -> None:
         """Put the parts together.
 
@@ -54,6 +57,8 @@ class SOLO(nn.Module):
             focal: `alpha` and `gamma` of the focal loss.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
+            input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
+            channels_last: Whether weights and images lie in memory in that format.
         """
         super().__init__()
         self.backbone = backbone
@@ -64,6 +69,10 @@ class SOLO(nn.Module):
         self.focal = focal
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
+        self.input_format = input_format
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        if channels_last:
+            self.to(memory_format=self.memory_format)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
@@ -71,6 +80,8 @@ class SOLO(nn.Module):
         node = cfg.MODEL.SOLO
         backbone = build_backbone(cfg)
         replace_deform_convs(backbone)
+        if node.RECOMPUTE:
+            recompute_blocks(backbone)
         name = node.HEAD or cls.default_head
         head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
         return {
@@ -97,6 +108,8 @@ class SOLO(nn.Module):
             "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
+            "input_format": cfg.INPUT.FORMAT,
+            "channels_last": cfg.MODEL.CHANNELS_LAST,
         }
 
     @property
@@ -119,7 +132,7 @@ class SOLO(nn.Module):
             ValueError: If training inputs lack instances or masks.
         """
         images = self.preprocess(batched_inputs)
-        features = self.backbone(images.tensor)
+        features = self.backbone(images.tensor.contiguous(memory_format=self.memory_format))
         outputs = self.head(features)
         size = tuple(images.tensor.shape[-2:])
         if self.training:

@@ -198,3 +198,17 @@ def test_bitmasks_are_not_changed():
     build(make_cfg())([item])
     assert isinstance(item["instances"].gt_masks, BitMasks)
     assert torch.equal(item["instances"].gt_masks.tensor, before)
+
+
+def test_recomputing_changes_no_number(variant):
+    cfg = make_cfg(variant)
+    cfg.MODEL.RESNETS.NORM = "FrozenBN"
+    cfg.MODEL.SOLO.NUM_CONVS = 3
+    plain = build(cfg)
+    cfg.MODEL.SOLO.RECOMPUTE = True
+    lean = build(cfg)
+    lean.load_state_dict(plain.state_dict())
+    for model in (plain, lean):
+        total(model([training_item()])).backward()
+    for (name, one), other in zip(plain.named_parameters(), lean.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, msg=name)

@@ -11,7 +11,7 @@ import numpy as np
 # Part of the folder's name: raise it when the same parameters give other images.
 _FORMAT = 1
 # Ink of a handwritten sample goes from 0 to 16. Above this level a pixel belongs to the stroke.
-_INK_LEVEL = 8.0
+_INK_LEVEL = 6.5
 # Places tried before a digit is left out; colours tried before the best of them is taken.
 _TRIES = 12
 # Least difference of colour between a digit and what is behind it; black and white have 255.
@@ -33,13 +33,13 @@ class DigitsSpec:
         seed: Of everything random.
     """
 
-    train_images: int = 2000
+    train_images: int = 4000
     val_images: int = 200
-    image_size: int = 256
-    max_digits: int = 8
-    min_height: int = 32
+    image_size: int = 192
+    max_digits: int = 5
+    min_height: int = 60
     max_height: int = 120
-    min_visible: float = 0.4
+    min_visible: float = 0.7
     seed: int = 0
 
     @property
@@ -173,9 +173,9 @@ def _place(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.nd
     """Return how much of each pixel of the image a digit covers at a random place, (size, size)."""
     size = spec.image_size
     height, width = ink.shape
-    # The border may hide up to a quarter of the digit on each side.
-    top = int(rng.integers(-(height // 4), size - height + height // 4, endpoint=True))
-    left = int(rng.integers(-(width // 4), size - width + width // 4, endpoint=True))
+    # The border may hide up to an eighth of the digit on each side.
+    top = int(rng.integers(-(height // 8), size - height + height // 8, endpoint=True))
+    left = int(rng.integers(-(width // 8), size - width + width // 8, endpoint=True))
     cover = np.zeros((size, size), np.float32)
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + height, size), min(left + width, size)

@@ -54,6 +54,7 @@ def level_arguments(cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str
         "norm": node.NORM,
         "prior_prob": node.PRIOR_PROB,
         "deform": Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
+        "recompute": node.RECOMPUTE,
         "in_features": node.IN_FEATURES,
         "in_strides": [input_shape[name].stride for name in node.IN_FEATURES],
         "strides": node.STRIDES,

@@ -60,6 +60,7 @@ class _FactorHead(Head):
         norm: Norm,
         prior_prob: float,
         deform: Deform = Deform(),  # noqa: B008  (immutable)
+        recompute: bool = False,
         in_features: Sequence[str],
         in_strides: Sequence[int],
         strides: Sequence[int],
@@ -69,7 +70,12 @@ class _FactorHead(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
+        tower = {
+            "num_convs": num_convs,
+            "norm": norm,
+            "deform": deform,
+            "recompute": recompute,
+        }
         self.category_tower = conv_tower(in_channels, conv_dim, **tower)
         self._add_mask_towers(in_channels, conv_dim, tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)

@@ -48,6 +48,7 @@ class SOLOHead(Head):
         norm: Norm,
         prior_prob: float,
         deform: Deform = Deform(),  # noqa: B008  (immutable)
+        recompute: bool = False,
         in_features: Sequence[str],
         in_strides: Sequence[int],
         strides: Sequence[int],
@@ -63,6 +64,7 @@ class SOLOHead(Head):
             norm: See `conv_norm_relu`.
             prior_prob: Foreground probability before training.
             deform: Which convolutions of the towers are deformable.
+            recompute: Whether training trades time for memory in the towers; see `ConvTower`.
             in_features: See `Head`, as for the rest.
             in_strides: See `Head`.
             strides: See `Head`.
@@ -71,7 +73,12 @@ class SOLOHead(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
+        tower = {
+            "num_convs": num_convs,
+            "norm": norm,
+            "deform": deform,
+            "recompute": recompute,
+        }
         self.category_tower = conv_tower(in_channels, conv_dim, **tower)
         self.mask_tower = conv_tower(in_channels + 2, conv_dim, **tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)

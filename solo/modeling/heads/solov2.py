@@ -52,6 +52,7 @@ class SOLOv2Head(Head):
         norm: Norm,
         prior_prob: float,
         deform: Deform = Deform(),  # noqa: B008  (immutable)
+        recompute: bool = False,
         kernel_size: int,
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
@@ -71,6 +72,7 @@ class SOLOv2Head(Head):
             norm: See `conv_norm_relu`.
             prior_prob: Foreground probability before training.
             deform: Which convolutions of the towers are deformable.
+            recompute: Whether training trades time for memory in the towers; see `ConvTower`.
             kernel_size: Side k of the dynamic kernels.
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
@@ -83,7 +85,12 @@ class SOLOv2Head(Head):
         super().__init__(
             in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
         )
-        tower = {"num_convs": num_convs, "norm": norm, "deform": deform}
+        tower = {
+            "num_convs": num_convs,
+            "norm": norm,
+            "deform": deform,
+            "recompute": recompute,
+        }
         self.category_tower = conv_tower(in_channels, conv_dim, **tower)
         self.kernel_tower = conv_tower(in_channels + 2, conv_dim, **tower)
         self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)

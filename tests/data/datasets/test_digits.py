@@ -88,7 +88,8 @@ def test_splits_share_neither_samples_nor_photographs():
 
 def test_masks_are_the_pixels_that_were_painted(monkeypatch):
     """Each digit in a flat colour of its own: its mask is where that colour shows."""
-    spec = DigitsSpec()
+    spec = DigitsSpec(max_digits=8, min_height=32, min_visible=0.4)
+    size = spec.image_size
     sources = load_sources(spec, "train")
     order = []
 
@@ -97,7 +98,7 @@ def test_masks_are_the_pixels_that_were_painted(monkeypatch):
         canvas[cover > 0.5] = order[-1]
 
     monkeypatch.setattr(
-        digit_painting, "_background", lambda *_: np.zeros((256, 256, 3), np.float32)
+        digit_painting, "_background", lambda *_: np.zeros((size, size, 3), np.float32)
     )
     monkeypatch.setattr(digit_painting, "_paint", flat)
     overlaps = 0
@@ -115,7 +116,7 @@ def test_masks_are_the_pixels_that_were_painted(monkeypatch):
 def test_paint_changes_the_masks_and_little_else():
     spec = DigitsSpec()
     rng = np.random.default_rng(0)
-    canvas = rng.uniform(0, 80, (256, 256, 3)).astype(np.float32)
+    canvas = rng.uniform(0, 80, (spec.image_size, spec.image_size, 3)).astype(np.float32)
     ink = digit_painting._enlarge(load_sources(spec, "val").ink[0], spec, rng)
     cover = digit_painting._place(ink, spec, rng)
     painted = canvas.copy()
@@ -145,7 +146,7 @@ def test_annotations_are_those_of_coco(folder):
         heights.append(height)
     assert max(heights) <= 135  # 120 pixels upright, more when turned
     image = cv2.imread(str(folder / "train" / document["images"][0]["file_name"]))
-    assert image.shape == (256, 256, 3)
+    assert image.shape == (192, 192, 3)
 
 
 def test_registering_makes_nothing_and_loading_makes_all(tmp_path):

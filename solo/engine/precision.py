@@ -1,0 +1,25 @@
+"""Mixed precision: float16 on a GPU, bfloat16 on a CPU that computes with it."""
+
+import logging
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+def amp_dtype(device: torch.device) -> torch.dtype | None:
+    """Return the type that SOLVER.AMP.ENABLED stands for on a device.
+
+    Args:
+        device: Where the model lives.
+
+    Returns:
+        float16 on a GPU. On a CPU bfloat16, whose range needs no scaling of the loss; None, with a
+        warning, where the CPU would only emulate it, which is slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.float16
+    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.bfloat16
+    logger.warning("This CPU does not compute in bfloat16: SOLVER.AMP.ENABLED has no effect.")
+    return None

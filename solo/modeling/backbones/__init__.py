@@ -1,0 +1,1 @@
+"""What detectron2's backbones lack."""
