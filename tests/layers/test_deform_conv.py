@@ -9,7 +9,7 @@ from tests.conftest import build, make_cfg, training_item
 
 def naive_deform_conv(features, offset, weight, mask):
     """Sample every point of every kernel position bilinearly, zeros outside; one point at a time."""
-    count, channels, height, width = features.shape
+    height, width = features.shape[-2:]
     side = weight.shape[-1]
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     result = 0
