@@ -19,7 +19,7 @@ install: $(VENV)/installed
 
 $(VENV)/installed: setup.py dev/install_detectron2.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=64" wheel
+	$(BIN)/python -m pip install --quiet "setuptools>=64" wheel
 	@echo "installing torch and torchvision: several gigabytes, the longest step"
 	$(BIN)/python -m pip install --quiet torch torchvision
 	$(BIN)/python dev/install_detectron2.py

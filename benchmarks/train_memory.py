@@ -4,7 +4,7 @@ Each side runs in a process of its own: the peak of its resident memory during t
 resident before the model was built. On the CPU, in float32, forward and backward, no optimizer.
 
     python benchmarks/train_memory.py
-    python benchmarks/train_memory.py --height 800 --width 1344 --objects 20
+    python benchmarks/train_memory.py --model solov2 MODEL.SOLO.RECOMPUTE True
 """
 
 import argparse
@@ -40,13 +40,14 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1344)
     parser.add_argument("--objects", type=int, default=20)
     parser.add_argument("--side", choices=("ours", "mmdet"), help=argparse.SUPPRESS)
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys of our side")
     args = parser.parse_args()
     if args.side:
         sys.stdout.write(json.dumps(measure(args)) + "\n")
         return
     results = {}
     for side in ("ours", "mmdet"):
-        command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
+        command = [sys.executable, __file__, "--side", side, *sys.argv[1:]]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         results[side] = json.loads(output.splitlines()[-1])
         sys.stdout.write(f"{side:6s} {results[side]}\n")
@@ -88,7 +89,7 @@ def ours(args: argparse.Namespace) -> object:
 
     global BASE_MB
     cfg = model_zoo.get_config(CONFIGS[args.model][0])
-    cfg.MODEL.DEVICE = "cpu"
+    cfg.merge_from_list(["MODEL.DEVICE", "cpu", *args.opts])
     boxes, classes, masks = scene(args)
     BASE_MB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     model = build_model(cfg).train()

@@ -12,6 +12,7 @@ Example:
 import argparse
 import importlib.util
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 logger = logging.getLogger("install_detectron2")
 
 SOURCE = "pb1-detectron2==0.6"
+OLDER_PIP = "pip==25.3"
 
 # What newer versions of NumPy (1.24), Pillow (10) and setuptools (82) took away.
 REPAIRS = (
@@ -131,14 +133,37 @@ def install() -> None:
     logger.info("detectron2 0.6 is installed, without its compiled operators.")
 
 
-def pip(*arguments: str | Path) -> None:
+def download(folder: Path) -> None:
+    """Fetch the source archive into `folder`.
+
+    pip 26 refuses the archive for an optional dependency that it names by address, even where no
+    dependency is asked for; then an older pip, put beside it for the moment, fetches it.
+
+    Raises:
+        InstallError: If neither brings it.
+    """
+    command = ("download", "--no-deps", "--no-build-isolation", "--no-binary=:all:", "-d", folder)
+    try:
+        pip(*command, SOURCE)
+    except InstallError:
+        older = folder / "pip"
+        pip("install", "--target", older, OLDER_PIP)
+        pip(*command, SOURCE, path=older)
+
+
+def pip(*arguments: str | Path, path: Path | None = None) -> None:
     """Run one pip command quietly.
+
+    Args:
+        arguments: Of pip.
+        path: Folder of the pip to run; by default this environment's.
 
     Raises:
         InstallError: If it fails, with the end of what it printed.
     """
     command = [sys.executable, "-m", "pip", "--quiet", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(path)} if path else None
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
         tail = "\n".join((result.stdout + result.stderr).splitlines()[-15:])
         raise InstallError(f"'pip {arguments[0]}' failed. Is the package index reachable?\n{tail}")
