@@ -114,15 +114,7 @@ def install() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         logger.info(f"1/4 downloading the sources ({SOURCE})")
-        pip(
-            "download",
-            "--no-deps",
-            "--no-build-isolation",
-            "--no-binary=:all:",
-            "-d",
-            folder,
-            SOURCE,
-        )
+        download(folder)
         logger.info("2/4 unpacking and repairing them for current NumPy, Pillow and setuptools")
         source = unpack(folder)
         repair(source)
