@@ -118,6 +118,9 @@ def solov2_config(output_dir: Path, **solver: Any) -> CfgNode:
     for_toys(cfg, output_dir, **solver)
     cfg.MODEL.SOLO.NUM_CLASSES = len(CLASSES)
     cfg.MODEL.RESNETS.NORM = cfg.MODEL.FPN.NORM = "GN"
+    cfg.MODEL.SOLO.NORM = cfg.MODEL.SOLO.MASK_FEATURE.NORM = "GN"
+    # Rounding to bfloat16 would hide what the comparison is about.
+    cfg.SOLVER.AMP.ENABLED = False
     cfg.MODEL.FPN.OUT_CHANNELS = 32
     cfg.MODEL.SOLO.CONV_DIM = cfg.MODEL.SOLO.MASK_FEATURE.CONV_DIM = 32
     cfg.MODEL.SOLO.MASK_FEATURE.DIM = 32

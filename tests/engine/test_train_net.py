@@ -73,6 +73,8 @@ def stop_after_checkpoint(arguments: list[str], output: Path, how: signal.Signal
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A shell ignores Ctrl-C for what it runs in the background, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while not (output / "last_checkpoint").exists() and process.poll() is None:
             time.sleep(0.005)
