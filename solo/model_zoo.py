@@ -1,6 +1,5 @@
 """Configs by name, as detectron2.model_zoo gives its own."""
 
-import importlib.resources
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -69,8 +68,7 @@ def get(config_path: str, trained: bool = False, device: str | None = None) -> n
 
 
 def _config_root() -> Path:
-    """Return the folder of the configs: at the top of a clone, or packaged in an installed wheel."""
-    clone = Path(__file__).parents[1] / "configs"
-    if (clone / "Base-SOLO.yaml").is_file():
-        return clone
-    return Path(str(importlib.resources.files("solo.configs")))
+    """Return the folder of the configs: packaged in an installed wheel, at the top of a clone."""
+    package = Path(__file__).parent
+    packaged = package / "configs"
+    return packaged if packaged.is_dir() else package.parent / "configs"

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ def test_a_model_is_built_and_its_weights_are_loaded(monkeypatch):
 
 
 def test_installed_configs_are_found(monkeypatch, tmp_path):
-    """In a wheel the configs are the package solo.configs; in a clone they lie at the top."""
-    package = tmp_path / "site" / "solo"
+    """In a wheel the configs lie in the package; in a clone, at the top."""
+    package = tmp_path / "site-packages" / "solo"
+    shutil.copytree(CONFIGS, package / "configs")
     monkeypatch.setattr(model_zoo, "__file__", str(package / "model_zoo.py"))
-    monkeypatch.setattr(model_zoo.importlib.resources, "files", lambda name: CONFIGS)
-    assert Path(model_zoo.get_config_file("Base-SOLO.yaml")).is_file()
+    assert Path(model_zoo.get_config_file("Base-SOLO.yaml")).parent == package / "configs"
+    assert model_zoo.get_config("coco/solov2_R_50_FPN_3x.yaml").SOLVER.MAX_ITER == 270_000
