@@ -167,7 +167,9 @@ def unpack(folder: Path) -> Path:
     if len(archives) != 1:
         raise InstallError(f"expected one source archive, pip brought {[a.name for a in archives]}")
     with tarfile.open(archives[0]) as archive:
-        archive.extractall(folder, filter="data")
+        # Python before 3.10.12 and 3.11.4 has no filters.
+        options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder, **options)
     return next(path for path in folder.iterdir() if (path / "detectron2").is_dir())
 
 

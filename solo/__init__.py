@@ -6,6 +6,8 @@ Importing it registers the meta-architectures `SOLO` and `SOLOv2` and the data s
 try:
     import detectron2  # noqa: F401  (asked for first, to say how to get it)
 except ModuleNotFoundError as error:
+    if error.name != "detectron2":
+        raise
     raise ModuleNotFoundError(
         "solo extends detectron2, which is not installed. From a clone of solo run "
         "`python dev/install_detectron2.py`: it takes seconds and needs no compiler."

@@ -1,5 +1,6 @@
 """Batches for training, which an interrupted run continues exactly, and images for evaluation."""
 
+import difflib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
+    DatasetCatalog,
     DatasetFromList,
     build_detection_test_loader,
     get_detection_dataset_dicts,
@@ -85,6 +87,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = N
     Raises:
         ValueError: If the data set is empty.
     """
+    _check_registered([dataset_name])
     mapper = mapper or SOLODatasetMapper(cfg, False)
     try:
         return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
@@ -103,6 +106,7 @@ def training_records(cfg: CfgNode) -> list[Record]:
     names = tuple(cfg.DATASETS.TRAIN)
     if not names:
         raise ValueError("DATASETS.TRAIN is empty: name a registered data set to train on")
+    _check_registered(names)
     try:
         records = get_detection_dataset_dicts(
             names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
@@ -116,6 +120,17 @@ def training_records(cfg: CfgNode) -> list[Record]:
         raise ValueError(f"DATASETS.TRAIN = {names} holds no images to train on")
     check_masks(records, names)
     return records
+
+
+def _check_registered(names: Sequence[str]) -> None:
+    """Stop at a data set that detectron2 does not know."""
+    for name in names:
+        if name not in DatasetCatalog:
+            similar = difflib.get_close_matches(name, list(DatasetCatalog), n=3)
+            hint = f"; did you mean {' or '.join(similar)}?" if similar else "."
+            raise ValueError(
+                f"There is no data set {name!r}{hint} Name one of your own in DATASETS.COCO_JSON."
+            )
 
 
 def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:

@@ -73,6 +73,11 @@ def launch(
             args=(num_gpus, num_machines, machine_rank, url, main, args),
         )
     except mp.ProcessExitedException as error:
+        if error.signal_name:
+            raise SystemExit(
+                f"A worker was ended by {error.signal_name}, which is what a machine out of memory "
+                "does; a smaller SOLVER.IMS_PER_BATCH needs less."
+            ) from error
         # The process has said why; a traceback of this one would only hide that.
         raise SystemExit(error.exit_code) from error
 

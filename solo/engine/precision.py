@@ -1,6 +1,7 @@
 """Mixed precision: float16 on a GPU, bfloat16 on a CPU that computes with it."""
 
 import logging
+import platform
 
 import torch
 
@@ -19,7 +20,17 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     """
     if device.type == "cuda":
         return torch.float16
-    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if _computes_in_bfloat16():
         return torch.bfloat16
     logger.warning("This CPU does not compute in bfloat16: SOLVER.AMP.ENABLED has no effect.")
     return None
+
+
+def _computes_in_bfloat16() -> bool:
+    """Tell whether the CPU has instructions for it; oneDNN takes it on more CPUs, and emulates."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, bool)() for name in names)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -97,6 +97,8 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
         cfg: Of :func:`load_config`.
         args: The flags, for the log.
     """
+    # In each process: a spawned one knows what is registered on import only.
+    register_coco_json(cfg)
     rank = comm.get_rank()
     for name in ("fvcore", "detectron2", "solo"):
         setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -179,6 +180,9 @@ class Trainer(TrainerBase):
         return self._results
 
     def _prepare(self) -> None:
+        if self.start_iter == 0 and comm.is_main_process():
+            # A later --resume must not continue what another run left here.
+            Path(self.cfg.OUTPUT_DIR, "last_checkpoint").unlink(missing_ok=True)
         self.iter = self.start_iter
         if self._loader is None:
             self.prepare_data()
@@ -228,6 +232,8 @@ class Trainer(TrainerBase):
         # After the backward pass is on its way, so that a GPU does not wait for the CPU, and
         # before anything changes the weights.
         self._record(losses, batch, data_time)
+        # The optimizer clips the gradients in its step: they have to be unscaled by then.
+        self.grad_scaler.unscale_(self.optimizer)
         self.grad_scaler.step(self.optimizer)
         self.grad_scaler.update()
 

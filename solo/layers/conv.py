@@ -7,6 +7,7 @@ import torch
 from detectron2.layers import Conv2d, get_norm
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from solo.layers.deform_conv import DeformConv
@@ -82,7 +83,8 @@ class ConvTower(nn.Sequential):
 
     With `recompute`, training keeps one tensor a convolution instead of three: the outputs of the
     normalisation and the ReLU are computed again on the way back, which costs little beside the
-    convolutions and changes no number.
+    convolutions and changes no number. A tower with batch normalisation, which would count a batch
+    twice, runs as without.
     """
 
     def __init__(self, *convs: nn.Module, recompute: bool = False) -> None:
@@ -92,7 +94,7 @@ class ConvTower(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Run (N, C, H, W) through the convolutions."""
-        if not (self.recompute and torch.is_grad_enabled()):
+        if not (self.recompute and torch.is_grad_enabled()) or gathers_statistics(self):
             return super().forward(features)
         finish = None
         for conv in self:
@@ -101,6 +103,11 @@ class ConvTower(nn.Sequential):
             )
             finish = conv if isinstance(conv, Conv2d) else None
         return _finish(finish, features)
+
+
+def gathers_statistics(module: nn.Module) -> bool:
+    """Tell whether a module has batch normalisation that is not frozen."""
+    return any(isinstance(part, _BatchNorm) for part in module.modules())
 
 
 def _finish_then_convolve(previous: Conv2d | None, conv: nn.Module, features: Tensor) -> Tensor:

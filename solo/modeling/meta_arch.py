@@ -199,7 +199,7 @@ class SOLO(nn.Module):
     ) -> Tensor:
         """Add up the dice losses of all pairs of the batch."""
         strides = torch.tensor(self.head.mask_strides, device=self.device)
-        total = losses.touch(list(self.head.parameters()))
+        total = losses.touch([part for part in self.parameters() if part.requires_grad])
         for image, (target, truth) in enumerate(zip(targets, ground_truth, strict=True)):
             pair_strides = strides[self.head.grids.levels_of(target.cells)]
             for stride in pair_strides.unique().tolist():

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m solo.tools.prepare_digits",
-        description="Write the data set digits: 2200 images, once; nothing is downloaded.",
+        description="Write the data set digits, about 4,200 images, once; nothing is downloaded.",
         epilog="example:\n  python -m solo.tools.prepare_digits --output datasets",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from detectron2.data import transforms as T
 
+from solo.config import get_cfg
 from solo.data import build_test_loader, build_train_loader
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.seeding import seeded_by
@@ -208,3 +209,12 @@ def test_augmentations_of_the_config_are_used(trainable):
     assert isinstance(mapper.augmentations.augs[0], T.RandomCrop)
     for item in flat(take(trainable, 3)):
         assert item["image"].shape == (3, 8, 8)
+
+
+def test_an_unknown_data_set_is_named():
+    cfg = get_cfg()
+    cfg.DATASETS.TRAIN = ("digits_tran",)
+    with pytest.raises(ValueError, match="no data set 'digits_tran'; did you mean digits_train"):
+        build_train_loader(cfg)
+    with pytest.raises(ValueError, match="no data set 'coco_2017_vall'"):
+        build_test_loader(cfg, "coco_2017_vall")

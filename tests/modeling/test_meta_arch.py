@@ -212,3 +212,35 @@ def test_recomputing_changes_no_number(variant):
         total(model([training_item()])).backward()
     for (name, one), other in zip(plain.named_parameters(), lean.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
+
+
+def test_recomputing_leaves_the_statistics_of_batch_normalisation_alone():
+    cfg = make_cfg()
+    cfg.MODEL.SOLO.NORM = "BN"
+    cfg.MODEL.SOLO.NUM_CONVS = 2
+    plain = build(cfg)
+    cfg.MODEL.SOLO.RECOMPUTE = True
+    lean = build(cfg)
+    lean.load_state_dict(plain.state_dict())
+    for model in (plain, lean):
+        total(model([training_item()])).backward()
+    for (name, one), other in zip(plain.named_buffers(), lean.buffers(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def test_wider_kernels_also_find_nothing_in_an_empty_image():
+    cfg = make_cfg()
+    cfg.MODEL.SOLO.KERNEL_SIZE = 3
+    model = build(cfg)
+    total(model([training_item()])).backward()
+    assert len(model.eval()([{"image": torch.zeros(3, 64, 64)}])[0]["instances"]) == 0
+
+
+def test_features_that_the_backbone_does_not_make():
+    cfg = make_cfg()
+    cfg.MODEL.SOLO.MASK_FEATURE.IN_FEATURES = ["p1", "p2", "p3"]
+    with pytest.raises(ValueError, match=r"features \['p1'\]; the backbone makes"):
+        build(cfg)
+    cfg = make_cfg("SOLO")
+    cfg.MODEL.SOLO.MASK_FEATURE.IN_FEATURES = ["p1"]  # which SOLO does not read
+    build(cfg)

@@ -4,8 +4,9 @@ from functools import partial
 
 from detectron2.layers import CNNBlockBase
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
+
+from solo.layers.conv import gathers_statistics
 
 
 def recompute_blocks(backbone: nn.Module) -> None:
@@ -15,9 +16,5 @@ def recompute_blocks(backbone: nn.Module) -> None:
     gathers statistics stay as they are: running them twice would count a batch twice.
     """
     for block in backbone.modules():
-        if isinstance(block, CNNBlockBase) and not _gathers_statistics(block):
+        if isinstance(block, CNNBlockBase) and not gathers_statistics(block):
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-
-
-def _gathers_statistics(module: nn.Module) -> bool:
-    return any(isinstance(part, _BatchNorm) for part in module.modules())

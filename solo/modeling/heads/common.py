@@ -1,6 +1,7 @@
 """What the heads share beyond their base: the category predictor and the config keys of the levels."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,15 +24,22 @@ def category_predictor(channels: int, num_classes: int, prior_prob: float) -> nn
     return predictor
 
 
-def level_arguments(cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+def level_arguments(
+    cfg: CfgNode, input_shape: dict[str, ShapeSpec], more_features: Sequence[str] = ()
+) -> dict[str, Any]:
     """Read the arguments that all heads take from MODEL.SOLO.
+
+    Args:
+        cfg: The config.
+        input_shape: What the backbone makes.
+        more_features: Features that the head takes beyond those of the levels.
 
     Raises:
         ValueError: If a feature is not among those the backbone makes, they differ in channels, or
             the number of classes is not known.
     """
     node = cfg.MODEL.SOLO
-    wanted = {*node.IN_FEATURES, *node.MASK_FEATURE.IN_FEATURES}
+    wanted = {*node.IN_FEATURES, *more_features}
     if unknown := sorted(wanted - set(input_shape)):
         raise ValueError(
             f"MODEL.SOLO asks for the features {unknown}; the backbone makes {sorted(input_shape)}."

@@ -31,13 +31,13 @@ class Factors(NamedTuple):
     Attributes:
         x: Per level, (N, C, h, w).
         y: Per level, (N, C, h, w); the same tensors as `x` where one tower serves both.
-        maps: The decoded maps of all columns and rows by (image, level, "x" or "y"), at test, where
+        maps: The decoded maps of all columns and rows by (image, level, "x" or "y", size), at test, where
             candidates come in chunks that share them.
     """
 
     x: list[Tensor]
     y: list[Tensor]
-    maps: dict[tuple[int, int, str], Tensor]
+    maps: dict[tuple[int, int, str, tuple[int, int] | None], Tensor]
 
 
 class _FactorHead(Head):
@@ -152,7 +152,7 @@ class _FactorHead(Head):
             unique, index = index.unique(return_inverse=True)
             maps = _decode(feature, predictor.weight[unique], predictor.bias[unique])
         else:
-            key = (image, level, axis)
+            key = (image, level, axis, size)
             if key not in outputs.maps:
                 maps = _decode(feature, predictor.weight, predictor.bias)
                 outputs.maps[key] = resize_soft_masks(maps, size) if size else maps

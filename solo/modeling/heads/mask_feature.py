@@ -89,6 +89,8 @@ def decode(mask_feature: Tensor, kernels: Tensor) -> Tensor:
         (P, h, w) logits.
     """
     channels, height, width = mask_feature.shape
+    if len(kernels) == 0:
+        return mask_feature.new_zeros((0, height, width))
     side = round((kernels.shape[1] / channels) ** 0.5)
     if side == 1:
         return torch.mm(kernels, mask_feature.flatten(1)).view(len(kernels), height, width)

@@ -105,6 +105,7 @@ class SOLOv2Head(Head):
         """Read MODEL.SOLO."""
         node = cfg.MODEL.SOLO
         names = node.MASK_FEATURE.IN_FEATURES
+        arguments = level_arguments(cfg, input_shape, names)
         mask_feature = MaskFeatureBranch(
             in_features=names,
             in_channels=input_shape[names[0]].channels,
@@ -115,7 +116,7 @@ class SOLOv2Head(Head):
             modulated=node.DEFORM_MODULATED,
         )
         return {
-            **level_arguments(cfg, input_shape),
+            **arguments,
             "kernel_size": node.KERNEL_SIZE,
             "mask_feature": mask_feature,
             "mask_feature_stride": input_shape[names[0]].stride,
