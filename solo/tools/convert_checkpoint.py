@@ -18,6 +18,8 @@ from solo.checkpoint.report import ConversionReport, compare
 from solo.checkpoint.rules import is_ours
 from solo.config import get_cfg
 from solo.data import resolve_num_classes
+from solo.data.datasets import register_coco_json
+from solo.engine.setup import merge_file
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,7 +95,8 @@ def _report(converted: Converted, config_file: str) -> ConversionReport:
 
 def _model_weights(config_file: str) -> dict[str, Any]:
     cfg = get_cfg()
-    cfg.merge_from_file(config_file)
+    merge_file(cfg, config_file)
+    register_coco_json(cfg)
     resolve_num_classes(cfg)
     # Names and shapes are all that is needed.
     cfg.MODEL.DEVICE = "meta"

@@ -200,16 +200,22 @@ def test_bitmasks_are_not_changed():
     assert torch.equal(item["instances"].gt_masks.tensor, before)
 
 
-def test_recomputing_changes_no_number(variant):
-    cfg = make_cfg(variant)
-    cfg.MODEL.RESNETS.NORM = "FrozenBN"
-    cfg.MODEL.SOLO.NUM_CONVS = 3
+def plain_and_recomputing(cfg):
+    """The same model twice, the second with RECOMPUTE, each after one backward pass."""
     plain = build(cfg)
     cfg.MODEL.SOLO.RECOMPUTE = True
     lean = build(cfg)
     lean.load_state_dict(plain.state_dict())
     for model in (plain, lean):
         total(model([training_item()])).backward()
+    return plain, lean
+
+
+def test_recomputing_changes_no_number(variant):
+    cfg = make_cfg(variant)
+    cfg.MODEL.RESNETS.NORM = "FrozenBN"
+    cfg.MODEL.SOLO.NUM_CONVS = 3
+    plain, lean = plain_and_recomputing(cfg)
     for (name, one), other in zip(plain.named_parameters(), lean.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
 
@@ -218,12 +224,7 @@ def test_recomputing_leaves_the_statistics_of_batch_normalisation_alone():
     cfg = make_cfg()
     cfg.MODEL.SOLO.NORM = "BN"
     cfg.MODEL.SOLO.NUM_CONVS = 2
-    plain = build(cfg)
-    cfg.MODEL.SOLO.RECOMPUTE = True
-    lean = build(cfg)
-    lean.load_state_dict(plain.state_dict())
-    for model in (plain, lean):
-        total(model([training_item()])).backward()
+    plain, lean = plain_and_recomputing(cfg)
     for (name, one), other in zip(plain.named_buffers(), lean.buffers(), strict=True):
         torch.testing.assert_close(one, other, msg=name)
 

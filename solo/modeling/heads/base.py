@@ -7,11 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
 from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solo.layers.conv import ConvTower, Deform, Norm, conv_tower, init_conv
 from solo.modeling.grids import Grids
+from solo.modeling.heads.common import level_arguments, prior_bias
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
 SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
@@ -46,18 +50,34 @@ class Head(nn.Module, ABC):
     def __init__(
         self,
         *,
+        in_channels: int,
+        num_classes: int,
+        num_convs: int,
+        conv_dim: int,
+        norm: Norm,
+        prior_prob: float,
         in_features: Sequence[str],
         in_strides: Sequence[int],
         strides: Sequence[int],
         num_grids: Sequence[int],
+        deform: Deform = Deform(),  # noqa: B008  (immutable)
+        recompute: bool = False,
     ) -> None:
-        """Check that the levels fit together.
+        """Check that the levels fit together, and build the category tower.
 
         Args:
+            in_channels: Channels of the features.
+            num_classes: K.
+            num_convs: Convolutions of each tower.
+            conv_dim: Their channels.
+            norm: See `conv_norm_relu`.
+            prior_prob: Foreground probability before training.
             in_features: Name of the feature of each level.
             in_strides: Stride of that feature.
             strides: Stride it is resized to.
             num_grids: Cells per side, S.
+            deform: Which convolutions of the towers are deformable.
+            recompute: Whether training trades time for memory in the towers; see `ConvTower`.
 
         Raises:
             ValueError: If the lists are of different lengths.
@@ -72,11 +92,36 @@ class Head(nn.Module, ABC):
         self.in_strides = tuple(in_strides)
         self.strides = tuple(strides)
         self.grids = Grids(num_grids)
+        self._in_channels, self._conv_dim = in_channels, conv_dim
+        self._num_classes, self._prior_prob = num_classes, prior_prob
+        self._tower_settings = {
+            "num_convs": num_convs,
+            "norm": norm,
+            "deform": deform,
+            "recompute": recompute,
+        }
+        self.category_tower = self._tower()
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
+        """Read MODEL.SOLO."""
+        return level_arguments(cfg, input_shape)
+
+    def _tower(self, num_coordinates: int = 0) -> ConvTower:
+        """Build a tower on the features and so many channels of coordinates."""
+        channels = self._in_channels + num_coordinates
+        return conv_tower(channels, self._conv_dim, **self._tower_settings)
+
+    def _predictor(self, channels: int, kernel_size: int = 3) -> nn.Conv2d:
+        """Build a convolution from a tower to logits, which starts at the prior probability."""
+        predictor = nn.Conv2d(self._conv_dim, channels, kernel_size, padding=kernel_size // 2)
+        init_conv(predictor, bias=prior_bias(self._prior_prob))
+        return predictor
 
     @property
-    @abstractmethod
     def mask_strides(self) -> tuple[int, ...]:
-        """Per level, the stride of the soft masks in training."""
+        """Per level, the stride of the soft masks in training: twice the size of the features."""
+        return tuple(stride // 2 for stride in self.strides)
 
     @abstractmethod
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:

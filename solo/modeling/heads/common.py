@@ -1,4 +1,4 @@
-"""What the heads share beyond their base: the category predictor and the config keys of the levels."""
+"""What the heads share beyond their base: the prior, their config keys, putting levels together."""
 
 import math
 from collections.abc import Sequence
@@ -7,21 +7,14 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
-from torch import Tensor, nn
+from torch import Tensor
 
-from solo.layers.conv import Deform, init_conv
+from solo.layers.conv import Deform
 
 
 def prior_bias(probability: float) -> float:
     """Return the logit of a probability: the bias that makes an untrained predictor say it."""
     return -math.log((1 - probability) / probability)
-
-
-def category_predictor(channels: int, num_classes: int, prior_prob: float) -> nn.Conv2d:
-    """Build the convolution from the category tower to K logits, which starts at `prior_prob`."""
-    predictor = nn.Conv2d(channels, num_classes, 3, padding=1)
-    init_conv(predictor, bias=prior_bias(prior_prob))
-    return predictor
 
 
 def level_arguments(

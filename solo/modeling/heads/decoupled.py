@@ -4,25 +4,17 @@ Legend: N images, S cells per side, P chosen cells, U columns or rows among them
 of a level.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from detectron2.config import CfgNode, configurable
-from detectron2.layers import ShapeSpec
+from detectron2.config import configurable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.layers.conv import Deform, Norm, conv_tower, init_conv
 from solo.layers.coordinates import coordinate_channels, with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import (
-    assemble_levels,
-    category_predictor,
-    level_arguments,
-    prior_bias,
-)
+from solo.modeling.heads.common import assemble_levels
 
 
 class Factors(NamedTuple):
@@ -50,60 +42,20 @@ class _FactorHead(Head):
     default_collisions = "last"
 
     @configurable
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        num_classes: int,
-        num_convs: int,
-        conv_dim: int,
-        norm: Norm,
-        prior_prob: float,
-        deform: Deform = Deform(),  # noqa: B008  (immutable)
-        recompute: bool = False,
-        in_features: Sequence[str],
-        in_strides: Sequence[int],
-        strides: Sequence[int],
-        num_grids: Sequence[int],
-    ) -> None:
-        """Build the head; the arguments are those of `SOLOHead`."""
-        super().__init__(
-            in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
-        )
-        tower = {
-            "num_convs": num_convs,
-            "norm": norm,
-            "deform": deform,
-            "recompute": recompute,
-        }
-        self.category_tower = conv_tower(in_channels, conv_dim, **tower)
-        self._add_mask_towers(in_channels, conv_dim, tower)
-        self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
-        self.mask_predictors_x = self._predictors(conv_dim, prior_prob)
-        self.mask_predictors_y = self._predictors(conv_dim, prior_prob)
+    def __init__(self, **arguments: Any) -> None:
+        """Build the head; the arguments are those of `Head`."""
+        super().__init__(**arguments)
+        self._add_mask_towers()
+        self.category_predictor = self._predictor(self._num_classes)
+        self.mask_predictors_x = nn.ModuleList(self._predictor(s) for s in self.grids.sides)
+        self.mask_predictors_y = nn.ModuleList(self._predictor(s) for s in self.grids.sides)
 
-    @classmethod
-    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Read MODEL.SOLO."""
-        return level_arguments(cfg, input_shape)
-
-    def _predictors(self, channels: int, prior_prob: float) -> nn.ModuleList:
-        predictors = nn.ModuleList(nn.Conv2d(channels, s, 3, padding=1) for s in self.grids.sides)
-        for predictor in predictors:
-            init_conv(predictor, bias=prior_bias(prior_prob))
-        return predictors
-
-    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
+    def _add_mask_towers(self) -> None:
         raise NotImplementedError
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Run the mask towers on the feature of a level."""
         raise NotImplementedError
-
-    @property
-    def mask_strides(self) -> tuple[int, ...]:
-        """Masks have twice the size of their level's feature."""
-        return tuple(stride // 2 for stride in self.strides)
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
         """Run the branches; see `Head.forward`."""
@@ -165,9 +117,9 @@ class _FactorHead(Head):
 class DecoupledSOLOHead(_FactorHead):
     """A tower for the columns, which sees x, and one for the rows, which sees y."""
 
-    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
-        self.mask_tower_x = conv_tower(in_channels + 1, conv_dim, **tower)
-        self.mask_tower_y = conv_tower(in_channels + 1, conv_dim, **tower)
+    def _add_mask_towers(self) -> None:
+        self.mask_tower_x = self._tower(num_coordinates=1)
+        self.mask_tower_y = self._tower(num_coordinates=1)
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         x, y = coordinate_channels(feature).split(1, dim=1)
@@ -181,8 +133,8 @@ class DecoupledSOLOHead(_FactorHead):
 class DecoupledSOLOLightHead(_FactorHead):
     """One tower, which sees x and y, for the columns and the rows."""
 
-    def _add_mask_towers(self, in_channels: int, conv_dim: int, tower: dict[str, Any]) -> None:
-        self.mask_tower = conv_tower(in_channels + 2, conv_dim, **tower)
+    def _add_mask_towers(self) -> None:
+        self.mask_tower = self._tower(num_coordinates=2)
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         shared = self.mask_tower(with_coordinates(feature))

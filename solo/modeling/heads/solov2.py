@@ -3,7 +3,6 @@
 Legend: N images, K classes, S cells per side, E kernel weights, C cells of all levels, P chosen cells.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +10,11 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
-from solo.layers.conv import Deform, Norm, conv_tower, init_conv
+from solo.layers.conv import init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import category_predictor, level_arguments
+from solo.modeling.heads.common import level_arguments
 from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
 
 
@@ -45,57 +44,27 @@ class SOLOv2Head(Head):
     def __init__(
         self,
         *,
-        in_channels: int,
-        num_classes: int,
-        num_convs: int,
-        conv_dim: int,
-        norm: Norm,
-        prior_prob: float,
-        deform: Deform = Deform(),  # noqa: B008  (immutable)
-        recompute: bool = False,
         kernel_size: int,
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
-        in_features: Sequence[str],
-        in_strides: Sequence[int],
-        strides: Sequence[int],
-        num_grids: Sequence[int],
+        **arguments: Any,
     ) -> None:
         """Build the head.
 
         Args:
-            in_channels: Channels of the features.
-            num_classes: K.
-            num_convs: Convolutions of each tower.
-            conv_dim: Their channels.
-            norm: See `conv_norm_relu`.
-            prior_prob: Foreground probability before training.
-            deform: Which convolutions of the towers are deformable.
-            recompute: Whether training trades time for memory in the towers; see `ConvTower`.
             kernel_size: Side k of the dynamic kernels.
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
-            in_features: See `Head`, as for the rest.
-            in_strides: See `Head`.
-            strides: See `Head`.
-            num_grids: See `Head`.
+            arguments: Those of `Head`.
         """
-        super().__init__(
-            in_features=in_features, in_strides=in_strides, strides=strides, num_grids=num_grids
-        )
-        tower = {
-            "num_convs": num_convs,
-            "norm": norm,
-            "deform": deform,
-            "recompute": recompute,
-        }
-        self.category_tower = conv_tower(in_channels, conv_dim, **tower)
-        self.kernel_tower = conv_tower(in_channels + 2, conv_dim, **tower)
-        self.category_predictor = category_predictor(conv_dim, num_classes, prior_prob)
+        super().__init__(**arguments)
+        self.kernel_tower = self._tower(num_coordinates=2)
+        self.category_predictor = self._predictor(self._num_classes)
         num_weights = mask_feature_dim * kernel_size**2
-        self.kernel_predictor = nn.Conv2d(conv_dim, num_weights, 3, padding=1)
+        # No prior: a kernel is no probability.
+        self.kernel_predictor = nn.Conv2d(self._conv_dim, num_weights, 3, padding=1)
         init_conv(self.kernel_predictor)
         self.mask_feature = mask_feature
         self._mask_stride = mask_feature_stride
