@@ -37,7 +37,8 @@ setup(
     ],
     extras_require={
         "quickstart": ["scikit-learn"],
-        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn"],
+        "cityscapes": ["cityscapesscripts"],
+        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn", "cityscapesscripts"],
         "export": ["onnx", "onnxscript", "onnxruntime"],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
     },

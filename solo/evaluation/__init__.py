@@ -1,5 +1,13 @@
 """Evaluation of instance masks and boxes."""
 
-from solo.evaluation.coco import COCOEvaluator, build_evaluator
+from solo.evaluation.build import build_evaluator
+from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
+from solo.evaluation.coco import COCOEvaluator
+from solo.evaluation.voc import VOCInstanceEvaluator
 
-__all__ = ["COCOEvaluator", "build_evaluator"]
+__all__ = [
+    "COCOEvaluator",
+    "CityscapesInstanceEvaluator",
+    "VOCInstanceEvaluator",
+    "build_evaluator",
+]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pycocotools.mask as mask_util
 from detectron2 import evaluation
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.evaluation import CityscapesInstanceEvaluator, DatasetEvaluator
+from detectron2.data.datasets.coco import convert_to_coco_dict
 from detectron2.evaluation.coco_evaluation import COCOevalMaxDets, instances_to_coco_json
 from detectron2.structures import Instances
+from detectron2.utils.file_io import PathManager
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -29,35 +29,6 @@ except ImportError:
 logger = logging.getLogger(__name__)
 
 _TASKS = ("bbox", "segm")
-
-
-def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
-    """Build the evaluator that a data set asks for.
-
-    Args:
-        cfg: The config.
-        dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
-            or none, or "cityscapes_instance".
-        output_dir: Folder for the predictions in COCO's format. None: they are not written.
-
-    Raises:
-        ValueError: If the data set asks for another evaluator.
-    """
-    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
-    if kind == "coco":
-        _ensure_annotations(dataset_name)
-        return COCOEvaluator(dataset_name, output_dir=output_dir)
-    if kind == "cityscapes_instance":
-        if cfg.MODEL.SOLO.TEST.MASK_FORMAT != "bitmask":
-            raise ValueError(
-                f"the evaluation of {dataset_name} needs MODEL.SOLO.TEST.MASK_FORMAT 'bitmask', "
-                f"not {cfg.MODEL.SOLO.TEST.MASK_FORMAT!r}"
-            )
-        return CityscapesInstanceEvaluator(dataset_name)
-    raise ValueError(
-        f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
-        "(every data set with masks can use it) and 'cityscapes_instance'"
-    )
 
 
 class COCOEvaluator(evaluation.COCOEvaluator):
@@ -88,23 +59,24 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             use_fast_impl: Whether faster-coco-eval computes. None: if it is installed.
 
         Raises:
-            ValueError: If another task is asked for, or faster-coco-eval and it is missing.
+            ValueError: If another task is asked for, or faster-coco-eval and it is missing, or the
+                annotations have no masks.
         """
         tasks = tuple(tasks or _TASKS)
         if not set(tasks) <= set(_TASKS):
             raise ValueError(f"tasks must be of {_TASKS}, got {tasks}")
         if use_fast_impl and COCOeval_faster is None:
             raise ValueError("use_fast_impl needs faster-coco-eval: pip install faster-coco-eval")
-        # detectron2's own fast implementation is another one, in C++ it may not have.
-        super().__init__(
-            dataset_name,
-            tasks,
-            distributed,
-            output_dir,
-            max_dets_per_image=max_dets_per_image,
-            use_fast_impl=False,
-        )
-        _complete(self._coco_api)
+        # detectron2's constructor is left out: its reader stops at what hand-made files lack. These
+        # are the names that its other methods know.
+        self._logger = logger
+        self._distributed = distributed
+        self._output_dir = output_dir
+        self._tasks = tasks
+        self._max_dets_per_image = [1, 10, max_dets_per_image or 100]
+        self._metadata = MetadataCatalog.get(dataset_name)
+        self._coco_api = _ground_truth(dataset_name, needs_masks="segm" in tasks)
+        self._do_evaluation = "annotations" in self._coco_api.dataset
         self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
         if use_fast_impl is None and not self._fast:
             logger.info("faster-coco-eval is not installed: pycocotools evaluates, more slowly")
@@ -204,11 +176,7 @@ def instances_to_results(instances: Instances, image_id: int) -> list[dict[str, 
     Returns:
         One dict per detection, with category_id still the model's class index.
     """
-    rles = None
-    if instances.has("pred_rles"):
-        rles = [_as_json(rle) for rle in instances.pred_rles]
-    elif instances.has("pred_masks"):
-        rles = [_as_json(rle) for rle in encode_masks(instances.pred_masks)]
+    rles = predicted_rles(instances)
     kept = {name: instances.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
     results = instances_to_coco_json(Instances(instances.image_size, **kept).to("cpu"), image_id)
     if rles is not None:
@@ -217,19 +185,61 @@ def instances_to_results(instances: Instances, image_id: int) -> list[dict[str, 
     return results
 
 
-def _ensure_annotations(dataset_name: str) -> None:
-    """Load a data set whose annotation file is written, or whose name is set, on loading only."""
+def predicted_rles(instances: Instances) -> list[dict[str, Any]] | None:
+    """Return the masks of detections as RLE dicts with ``counts`` as text.
+
+    Args:
+        instances: With pred_masks (n, H, W) bool, on any device, or pred_rles.
+
+    Returns:
+        One per detection; None if there are no masks.
+    """
+    if instances.has("pred_rles"):
+        return [_as_json(rle) for rle in instances.pred_rles]
+    if instances.has("pred_masks"):
+        return [_as_json(rle) for rle in encode_masks(instances.pred_masks)]
+    return None
+
+
+def _ground_truth(dataset_name: str, *, needs_masks: bool) -> COCO:
+    """Return the annotations of a data set: of its file, or of its records where it has none."""
     json_file = MetadataCatalog.get(dataset_name).get("json_file")
-    if json_file is not None and "://" not in json_file and not Path(json_file).exists():
-        DatasetCatalog.get(dataset_name)
+    if json_file is None:
+        document = convert_to_coco_dict(dataset_name)
+    else:
+        if "://" not in json_file and not Path(json_file).exists():
+            DatasetCatalog.get(dataset_name)  # some write their file when they are loaded
+        with PathManager.open(json_file) as file:
+            document = json.load(file)
+    if needs_masks:
+        for item in document.get("annotations", ()):
+            if not item.get("segmentation"):
+                raise ValueError(
+                    f"{json_file or dataset_name}: an annotation of image {item['image_id']} has no "
+                    "segmentation, so that masks cannot be evaluated: add its mask, or remove it"
+                )
+    return _complete(document)
 
 
-def _complete(api: COCO) -> None:
-    """Add what COCO's rules read of each annotation and hand-made files often leave out."""
-    for item in api.dataset.get("annotations", ()):
+def _complete(document: dict[str, Any]) -> COCO:
+    """Add what COCO's rules read, and hand-made files often leave out, in place."""
+    for image in document["images"]:
+        image["height"], image["width"] = int(image["height"]), int(image["width"])
+    annotations = document.get("annotations", ())
+    # COCO's matching takes an annotation with the id 0 for none.
+    if not all(item.get("id") for item in annotations):
+        for number, item in enumerate(annotations, 1):
+            item["id"] = number
+    with contextlib.redirect_stdout(io.StringIO()):
+        api = _index(COCO(), document)
+    for item in annotations:
         item.setdefault("iscrowd", 0)
-        if "area" not in item:
-            item["area"] = float(mask_util.area(api.annToRLE(item)))
+        if "area" in item and "bbox" in item:
+            continue
+        rle = api.annToRLE(item)
+        item.setdefault("area", float(mask_util.area(rle)))
+        item.setdefault("bbox", mask_util.toBbox(rle).tolist())
+    return api
 
 
 def _as_json(rle: dict[str, Any]) -> dict[str, Any]:

@@ -207,6 +207,34 @@ def test_annotations_without_area_and_iscrowd(predictions, tmp_path):
     assert_same(run(COCOEvaluator("ellipses"), predictions), expected)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_annotations_without_ids_or_from_zero(predictions, tmp_path, fast):
+    path = tmp_path / "val.json"
+    document = json.loads(path.read_text())
+    expected = run(COCOEvaluator("ellipses", use_fast_impl=fast), predictions)
+    for number, item in enumerate(document["annotations"]):
+        item["id"] = number  # COCO's code takes the object with id 0 for not found
+    path.write_text(json.dumps(document))
+    assert_same(run(COCOEvaluator("ellipses", use_fast_impl=fast), predictions), expected)
+    for item in document["annotations"]:
+        del item["id"], item["bbox"]
+    for image in document["images"]:
+        image["height"], image["width"] = float(SIZE[0]), float(SIZE[1])
+    path.write_text(json.dumps(document))
+    assert_same(run(COCOEvaluator("ellipses", use_fast_impl=fast), predictions), expected)
+
+
+def test_ground_truth_without_masks_is_named(dataset, tmp_path):
+    path = tmp_path / "val.json"
+    document = json.loads(path.read_text())
+    image_id = document["annotations"][3]["image_id"]
+    document["annotations"][3]["segmentation"] = []
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=rf"val\.json: an annotation of image {image_id} has no"):
+        COCOEvaluator("ellipses")
+    COCOEvaluator("ellipses", tasks=("bbox",))
+
+
 def test_missing_backend_is_replaced_and_said_once(predictions, monkeypatch, caplog):
     expected = run(COCOEvaluator("ellipses"), predictions)
     monkeypatch.setattr(coco_module, "FastCOCO", None)
@@ -217,24 +245,6 @@ def test_missing_backend_is_replaced_and_said_once(predictions, monkeypatch, cap
     assert_same(results, expected)
     with pytest.raises(ValueError, match="pip install faster-coco-eval"):
         COCOEvaluator("ellipses", use_fast_impl=True)
-
-
-def test_evaluator_is_chosen_by_the_metadata(dataset, tmp_path):
-    cfg = get_cfg()
-    assert isinstance(build_evaluator(cfg, "ellipses", None), COCOEvaluator)
-    MetadataCatalog.get("toy_cityscapes").set(evaluator_type="cityscapes_instance")
-    MetadataCatalog.get("toy_lvis").set(evaluator_type="lvis")
-    try:
-        built = build_evaluator(cfg, "toy_cityscapes", None)
-        assert isinstance(built, evaluation.CityscapesInstanceEvaluator)
-        cfg.MODEL.SOLO.TEST.MASK_FORMAT = "rle"
-        with pytest.raises(ValueError, match="bitmask"):
-            build_evaluator(cfg, "toy_cityscapes", None)
-        with pytest.raises(ValueError, match=r"'lvis'.*'coco'.*'cityscapes_instance'"):
-            build_evaluator(cfg, "toy_lvis", None)
-    finally:
-        MetadataCatalog.remove("toy_cityscapes")
-        MetadataCatalog.remove("toy_lvis")
 
 
 def test_data_set_without_json_file_is_converted(dataset, tmp_path):

@@ -1,0 +1,283 @@
+"""Find what is broken in a data set before training does; each finding says where it is.
+
+What it reads of files and masks is as little as tells: headers, corners, the lengths of runs.
+"""
+
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as mask_util
+from detectron2.data.detection_utils import read_image
+from detectron2.structures import BoxMode
+from PIL import Image
+from tqdm import tqdm
+
+from solo.data.findings import Finding, Kind, duplicates
+from solo.data.mapper import decode_mask
+
+# Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
+# tools round, and so does drawing.
+_SLACK = 2.0
+# ... to which large objects add this share of their side.
+_RELATIVE_SLACK = 0.05
+# Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
+_ORIENTATION, _FIRST_EXCHANGED = 274, 5
+# What Pillow raises for files that are cut short or no images at all.
+_READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
+
+
+class _BrokenMaskError(ValueError):
+    """A mask that nothing can be learnt from."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+def check_records(
+    records: Sequence[dict[str, Any]], num_classes: int = 0, *, read_images: bool = False
+) -> list[Finding]:
+    """Check a registered data set.
+
+    Args:
+        records: In detectron2's standard format.
+        num_classes: Category ids are from 0 to below it. 0: not known, and not checked.
+        read_images: Whether to decode each image, not only the header of its file.
+
+    Returns:
+        What is wrong; empty if nothing is.
+    """
+    findings = []
+    if not records:
+        findings.append(Finding(Kind.MISSING_FIELD, "the data set has no images"))
+    ids = [(record.get("image_id"), str(record.get("file_name"))) for record in records]
+    findings += duplicates(Kind.DUPLICATE_IMAGE_ID, [pair for pair in ids if pair[0] is not None])
+    findings += duplicates(Kind.DUPLICATE_FILE_NAME, [(name, name) for _, name in ids])
+    if num_classes:
+        findings += _unknown_categories(records, range(num_classes))
+    return findings + check_contents(records, read_images=read_images)
+
+
+def check_contents(
+    records: Sequence[dict[str, Any]], *, read_images: bool = False
+) -> list[Finding]:
+    """Check images, masks and boxes, each on its own, under a progress bar.
+
+    Args:
+        records: In detectron2's standard format; annotations may keep their ``id``.
+        read_images: Whether to decode each image, not only the header of its file.
+    """
+    findings: list[Finding] = []
+    objects = 0
+    for record in tqdm(records, desc="checking", unit="image"):
+        findings += _check_image(record, read_images)
+        annotations = record.get("annotations", ())
+        objects += sum(not item.get("iscrowd", 0) for item in annotations)
+        findings += _check_annotations(record, annotations)
+    return _merge_boxes_only(findings, objects)
+
+
+def _unknown_categories(
+    records: Sequence[dict[str, Any]], known: Collection[int]
+) -> Iterator[Finding]:
+    for record in records:
+        for index, item in enumerate(record.get("annotations", ())):
+            if (category := item.get("category_id")) not in known:
+                yield Finding(
+                    Kind.UNKNOWN_CATEGORY,
+                    f"category_id {category!r} is none of 0 ... {len(known) - 1}",
+                    str(record.get("file_name")),
+                    item.get("id", index),
+                )
+
+
+def _merge_boxes_only(findings: list[Finding], objects: int) -> list[Finding]:
+    """Say of a data set without any mask that it has boxes only, once."""
+    others = [finding for finding in findings if finding.kind is not Kind.BOXES_ONLY]
+    if not objects or len(findings) - len(others) < objects:
+        return findings
+    detail = f"the data set has boxes only: none of its {objects} annotations has a segmentation"
+    return [Finding(Kind.BOXES_ONLY, detail), *others]
+
+
+def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]:
+    path = str(record.get("file_name"))
+    if not Path(path).is_file():
+        yield Finding(Kind.MISSING_IMAGE, "there is no such file", path)
+        return
+    try:
+        width, height = _size_of_file(path)
+        if read_images:
+            read_image(path, "BGR")
+    except _READ_ERRORS as error:
+        yield Finding(Kind.UNREADABLE_IMAGE, f"{type(error).__name__}: {error}", path)
+        return
+    said = (record.get("width", width), record.get("height", height))
+    if said != (width, height):
+        detail = f"the file has {width}x{height} pixels, the annotations say {said[0]}x{said[1]}"
+        yield Finding(Kind.WRONG_SIZE, detail, path)
+
+
+def _size_of_file(path: str) -> tuple[int, int]:
+    """Return width and height as detectron2 reads the image, from the header alone."""
+    with Image.open(path) as image:
+        width, height = image.size
+        # Pillow would decode the whole of a PNG to look for what may follow the pixels.
+        has_exif = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
+    exchanged = orientation >= _FIRST_EXCHANGED
+    return (height, width) if exchanged else (width, height)
+
+
+def _check_annotations(
+    record: dict[str, Any], annotations: Sequence[dict[str, Any]]
+) -> Iterator[Finding]:
+    path = str(record.get("file_name"))
+    if not annotations:
+        yield Finding(Kind.NO_ANNOTATIONS, "there are none", path)
+    if "height" not in record or "width" not in record:
+        return
+    size = record["height"], record["width"]
+    for index, item in enumerate(annotations):
+        for kind, detail in _check_annotation(item, size):
+            yield Finding(kind, detail, path, item.get("id", index))
+
+
+def _check_annotation(item: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple[Kind, str]]:
+    bounds = None
+    segmentation = item.get("segmentation")
+    try:
+        if isinstance(segmentation, list) and segmentation:
+            bounds = _polygon_bounds(segmentation, size)
+        elif segmentation is not None and not isinstance(segmentation, list):
+            bounds = _pixel_bounds(segmentation, size)
+        elif not item.get("iscrowd", 0):  # training leaves crowds out
+            yield Kind.BOXES_ONLY, "it has no segmentation"
+    except _BrokenMaskError as error:
+        yield error.kind, str(error)
+    if item.get("bbox") is not None:
+        yield from _check_box(item, bounds, size)
+
+
+def _polygon_bounds(polygons: list[Any], size: tuple[int, int]) -> np.ndarray:
+    """Return the XYXY bounds, (4,), of what polygons draw."""
+    corners = [_corners(points) for points in polygons]
+    everything = np.concatenate(corners)
+    bounds = np.concatenate([everything.min(axis=0), everything.max(axis=0)])
+    # Before drawing, which takes memory for whatever lies outside.
+    if excess := _excess(bounds, size):
+        raise _BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {excess:g} pixels")
+    rles = mask_util.frPyObjects([points.ravel().tolist() for points in corners], *size)
+    if not mask_util.area(mask_util.merge(rles)):
+        raise _BrokenMaskError(Kind.EMPTY_MASK, "its polygon holds no pixel of the image")
+    return bounds
+
+
+def _corners(points: Any) -> np.ndarray:
+    """Return the corners of a polygon, (n, 2)."""
+    try:
+        numbers = np.asarray(points, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        detail = f"one of its polygons is no list of numbers: {points!r:.60}"
+        raise _BrokenMaskError(Kind.BROKEN_POLYGON, detail) from error
+    if len(numbers) < 6 or len(numbers) % 2 or not np.isfinite(numbers).all():
+        problem = "some of them not finite" if len(numbers) >= 6 else "where six are the least"
+        if len(numbers) % 2:
+            problem = "which are no pairs"
+        detail = f"one of its polygons has {len(numbers)} numbers, {problem}"
+        raise _BrokenMaskError(Kind.BROKEN_POLYGON, detail)
+    return numbers.reshape(-1, 2)
+
+
+def _pixel_bounds(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
+    """Return the tight XYXY box, (4,), of an RLE mask or an array of pixels."""
+    try:
+        rle = _as_rle(segmentation, size)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _BrokenMaskError(Kind.BROKEN_RLE, f"its mask does not decode: {error}") from error
+    if not mask_util.area(rle):
+        raise _BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
+    left, top, width, height = mask_util.toBbox(rle)
+    return np.array([left, top, left + width, top + height])
+
+
+def _as_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """Return a mask as pycocotools' RLE.
+
+    Raises:
+        ValueError: If it is of another size, or its runs do not fill the image exactly. pycocotools
+            fills what is missing with whatever the memory holds.
+    """
+    if not isinstance(segmentation, dict) or "counts" not in segmentation:
+        mask = decode_mask(segmentation)
+        claimed = mask.shape
+        rle = mask_util.encode(np.asfortranarray(mask))
+    else:
+        claimed = tuple(segmentation.get("size") or ())
+        counts = segmentation["counts"]
+        runs = counts if isinstance(counts, list) else _expand(counts)
+        rle = {"size": list(size), "counts": runs}
+        if claimed == size and (min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]):
+            raise ValueError(f"its runs do not add up to {size[0]} x {size[1]} pixels")
+    if claimed != size or any(isinstance(side, float) for side in claimed):
+        raise ValueError(f"its size is {list(claimed)}, the image's [height, width] {list(size)}")
+    return rle if isinstance(rle["counts"], bytes) else mask_util.frPyObjects(rle, *size)
+
+
+def _expand(counts: str | bytes) -> list[int]:
+    """Return the lengths of the runs of a compressed RLE.
+
+    A character holds five bits of a number, the lowest first, and one that says whether more
+    follow; the last holds the sign. From the third on, numbers are differences to the last but one.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts.encode("ascii") if isinstance(counts, str) else counts:
+        bits = character - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("its counts are cut off")
+    return runs
+
+
+def _check_box(
+    item: dict[str, Any], bounds: np.ndarray | None, size: tuple[int, int]
+) -> Iterator[tuple[Kind, str]]:
+    try:
+        numbers = [float(number) for number in item["bbox"]]
+        box = np.array(BoxMode.convert(numbers, item["bbox_mode"], BoxMode.XYXY_ABS))
+    except (TypeError, ValueError, AssertionError):
+        yield Kind.BROKEN_BOX, f"its bbox is {item['bbox']!r:.60}"
+        return
+    sides = box[2:] - box[:2]
+    if not np.isfinite(box).all() or (sides <= 0).any():
+        yield Kind.BROKEN_BOX, f"its box has the sides {sides[0]:g} and {sides[1]:g}"
+        return
+    if excess := _excess(box, size):
+        yield Kind.OUTSIDE, f"its box leaves the image by {excess:g} pixels"
+    if bounds is None:
+        return
+    allowed = _SLACK + _RELATIVE_SLACK * np.tile(bounds[2:] - bounds[:2], 2)
+    if (np.abs(box - bounds) > allowed).any():
+        yield Kind.WRONG_BOX, f"the box is {_listed(box)}, its mask's {_listed(bounds)}"
+
+
+def _excess(bounds: np.ndarray, size: tuple[int, int]) -> float:
+    """Return the pixels by which XYXY bounds leave an image; 0 if these are within the slack."""
+    beyond = max(-bounds[0], -bounds[1], bounds[2] - size[1], bounds[3] - size[0])
+    return float(beyond) if beyond > _SLACK else 0.0
+
+
+def _listed(box: np.ndarray) -> str:
+    left, top, right, bottom = box
+    return f"x {left:g} to {right:g}, y {top:g} to {bottom:g}"

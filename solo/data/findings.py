@@ -1,0 +1,106 @@
+"""What can be wrong with a data set, and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """What can be wrong: a title, and what to do about it."""
+
+    MISSING_FIELD = "missing field", "Write the fields that docs/custom_data.md lists."
+    DUPLICATE_IMAGE_ID = "duplicate image id", "Give each image a number of its own."
+    DUPLICATE_ANNOTATION_ID = "duplicate annotation id", "Number the annotations anew, from 1."
+    DUPLICATE_FILE_NAME = (
+        "duplicate file name",
+        "Merge the entries of the file: as it is, each lacks the objects of the others.",
+    )
+    DUPLICATE_CLASS = "duplicate class", "Merge the classes, or give each a name and an id."
+    UNKNOWN_IMAGE = "annotation of an unknown image", "Correct image_id, or remove the annotation."
+    UNKNOWN_CATEGORY = "unknown category", "Correct category_id, or add the class to categories."
+    MISSING_IMAGE = "missing image", "Restore the file, or correct the image folder or file_name."
+    UNREADABLE_IMAGE = "unreadable image", "Restore the file, or remove it from the annotations."
+    WRONG_SIZE = (
+        "wrong image size",
+        "Write the size of the file; if it was resized after it was annotated, restore it.",
+    )
+    BOXES_ONLY = (
+        "no mask",
+        "SOLO learns from masks: annotate polygons or RLE masks, or mark crowds with iscrowd.",
+    )
+    BROKEN_POLYGON = (
+        "broken polygon",
+        "Each polygon is a list [x1, y1, x2, y2, ...] of three corners or more: draw it again.",
+    )
+    BROKEN_RLE = (
+        "broken RLE",
+        "Export the mask again; size is [height, width] of the image, runs go down the columns.",
+    )
+    EMPTY_MASK = "empty mask", "Remove the annotation, or draw its mask: no pixel belongs to it."
+    OUTSIDE = (
+        "outside the image",
+        "Check that the annotation belongs to this image, and was made at its size.",
+    )
+    BROKEN_BOX = "broken box", "Write [x, y, width, height] in pixels, or leave bbox out."
+    WRONG_BOX = (
+        "box that disagrees with its mask",
+        "Write the bounds of the mask as [x, y, width, height]; box AP is measured against it.",
+    )
+    NO_ANNOTATIONS = (
+        "image without annotations",
+        "Fine if it shows no object; else annotate it. Training leaves it out unless "
+        "DATALOADER.FILTER_EMPTY_ANNOTATIONS is False.",
+    )
+
+    def __init__(self, title: str, advice: str) -> None:
+        """Name the parts."""
+        self.title = title
+        self.advice = advice
+
+    @property
+    def is_error(self) -> bool:
+        """Whether something has to be mended; else it is worth knowing only."""
+        return self is not Kind.NO_ANNOTATIONS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: Of the mistake.
+        detail: What it is here.
+        file_name: Of the image; empty if it is about none.
+        annotation_id: Of the data set, or the place among the annotations of the image; None if it
+            is about none.
+    """
+
+    kind: Kind
+    detail: str
+    file_name: str = ""
+    annotation_id: Any = None
+
+    def __str__(self) -> str:
+        """Return where it is, and what."""
+        annotation = "" if self.annotation_id is None else f"annotation {self.annotation_id}"
+        where = ", ".join(part for part in (self.file_name, annotation) if part)
+        return f"{where}: {self.detail}" if where else self.detail
+
+
+def duplicates(kind: Kind, values: Iterable[tuple[Any, str]]) -> list[Finding]:
+    """Return a finding for each value that was there before.
+
+    Args:
+        kind: Of the findings.
+        values: Each with the name of the image that it belongs to, or "".
+    """
+    seen: dict[Any, str] = {}
+    findings = []
+    for value, file_name in values:
+        if value in seen:
+            other = f" by {seen[value]}" if seen[value] not in ("", file_name) else ""
+            findings.append(Finding(kind, f"{value!r} is taken already{other}", file_name))
+        else:
+            seen[value] = file_name
+    return findings

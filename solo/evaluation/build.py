@@ -1,0 +1,35 @@
+"""Which evaluator a data set gets."""
+
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
+
+from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
+from solo.evaluation.coco import COCOEvaluator
+from solo.evaluation.voc import VOCInstanceEvaluator
+
+
+def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
+    """Build the evaluator that a data set asks for.
+
+    Args:
+        cfg: The config.
+        dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
+            or none, "voc_instance", which gets COCO's tables, too, or "cityscapes_instance".
+        output_dir: Folder for the predictions in COCO's format. None: they are not written.
+
+    Raises:
+        ValueError: If the data set asks for another evaluator, or a package is missing.
+    """
+    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
+    if kind == "coco":
+        return COCOEvaluator(dataset_name, output_dir=output_dir)
+    if kind == "voc_instance":
+        coco = COCOEvaluator(dataset_name, output_dir=output_dir)
+        return DatasetEvaluators([coco, VOCInstanceEvaluator(dataset_name)])
+    if kind == "cityscapes_instance":
+        return CityscapesInstanceEvaluator(dataset_name)
+    raise ValueError(
+        f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
+        "(every data set with masks can use it), 'voc_instance' and 'cityscapes_instance'"
+    )
