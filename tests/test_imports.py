@@ -17,7 +17,17 @@ MAY_IMPORT = {
     "evaluation": {"layers"},
     "visualization": set(),
     "engine": {"checkpoint", "config", "data", "evaluation", "modeling", "visualization"},
-    "tools": {"checkpoint", "config", "data", "engine", "evaluation", "visualization"},
+    "analysis": {"data", "engine", "modeling", "visualization"},
+    "tools": {
+        "analysis",
+        "checkpoint",
+        "config",
+        "data",
+        "engine",
+        "evaluation",
+        "modeling",
+        "visualization",
+    },
     "model_zoo": {"checkpoint", "config"},
     # The package itself registers the parts with detectron2.
     "": {"config", "data", "model_zoo", "modeling"},

@@ -1,4 +1,4 @@
-"""Training curves out of the metrics.json that detectron2 writes: losses, learning rate and AP."""
+"""Training curves out of the metrics.json that detectron2 writes: losses, learning rate, AP, targets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,21 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from solo.visualization.plots import (
+    COLORS,
+    FAINT,
+    INK,
+    cycle_colors,
+    new_row,
+    save_figure,
+    style_axes,
+)
 
 # Per quantity: its values by iteration, both rising with time.
 Metrics = dict[str, list[tuple[int, float]]]
 
-_COLORS = ("#2e86de", "#e4572e", "#27ae60", "#8e44ad", "#f4b400", "#17b2c4", "#e84393", "#7f8c3a")
-_TOTAL_COLOR = "#333333"
-_FAINT = "#8a8a8a"
+_POSITIVES = "targets/positives_level"
 # Share of a panel's height that two labels at the right end keep from each other.
 _LABEL_STEP = 0.065
 
@@ -53,6 +59,8 @@ def read_metrics(metrics_json: Path) -> Metrics:
 def plot_metrics(metrics_json: Path, output_png: Path) -> None:
     """Plot the losses, the learning rate and the AP of one run over its iterations.
 
+    Positive cells per level, too, where the run logged them.
+
     Args:
         metrics_json: As detectron2 writes it.
         output_png: The picture to write.
@@ -63,16 +71,22 @@ def plot_metrics(metrics_json: Path, output_png: Path) -> None:
     """
     metrics = read_metrics(metrics_json)
     losses = sorted(name for name in metrics if name.startswith("loss"))
-    colors = _cycle(len(losses))
+    colors = cycle_colors(len(losses))
     if "total_loss" in metrics:
-        losses, colors = ["total_loss", *losses], [_TOTAL_COLOR, *colors]
+        losses, colors = ["total_loss", *losses], [INK, *colors]
     aps = [name for kind in ("segm/AP", "bbox/AP") for name in sorted(metrics) if _is(name, kind)]
 
-    figure, (loss_axes, lr_axes, ap_axes) = _new_figure()
-    _draw_panel(loss_axes, "loss", {_label(name): metrics[name] for name in losses}, colors)
-    _draw_panel(lr_axes, "learning rate", {"": metrics.get("lr", [])}, [_COLORS[0]])
-    _draw_panel(ap_axes, "AP", {_label(name): metrics[name] for name in aps}, _cycle(len(aps)))
-    _save(figure, output_png)
+    positives = sorted(name for name in metrics if name.startswith(_POSITIVES))
+
+    # Iterations are the same in all panels, though AP is measured rarely and late.
+    figure, panels = new_row(4 if positives else 3)
+    _draw_panel(panels[0], "loss", _labelled(metrics, losses), colors)
+    _draw_panel(panels[1], "learning rate", {"": metrics.get("lr", [])}, [COLORS[0]])
+    _draw_panel(panels[2], "AP", _labelled(metrics, aps), cycle_colors(len(aps)))
+    if positives:
+        levels = _labelled(metrics, positives)
+        _draw_panel(panels[3], "positive cells per image", levels, cycle_colors(len(levels)))
+    save_figure(figure, output_png)
 
 
 def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
@@ -89,12 +103,12 @@ def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
     if not runs:
         raise ValueError("There are no runs to compare; give at least one.")
     metrics = {name: read_metrics(path) for name, path in runs.items()}
-    colors = _cycle(len(metrics))
-    figure, (loss_axes, lr_axes, ap_axes) = _new_figure()
+    colors = cycle_colors(len(metrics))
+    figure, (loss_axes, lr_axes, ap_axes) = new_row(3)
     _draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
     _draw_panel(lr_axes, "learning rate", _pick(metrics, "lr"), colors)
     _draw_panel(ap_axes, "mask AP", _pick(metrics, "segm/AP"), colors)
-    _save(figure, output_png)
+    save_figure(figure, output_png)
 
 
 def _parse_line(line: str) -> list[tuple[str, int, float]]:
@@ -123,25 +137,18 @@ def _pick(metrics: Mapping[str, Metrics], kind: str) -> dict[str, list[tuple[int
     return found
 
 
+def _labelled(metrics: Metrics, names: Sequence[str]) -> Metrics:
+    return {_label(name): metrics[name] for name in names}
+
+
 def _label(name: str) -> str:
     if name == "total_loss":
         return "total"
     if name.startswith("loss"):
         return name.removeprefix("loss_").replace("_", " ")
+    if name.startswith(_POSITIVES):
+        return f"level {name.removeprefix(_POSITIVES)}:"
     return name.replace("segm/AP", "mask AP").replace("bbox/AP", "box AP").replace("/", " ")
-
-
-def _cycle(count: int) -> list[str]:
-    return [_COLORS[index % len(_COLORS)] for index in range(count)]
-
-
-def _new_figure() -> tuple[Figure, Sequence[Axes]]:
-    # Without pyplot: neither a screen nor global state is touched.
-    figure = Figure(figsize=(13, 3.9), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
-    # All three over the same iterations, though AP is measured rarely and late.
-    return figure, figure.subplots(1, 3, sharex=True)
 
 
 def _draw_panel(
@@ -150,14 +157,7 @@ def _draw_panel(
     series: Mapping[str, Sequence[tuple[int, float]]],
     colors: Sequence[str],
 ) -> None:
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=_TOTAL_COLOR)
-    axes.set_xlabel("iteration", color=_FAINT)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#cccccc")
-    axes.tick_params(colors=_FAINT, labelsize=9)
-    axes.grid(color="#ececec", linewidth=0.8)
-    axes.set_axisbelow(True)
-
+    style_axes(axes, title, "iteration")
     drawn = []
     for (label, points), color in zip(series.items(), colors, strict=True):
         values = np.asarray([p for p in points if np.isfinite(p[1])], dtype=float).reshape(-1, 2)
@@ -168,7 +168,7 @@ def _draw_panel(
             drawn.append((label, color, values[-1]))
     if not drawn:
         note = f"no {title} yet"
-        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", color=_FAINT)
+        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", color=FAINT)
         axes.set_yticks([])
         return
     axes.set_xlim(left=0)
@@ -203,8 +203,3 @@ def _spread(heights: np.ndarray) -> np.ndarray:
     # Those pushed over the upper edge push back down.
     placed = np.minimum(placed, 0.98 - _LABEL_STEP * np.arange(len(placed))[::-1])
     return placed
-
-
-def _save(figure: Figure, output_png: Path) -> None:
-    output_png.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output_png, facecolor="white")

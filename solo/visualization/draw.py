@@ -116,7 +116,7 @@ def draw_regions(
 
     # The largest first: a small object on a large one stays visible.
     for region in sorted(regions, key=lambda region: -region.mask.size):
-        _draw_mask(canvas, region, _color(region, color_by), alpha, thickness)
+        draw_mask(canvas, region, _color(region, color_by), alpha, thickness)
 
     # The most certain first: they get the best places.
     labels: list[_Label] = []
@@ -148,13 +148,22 @@ def _color(region: Region, color_by: str) -> tuple[int, int, int]:
     return PALETTE[(region.index if color_by == "instance" else region.category) % len(PALETTE)]
 
 
-def _draw_mask(
+def draw_mask(
     canvas: np.ndarray,
     region: Region,
     color: tuple[int, int, int],
     alpha: float,
     thickness: int,
 ) -> None:
+    """Fill and outline one instance on a picture, in place.
+
+    Args:
+        canvas: (H, W, 3) uint8, BGR.
+        region: The instance, at the size of the picture.
+        color: BGR.
+        alpha: Opacity of the filling, 0 to 1.
+        thickness: Of the outline, in pixels.
+    """
     height, width = region.mask.shape
     patch = canvas[region.top : region.top + height, region.left : region.left + width]
     tinted = cv2.addWeighted(patch, 1 - alpha, np.full_like(patch, color), alpha, 0)

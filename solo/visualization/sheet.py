@@ -109,6 +109,16 @@ def dataset_rows(
     return rows
 
 
+def scale_to(image_bgr: np.ndarray, longer_side: int) -> np.ndarray:
+    """Scale a picture, (H, W, 3) uint8, so that its longer side has so many pixels."""
+    check_picture(image_bgr)
+    height, width = image_bgr.shape[:2]
+    scale = longer_side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image_bgr, size, interpolation=interpolation)
+
+
 def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
     # A crowd region is not one instance: it is neither learnt nor expected.
     annotations = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
@@ -122,13 +132,9 @@ def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
 def _draw_row(
     row: SheetRow, class_names: Sequence[str] | None, threshold: float, cell_size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    check_picture(row.image)
-    height, width = row.image.shape[:2]
-    scale = cell_size / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     # Scaled before anything is drawn: lines and labels stay sharp on small images.
-    image = cv2.resize(row.image, size[::-1], interpolation=interpolation)
+    image = scale_to(row.image, cell_size)
+    size = (image.shape[0], image.shape[1])
     drawn = [
         draw_regions(
             image,

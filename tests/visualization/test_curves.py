@@ -72,6 +72,14 @@ def test_no_ap_yet(tmp_path):
     assert is_picture(tmp_path / "sub" / "metrics.png")
 
 
+def test_positive_cells_get_a_panel_where_they_were_logged(run):
+    plot_metrics(run / "metrics.json", run / "before.png")
+    append(run, *(f'{{"iteration": 200, "targets/positives_level{i}": {i}}}' for i in range(3)))
+    plot_metrics(run / "metrics.json", run / "after.png")
+    before, after = (cv2.imread(str(run / name)).shape[1] for name in ("before.png", "after.png"))
+    assert after == pytest.approx(before * 4 / 3, abs=2)
+
+
 def test_nothing_to_plot_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_metrics(tmp_path / "metrics.json")

@@ -1,0 +1,40 @@
+"""Where pictures go: names and folders that are wrong are told before the work, not after it."""
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder and try that it can be written to.
+
+    Raises:
+        OSError: It cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"--output: {folder} cannot be written ({error.strerror}); choose another."
+        ) from error
+
+
+def check_picture_path(path: Path) -> None:
+    """Make sure that a picture can be written.
+
+    Raises:
+        ValueError: Its name is none of a picture.
+        OSError: Its folder cannot be written to.
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ValueError(f"--output {path}: give a name that ends in .png or .jpg.")
+    check_folder(path.parent)
+
+
+def write_picture(image_bgr: np.ndarray, path: Path) -> None:
+    """Write an (H, W, 3) uint8 BGR picture; the format is that of the name."""
+    path.write_bytes(cv2.imencode(path.suffix, image_bgr)[1].tobytes())

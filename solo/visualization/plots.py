@@ -1,0 +1,48 @@
+"""What all plots share: colours, empty figures and the style of their axes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLORS = ("#2e86de", "#e4572e", "#27ae60", "#8e44ad", "#f4b400", "#17b2c4", "#e84393", "#7f8c3a")
+INK = "#333333"
+FAINT = "#8a8a8a"
+
+
+def cycle_colors(count: int) -> list[str]:
+    """Return so many colours; they repeat after the last."""
+    return [COLORS[index % len(COLORS)] for index in range(count)]
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, in inches, without pyplot: no screen or global state is touched."""
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+    return figure
+
+
+def new_row(num_panels: int) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure and its panels side by side, which share their horizontal axis."""
+    figure = new_figure(13 / 3 * num_panels, 3.9)
+    return figure, figure.subplots(1, num_panels, sharex=True)
+
+
+def style_axes(axes: Axes, title: str, xlabel: str) -> None:
+    """Give axes their title and the looks of all plots."""
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    axes.set_xlabel(xlabel, color=FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#cccccc")
+    axes.tick_params(colors=FAINT, labelsize=9)
+    axes.grid(color="#ececec", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def save_figure(figure: Figure, output_png: Path) -> None:
+    """Write a figure, and make its folder where there is none."""
+    output_png.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output_png, facecolor="white")
