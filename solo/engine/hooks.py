@@ -17,6 +17,7 @@ from detectron2.utils.events import (
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.checkpoint.files import write_text
+from solo.modeling.target_log import UNASSIGNED
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,47 @@ class BestCheckpoint(HookBase):
         self._best = float(value)
         best = {"metric": self._metric, "value": self._best, "iteration": int(iteration)}
         self._checkpointer.save_weights(self.NAME, best=best)
+
+
+class UnassignedWarning(HookBase):
+    """Warn, once, where most objects of the first batches are given to no cell."""
+
+    # Counts that are waited for, and the share of the objects that is too much on average.
+    NUM_COUNTS = 5
+    LIMIT = 0.5
+
+    def __init__(self, config_file: Path) -> None:
+        """Set up the warning.
+
+        Args:
+            config_file: Of the run, for the advice.
+        """
+        self._config_file = config_file
+        self._done = False
+
+    def after_step(self) -> None:
+        """Look at the counts as soon as there are enough of them."""
+        self._judge(self.NUM_COUNTS)
+
+    def after_train(self) -> None:
+        """Look at what there is."""
+        self._judge(1)
+
+    def _judge(self, least: int) -> None:
+        history = self.trainer.storage.histories().get(UNASSIGNED)
+        if self._done or history is None or len(history.values()) < least:
+            return
+        self._done = True
+        if (share := history.global_avg()) > self.LIMIT:
+            logger.warning(
+                "%.0f%% of the objects in the first batches that were counted are given to no "
+                "cell, so the model cannot learn to find them: their sizes, as trained on, do not "
+                "fit MODEL.SOLO.SCALE_RANGES. Change these, or INPUT.MIN_SIZE_TRAIN and "
+                "INPUT.MAX_SIZE_TRAIN; python -m solo.tools.analyze_dataset --config-file %s "
+                "proposes values.",
+                100 * share,
+                self._config_file,
+            )
 
 
 def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[EventWriter]:

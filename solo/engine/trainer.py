@@ -29,12 +29,13 @@ from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
 from solo.engine.evaluation import best_metric_name, check_test_data, evaluate
-from solo.engine.hooks import BestCheckpoint, build_writers, plot_curves
+from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
 from solo.engine.precision import amp_dtype
 from solo.engine.solver import build_optimizer
+from solo.modeling.target_log import LOG_PERIOD
 
 logger = logging.getLogger(__name__)
-_LOG_PERIOD = 20  # iterations between two lines of the log
+_LOG_PERIOD = LOG_PERIOD  # iterations between two lines of the log, which tell of the targets, too
 
 
 class Trainer(TrainerBase):
@@ -94,6 +95,8 @@ class Trainer(TrainerBase):
             # the checkpointer's look at the weights has to stop all of them; one of them writes.
             hooks.PeriodicCheckpointer(self.checkpointer, self.cfg.SOLVER.CHECKPOINT_PERIOD),
         ]
+        if comm.is_main_process():
+            items.append(UnassignedWarning(Path(self.cfg.OUTPUT_DIR, "config.yaml")))
         if self.cfg.DATASETS.TEST:
             items.append(hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, self.evaluate))
             if comm.is_main_process():

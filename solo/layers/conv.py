@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from detectron2.layers import Conv2d, get_norm
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
 from solo.layers.deform_conv import DeformConv
+from solo.layers.recompute import Recomputed, gathers_statistics
 
 Norm = str | Callable[[int], nn.Module]
 
@@ -72,56 +70,10 @@ def conv_norm_relu(
         padding=kernel_size // 2,
         bias=not norm,
         norm=get_norm(norm, out_channels),
-        activation=F.relu,
+        activation=F.relu_,  # in place: no layer before it keeps its output
     )
     init_conv(conv)
     return conv
-
-
-class ConvTower(nn.Sequential):
-    """A stack of `conv_norm_relu`.
-
-    With `recompute`, training keeps one tensor a convolution instead of three: the outputs of the
-    normalisation and the ReLU are computed again on the way back, which costs little beside the
-    convolutions and changes no number. A tower with batch normalisation, which would count a batch
-    twice, runs as without.
-    """
-
-    def __init__(self, *convs: nn.Module, recompute: bool = False) -> None:
-        """Stack the convolutions."""
-        super().__init__(*convs)
-        self.recompute = recompute
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Run (N, C, H, W) through the convolutions."""
-        if not (self.recompute and torch.is_grad_enabled()) or gathers_statistics(self):
-            return super().forward(features)
-        finish = None
-        for conv in self:
-            features = checkpoint(
-                _finish_then_convolve, finish, conv, features, use_reentrant=False
-            )
-            finish = conv if isinstance(conv, Conv2d) else None
-        return _finish(finish, features)
-
-
-def gathers_statistics(module: nn.Module) -> bool:
-    """Tell whether a module has batch normalisation that is not frozen."""
-    return any(isinstance(part, _BatchNorm) for part in module.modules())
-
-
-def _finish_then_convolve(previous: Conv2d | None, conv: nn.Module, features: Tensor) -> Tensor:
-    features = _finish(previous, features)
-    if not isinstance(conv, Conv2d):
-        return conv(features)
-    return F.conv2d(features, conv.weight, conv.bias, padding=conv.padding)
-
-
-def _finish(conv: Conv2d | None, features: Tensor) -> Tensor:
-    """Do what comes after the convolution proper: normalisation and ReLU."""
-    if conv is None:
-        return features
-    return F.relu(conv.norm(features) if conv.norm is not None else features)
 
 
 def conv_tower(
@@ -132,16 +84,20 @@ def conv_tower(
     norm: Norm,
     deform: Deform,
     recompute: bool = False,
-) -> ConvTower:
-    """Stack `num_convs` 3x3 convolutions with normalisation and ReLU; see `ConvTower`."""
+) -> nn.Sequential:
+    """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
+
+    With `recompute`, training keeps the input only; not where batch normalisation gathers statistics.
+    """
     inputs = [in_channels] + [channels] * (num_convs - 1)
-    convs = (
+    convs = [
         conv_norm_relu(
             width, channels, norm=norm, deformable=deformable, modulated=deform.modulated
         )
         for width, deformable in zip(inputs, deform.choose(num_convs), strict=True)
-    )
-    return ConvTower(*convs, recompute=recompute)
+    ]
+    lean = recompute and not gathers_statistics(*convs)
+    return (Recomputed if lean else nn.Sequential)(*convs)
 
 
 def init_conv(conv: nn.Module, *, bias: float = 0.0) -> None:

@@ -57,7 +57,7 @@ class DeformConv(nn.Module):
         )
         if self.norm is not None:
             features = self.norm(features)
-        return F.relu(features)
+        return F.relu_(features)
 
 
 def split_offsets(offsets: Tensor, modulated: bool) -> tuple[Tensor, Tensor | None]:

@@ -16,7 +16,7 @@ from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
 from solo.layers.masks import encode_masks, masks_to_boxes, resize_soft_masks
-from solo.layers.nms import matrix_nms, points_nms
+from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.modeling.grids import Grids
 
 Decoder = Callable[[Tensor], Tensor]
@@ -71,14 +71,19 @@ class InstanceFinder:
     chunk_size: int
     mask_thresh: float
     pre_nms_topk: int
+    nms: str
     nms_kernel: str
     nms_sigma: float
+    nms_iou_thresh: float
+    class_agnostic: bool
     update_thresh: float
     max_instances: int
     mask_format: str
 
     def __post_init__(self) -> None:
-        """Refuse an unknown format."""
+        """Refuse names that mean nothing."""
+        if self.nms not in ("matrix", "mask"):
+            raise ValueError(f"NMS is {self.nms!r}; use 'matrix' or 'mask'.")
         if self.mask_format not in ("bitmask", "rle"):
             raise ValueError(f"MASK_FORMAT is {self.mask_format!r}; use 'bitmask' or 'rle'.")
 
@@ -138,17 +143,19 @@ class InstanceFinder:
         return torch.cat(masks), torch.cat(areas), torch.cat(maskness)
 
     def _suppress(self, candidates: Candidates, masks: Tensor, areas: Tensor) -> Candidates:
-        """Decay the scores by matrix NMS and keep the best `max_instances`."""
-        scores = matrix_nms(
-            masks,
-            candidates.classes,
-            candidates.scores,
-            areas,
-            kernel=self.nms_kernel,
-            sigma=self.nms_sigma,
-        )
+        """Suppress what was found twice and keep the best `max_instances`."""
+        classes, scores = candidates.classes, candidates.scores
+        if self.class_agnostic:
+            classes = torch.zeros_like(classes)
+        if self.nms == "mask":
+            kept = mask_nms(masks, classes, areas, iou_thresh=self.nms_iou_thresh)
+            scores = torch.where(kept, scores, -1)
+        else:
+            scores = matrix_nms(
+                masks, classes, scores, areas, kernel=self.nms_kernel, sigma=self.nms_sigma
+            )
         order = scores.argsort(descending=True, stable=True)[: self.max_instances]
-        order = order[scores[order] >= self.update_thresh]
+        order = order[scores[order] >= max(self.update_thresh, 0)]
         return candidates._replace(scores=scores).take(order)
 
     def _to_instances(

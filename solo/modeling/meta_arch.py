@@ -3,6 +3,7 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,19 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from solo.layers.deform_conv import replace_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.modeling import losses
-from solo.modeling.backbones.recompute import recompute_blocks
+from solo.modeling.backbones.recompute import recompute_stages
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
 from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
+from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
+
+# Pixels of soft masks that training decodes at a time where memory counts (16 MB).
+_PIXELS_AT_A_TIME = 1 << 22
 
 
 @META_ARCH_REGISTRY.register()
@@ -45,6 +51,7 @@ class SOLO(nn.Module):
         pixel_std: tuple[float, ...],
         input_format: str = "RGB",
         channels_last: bool = False,
+        recompute: bool = False,
     ) -> None:
         """Put the parts together.
 
@@ -59,6 +66,8 @@ class SOLO(nn.Module):
             pixel_std: Per channel.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             channels_last: Whether weights and images lie in memory in that format.
+            recompute: Whether the soft masks of training are decoded a few at a time, and again on
+                the way back.
         """
         super().__init__()
         self.backbone = backbone
@@ -70,6 +79,7 @@ class SOLO(nn.Module):
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
+        self.recompute = recompute
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         if channels_last:
             self.to(memory_format=self.memory_format)
@@ -81,7 +91,7 @@ class SOLO(nn.Module):
         backbone = build_backbone(cfg)
         replace_deform_convs(backbone)
         if node.RECOMPUTE:
-            recompute_blocks(backbone)
+            recompute_stages(backbone)
         name = node.HEAD or cls.default_head
         head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
         return {
@@ -110,6 +120,7 @@ class SOLO(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "channels_last": cfg.MODEL.CHANNELS_LAST,
+            "recompute": node.RECOMPUTE,
         }
 
     @property
@@ -177,6 +188,7 @@ class SOLO(nn.Module):
             self.assigner(item.gt_boxes.tensor, item.gt_classes, item.gt_masks, size)
             for item in ground_truth
         ]
+        log_targets(targets, sum(map(len, ground_truth)), self.assigner)
         num_classes = self.assigner.num_classes
         categories = torch.stack([target.categories for target in targets])
         num_positive = losses.sum_over_workers((categories < num_classes).sum())
@@ -200,16 +212,23 @@ class SOLO(nn.Module):
         """Add up the dice losses of all pairs of the batch."""
         strides = torch.tensor(self.head.mask_strides, device=self.device)
         total = losses.touch([part for part in self.parameters() if part.requires_grad])
+        dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
         for image, (target, truth) in enumerate(zip(targets, ground_truth, strict=True)):
             pair_strides = strides[self.head.grids.levels_of(target.cells)]
             for stride in pair_strides.unique().tolist():
                 pairs = (pair_strides == stride).nonzero()[:, 0]
-                soft = self.head.soft_masks(outputs, image, target.cells[pairs])
-                masks = downsample_masks(
-                    truth.gt_masks, stride, (size[0] // stride, size[1] // stride)
-                )
-                total = total + losses.dice_loss(soft, masks[target.instances[pairs]]).sum()
+                frame = (size[0] // stride, size[1] // stride)
+                masks = downsample_masks(truth.gt_masks, stride, frame)
+                decode = partial(self.head.soft_masks, outputs, image)
+                for part in self._parts(pairs, frame):
+                    total = total + dice(decode, target.cells[part], masks, target.instances[part])
         return total
+
+    def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Split pairs into what is decoded at a time: all of them, unless memory counts."""
+        if not self.recompute:
+            return (pairs,)
+        return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
 
     def find(self, outputs: Any, sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, as if it were alone."""
@@ -257,6 +276,13 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     moved.gt_classes = instances.gt_classes.to(device)
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
+
+
+def _dice(
+    decode: Callable[[Tensor], Tensor], cells: Tensor, masks: Tensor, instances: Tensor
+) -> Tensor:
+    """Add up the dice losses of some pairs, given by their cells and instances."""
+    return losses.dice_loss(decode(cells), masks[instances]).sum()
 
 
 def _count_pairs(targets: list[Targets]) -> int:

@@ -5,6 +5,7 @@ from detectron2.structures import BitMasks, PolygonMasks
 
 from solo.layers.masks import (
     centers_of_mass,
+    count_pixels,
     downsample_masks,
     masks_to_boxes,
     resize_soft_masks,
@@ -16,6 +17,24 @@ cv2 = pytest.importorskip("cv2")
 
 def random_masks(count, height, width, seed=0):
     return torch.rand(count, height, width, generator=torch.Generator().manual_seed(seed)) > 0.6
+
+
+@pytest.mark.parametrize("size", [(9, 14), (600, 2100), (256, 2040), (1, 1)])
+def test_pixels_are_counted_beyond_what_a_byte_holds(size):
+    masks = torch.stack([torch.ones(size, dtype=torch.bool), random_masks(1, *size)[0]])
+    columns, rows = count_pixels(masks)
+    assert torch.equal(columns, masks.sum(dim=1))
+    assert torch.equal(rows, masks.sum(dim=2))
+
+
+def test_pixels_of_no_masks_from_numpy():
+    columns, rows = count_pixels(torch.from_numpy(np.zeros((0, 6, 8), dtype=bool)))
+    assert columns.shape == (0, 8) and rows.shape == (0, 6)
+
+
+def test_pixels_of_a_transposed_view_are_counted():
+    masks = random_masks(2, 24, 40).mT
+    assert torch.equal(count_pixels(masks)[0], masks.sum(dim=1))
 
 
 def test_boxes_of_known_masks():

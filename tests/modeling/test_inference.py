@@ -17,7 +17,10 @@ def finder(**changes):
         "chunk_size": 128,
         "mask_thresh": 0.5,
         "pre_nms_topk": 500,
+        "nms": "matrix",
         "nms_kernel": "gaussian",
+        "nms_iou_thresh": 0.5,
+        "class_agnostic": False,
         "nms_sigma": 2.0,
         "update_thresh": 0.05,
         "max_instances": 100,
@@ -123,3 +126,34 @@ def test_nothing_found(mask_format):
 def test_unknown_mask_format():
     with pytest.raises(ValueError, match="'bitmask' or 'rle'"):
         finder(mask_format="polygon")
+
+
+def twins():
+    """One mask found by two cells as two classes, and by a third as the first class again."""
+    probabilities = torch.zeros(80, 3)
+    probabilities[0, 0], probabilities[1, 1], probabilities[2, 0] = 0.9, 0.8, 0.7
+    mask = blobs(1)[0]
+    return probabilities, lambda cells: mask.expand(len(cells), -1, -1)
+
+
+def test_greedy_suppression_drops_what_matrix_nms_lowers():
+    probabilities, decode = twins()
+    lowered = finder(update_thresh=0.0)(probabilities, decode, SIZE)
+    kept = finder(update_thresh=0.0, nms="mask")(probabilities, decode, SIZE)
+    assert len(lowered) == 3
+    assert kept.pred_classes.tolist() == [0, 1]
+    assert torch.equal(kept.scores, lowered.scores[:2])
+
+
+@pytest.mark.parametrize("nms", ["mask", "matrix"])
+def test_suppression_between_classes(nms):
+    probabilities, decode = twins()
+    strict = {"nms": nms, "update_thresh": 0.3}
+    assert finder(**strict)(probabilities, decode, SIZE).pred_classes.tolist() == [0, 1]
+    agnostic = finder(**strict, class_agnostic=True)(probabilities, decode, SIZE)
+    assert agnostic.pred_classes.tolist() == [0]
+
+
+def test_unknown_suppression():
+    with pytest.raises(ValueError, match="NMS is 'soft'; use 'matrix' or 'mask'"):
+        finder(nms="soft")

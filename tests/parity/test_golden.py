@@ -11,7 +11,7 @@ from torch import nn
 
 from solo.checkpoint.rules import OFFICIAL, rename
 from solo.layers.masks import downsample_masks
-from solo.layers.nms import matrix_nms
+from solo.layers.nms import mask_nms, matrix_nms
 from solo.modeling.grids import Grids
 from solo.modeling.heads import (
     DecoupledSOLOHead,
@@ -121,7 +121,10 @@ class Case:
                 chunk_size=16,
                 mask_thresh=test["mask_thr"],
                 pre_nms_topk=test["nms_pre"],
+                nms="matrix",
                 nms_kernel=test["kernel"],
+                nms_iou_thresh=0.5,
+                class_agnostic=False,
                 nms_sigma=test["sigma"],
                 update_thresh=test["update_thr"],
                 max_instances=test["max_per_img"],
@@ -277,6 +280,21 @@ def test_targets(name, kind, target_arrays):
             assert torch.equal(actual, expected.reshape(actual.shape))
 
 
+NMS_CASES = [
+    "many",
+    "medium",
+    "single",
+    "two",
+    "same_class",
+    "duplicate_pairs",
+    "all_different",
+    "triplicates",
+    "one_empty_mask",
+    "zero",
+    "equal_scores",
+]
+
+
 @pytest.fixture(scope="module")
 def nms_arrays():
     with np.load(GOLDEN / "matrix_nms.npz") as arrays:
@@ -284,22 +302,7 @@ def nms_arrays():
 
 
 @pytest.mark.parametrize("variant", ["gaussian_s2", "gaussian_s05", "linear"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "many",
-        "medium",
-        "single",
-        "two",
-        "same_class",
-        "duplicate_pairs",
-        "all_different",
-        "triplicates",
-        "one_empty_mask",
-        "zero",
-        "equal_scores",
-    ],
-)
+@pytest.mark.parametrize("name", NMS_CASES)
 def test_matrix_nms(name, variant, nms_arrays):
     def array(key):
         return torch.from_numpy(nms_arrays[f"{name}__{key}"])
@@ -316,3 +319,20 @@ def test_matrix_nms(name, variant, nms_arrays):
     # The third copy of a mask is 0 / 0 in the reference: suppressed here.
     expected = array(f"out_{variant}").float().nan_to_num(nan=0.0).reshape(scores.shape)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def mask_nms_arrays():
+    with np.load(GOLDEN / "mask_nms.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("percent", [30, 50, 75])
+@pytest.mark.parametrize("name", [*NMS_CASES, "edge"])
+def test_mask_nms(name, percent, mask_nms_arrays):
+    def array(key):
+        return torch.from_numpy(mask_nms_arrays[f"{name}__{key}"])
+
+    masks = array("masks").bool()
+    kept = mask_nms(masks, array("labels"), masks.sum(dim=(1, 2)), iou_thresh=percent / 100)
+    assert torch.equal(kept, array(f"keep_{percent}"))

@@ -1,20 +1,21 @@
-"""Less memory in training: blocks of a backbone that compute their insides again on the way back."""
+"""Less memory in training: stages of a backbone that are computed again on the way back."""
 
-from functools import partial
-
-from detectron2.layers import CNNBlockBase
+from detectron2.modeling import ResNet
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from solo.layers.conv import gathers_statistics
+from solo.layers.recompute import Recomputed, gathers_statistics
 
 
-def recompute_blocks(backbone: nn.Module) -> None:
-    """Make the blocks of a ResNet keep their inputs only, in place.
+def recompute_stages(backbone: nn.Module) -> None:
+    """Make the stages of a ResNet keep their inputs only, in place.
 
-    The stem and blocks that are frozen keep nothing anyway. Blocks with batch normalisation that
-    gathers statistics stay as they are: running them twice would count a batch twice.
+    Frozen stages keep nothing anyway. Stages with batch normalisation that gathers statistics stay as
+    they are.
     """
-    for block in backbone.modules():
-        if isinstance(block, CNNBlockBase) and not gathers_statistics(block):
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    for module in backbone.modules():
+        if not isinstance(module, ResNet):
+            continue
+        for index, name in enumerate(module.stage_names):
+            if not gathers_statistics(module.stages[index]):
+                module.stages[index] = Recomputed(*module.stages[index])
+                setattr(module, name, module.stages[index])

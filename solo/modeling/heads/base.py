@@ -13,7 +13,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.layers.conv import ConvTower, Deform, Norm, conv_tower, init_conv
+from solo.layers.conv import Deform, Norm, conv_tower, init_conv
 from solo.modeling.grids import Grids
 from solo.modeling.heads.common import level_arguments, prior_bias
 
@@ -77,7 +77,7 @@ class Head(nn.Module, ABC):
             strides: Stride it is resized to.
             num_grids: Cells per side, S.
             deform: Which convolutions of the towers are deformable.
-            recompute: Whether training trades time for memory in the towers; see `ConvTower`.
+            recompute: Whether training trades time for memory in the towers.
 
         Raises:
             ValueError: If the lists are of different lengths.
@@ -94,6 +94,7 @@ class Head(nn.Module, ABC):
         self.grids = Grids(num_grids)
         self._in_channels, self._conv_dim = in_channels, conv_dim
         self._num_classes, self._prior_prob = num_classes, prior_prob
+        self._lean = recompute
         self._tower_settings = {
             "num_convs": num_convs,
             "norm": norm,
@@ -107,7 +108,7 @@ class Head(nn.Module, ABC):
         """Read MODEL.SOLO."""
         return level_arguments(cfg, input_shape)
 
-    def _tower(self, num_coordinates: int = 0) -> ConvTower:
+    def _tower(self, num_coordinates: int = 0) -> nn.Sequential:
         """Build a tower on the features and so many channels of coordinates."""
         channels = self._in_channels + num_coordinates
         return conv_tower(channels, self._conv_dim, **self._tower_settings)

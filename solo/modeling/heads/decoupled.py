@@ -4,12 +4,14 @@ Legend: N images, S cells per side, P chosen cells, U columns or rows among them
 of a level.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from detectron2.config import configurable
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from solo.layers.coordinates import coordinate_channels, with_coordinates
 from solo.layers.masks import resize_soft_masks
@@ -102,7 +104,9 @@ class _FactorHead(Head):
         predictor = getattr(self, f"mask_predictors_{axis}")[level]
         if torch.is_grad_enabled():
             unique, index = index.unique(return_inverse=True)
-            maps = _decode(feature, predictor.weight[unique], predictor.bias[unique])
+            # The enlarged feature is the largest tensor here: not kept where memory counts.
+            decode = partial(checkpoint, _decode, use_reentrant=False) if self._lean else _decode
+            maps = decode(feature, predictor.weight[unique], predictor.bias[unique])
         else:
             key = (image, level, axis, size)
             if key not in outputs.maps:
