@@ -31,8 +31,8 @@ def points_nms(probabilities: Tensor) -> Tensor:
 def mask_intersections(masks: Tensor) -> Tensor:
     """Count the pixels that each pair of masks shares.
 
-    In float32 even under autocast (an intersection of 67,200 pixels overflows float16), and a
-    bounded number of pixels at a time.
+    As a product of bytes on CPUs, which takes no copy of the masks. Elsewhere in float32, even under
+    autocast (an intersection of 67,200 pixels overflows float16), a bounded number of pixels at a time.
 
     Args:
         masks: (n, H, W) bool.
@@ -40,29 +40,35 @@ def mask_intersections(masks: Tensor) -> Tensor:
     Returns:
         (n, n) float32, exact for masks under 2 ** 24 pixels.
     """
-    count = len(masks)
     pixels = masks.flatten(1)
-    intersections = torch.zeros(count, count, device=masks.device)
-    with torch.autocast(masks.device.type, enabled=False):
+    if masks.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        pixels = pixels.view(torch.int8)
+        return torch._int_mm(pixels, pixels.t()).float()
+    return _float_product(pixels)
+
+
+def _float_product(pixels: Tensor) -> Tensor:
+    count = len(pixels)
+    product = torch.zeros(count, count, device=pixels.device)
+    with torch.autocast(pixels.device.type, enabled=False):
         for part in pixels.split(max(_PIXELS_AT_A_TIME // max(count, 1), 1), dim=1):
             part = part.float()
-            intersections.addmm_(part, part.t())
-    return intersections
+            product.addmm_(part, part.t())
+    return product
 
 
-def mask_ious(masks: Tensor, areas: Tensor) -> Tensor:
+def mask_ious(masks: Tensor) -> Tensor:
     """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
     intersections = mask_intersections(masks)
-    areas = areas.float()
+    areas = intersections.diagonal()
     unions = areas[:, None] + areas[None, :] - intersections
     return intersections / unions.clamp(min=1)
 
 
 def matrix_nms(
-    masks: Tensor,
+    ious: Tensor,
     classes: Tensor,
     scores: Tensor,
-    areas: Tensor,
     *,
     kernel: str = "gaussian",
     sigma: float = 2.0,
@@ -70,10 +76,9 @@ def matrix_nms(
     """Decay the score of each instance by its overlaps with better ones of its class, in parallel.
 
     Args:
-        masks: (n, H, W) bool, in descending order of score.
+        ious: (n, n) of each pair of masks, in descending order of score.
         classes: (n,) class of each.
         scores: (n,).
-        areas: (n,) pixels of each mask.
         kernel: "gaussian", f = exp(-sigma * iou ** 2), or "linear", f = 1 - iou.
         sigma: Of the Gaussian kernel.
 
@@ -88,10 +93,10 @@ def matrix_nms(
     """
     if kernel not in ("gaussian", "linear"):
         raise ValueError(f"NMS_KERNEL is {kernel!r}; use 'gaussian' or 'linear'.")
-    if len(masks) == 0:
+    if len(ious) == 0:
         return scores
     same_class = classes[:, None] == classes[None, :]
-    ious = (mask_ious(masks, areas) * same_class).triu(diagonal=1)
+    ious = (ious * same_class).triu(diagonal=1)
     # How much the suppressor i was itself overlapped by a better one.
     compensation = ious.max(dim=0).values[:, None]
     if kernel == "gaussian":
@@ -102,13 +107,13 @@ def matrix_nms(
     return scores * decay.min(dim=0).values
 
 
-def mask_nms(masks: Tensor, classes: Tensor, areas: Tensor, *, iou_thresh: float) -> Tensor:
+def mask_nms(ious: Tensor, classes: Tensor, *, iou_thresh: float) -> Tensor:
     """Keep each instance that overlaps no kept, better one of its class too much.
 
     Args:
-        masks: (n, H, W) bool, in descending order of score.
+        ious: (n, n) of each pair of masks, in descending order of score; of an empty mask with itself
+            it is 0.
         classes: (n,) class of each.
-        areas: (n,) pixels of each mask.
         iou_thresh: IoU above which the worse one goes.
 
     Returns:
@@ -117,8 +122,8 @@ def mask_nms(masks: Tensor, classes: Tensor, areas: Tensor, *, iou_thresh: float
     Source:
         Greedy suppression, as with boxes: the early SOLO code and AdelaiDet offer it.
     """
-    empty = (areas == 0).float()
-    ious = mask_ious(masks, areas) + empty[:, None] * empty[None, :]
+    empty = (ious.diagonal() == 0).float()
+    ious = ious + empty[:, None] * empty[None, :]
     beats = (ious > iou_thresh) & (classes[:, None] == classes[None, :])
     # One by one, so on the CPU: n is a few hundred.
     beats = beats.triu(diagonal=1).cpu().numpy()
@@ -126,4 +131,4 @@ def mask_nms(masks: Tensor, classes: Tensor, areas: Tensor, *, iou_thresh: float
     for index, row in enumerate(beats):
         if not suppressed[index]:
             suppressed |= row
-    return torch.from_numpy(~suppressed).to(masks.device)
+    return torch.from_numpy(~suppressed).to(ious.device)

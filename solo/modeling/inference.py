@@ -1,37 +1,27 @@
 """From category probabilities to instances: candidates, masks, suppression, resizing.
 
-Memory is bounded: masks are decoded a chunk at a time, kept as one byte a pixel at a quarter of the
-input size until the suppression has chosen, and resized to the image a few at a time.
+Memory is bounded: masks are decoded a chunk at a time and kept as one byte a pixel, at a quarter of the
+input size, until the suppression has chosen.
 
-Legend: n candidates or instances, C cells of all levels, K classes, h, w soft mask size, H, W size
-of the original image.
+Legend: n candidates or instances, C cells of all levels, K classes, h, w soft mask size.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
+from torch.nn import functional as F
 
-from solo.layers.masks import encode_masks, masks_to_boxes, resize_soft_masks
-from solo.layers.nms import mask_nms, matrix_nms, points_nms
+from solo.layers.masks import count_pixels
+from solo.layers.nms import mask_ious, mask_nms, matrix_nms, points_nms
+from solo.layers.output import ImageSize, binary_masks, encoded_masks
 from solo.modeling.grids import Grids
 
 Decoder = Callable[[Tensor], Tensor]
-"""Turns (n,) cells of one image into their (n, h, w) soft masks."""
-
-# Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
-_PIXELS_AT_A_TIME = 1 << 25
-
-
-class ImageSize(NamedTuple):
-    """The three frames an image goes through, each (height, width) in pixels."""
-
-    padded: tuple[int, int]
-    resized: tuple[int, int]
-    original: tuple[int, int]
+"""Turns (n,) cells of one image into their (n, h, w) soft masks, which may then be overwritten."""
 
 
 class Candidates(NamedTuple):
@@ -101,10 +91,9 @@ class InstanceFinder:
             of the masks), scores, pred_classes, and pred_masks or pred_rles.
         """
         candidates = self.candidates(probabilities)
-        candidates, masks, areas = self._rescore(candidates, decode)
-        candidates = self._suppress(candidates, masks, areas)
-        soft_masks = decode(candidates.cells)
-        return self._to_instances(candidates, soft_masks, size)
+        candidates, ious = self.measure(candidates, decode)
+        candidates = self.suppress(candidates, ious)
+        return self.to_instances(candidates, decode(candidates.cells), size)
 
     def candidates(self, probabilities: Tensor) -> Candidates:
         """Take each (cell, class) above the threshold, at most `max_candidates`, in cell order."""
@@ -115,68 +104,78 @@ class InstanceFinder:
         best = found.scores.topk(self.max_candidates).indices
         return found.take(best.sort().values)
 
-    def _rescore(
-        self, candidates: Candidates, decode: Decoder
-    ) -> tuple[Candidates, Tensor, Tensor]:
+    def measure(self, candidates: Candidates, decode: Decoder) -> tuple[Candidates, Tensor]:
         """Multiply the scores by the maskness; drop specks; keep the best `pre_nms_topk`.
 
+        No more than `pre_nms_topk` masks are kept, as one byte a pixel; where there are more
+        candidates, those of the best are decoded again.
+
         Returns:
-            The candidates in descending order of score, their (n, h, w) bool masks, their areas.
+            The candidates in descending order of score, and the (n, n) IoU of their masks.
         """
-        masks, areas, maskness = self._measure(candidates.cells, decode)
+        keep_masks = len(candidates.cells) <= self.pre_nms_topk
+        masks, areas, maskness = self._decode(candidates.cells, decode, keep_masks)
         strides = areas.new_tensor(self.strides)[self.grids.levels_of(candidates.cells)]
         scores = torch.where(areas > strides, candidates.scores * maskness, -1)
         order = scores.argsort(descending=True, stable=True)[: self.pre_nms_topk]
         order = order[scores[order] >= 0]
-        return candidates._replace(scores=scores).take(order), masks[order], areas[order]
+        best = candidates._replace(scores=scores).take(order)
+        if keep_masks:
+            # Sorting the small matrix instead of the masks saves a copy of these.
+            return best, mask_ious(masks)[order][:, order]
+        return best, mask_ious(self._decode(best.cells, decode, keep_masks=True)[0])
 
-    def _measure(self, cells: Tensor, decode: Decoder) -> tuple[Tensor, Tensor, Tensor]:
-        """Return masks (n, h, w) bool, areas (n,) int64 and mean probabilities inside them (n,)."""
-        parts = []
-        for chunk in cells.split(self.chunk_size):
-            soft = decode(chunk)
-            hard = soft > self.mask_thresh
-            area = hard.sum(dim=(1, 2))
-            inside = (soft * hard).sum(dim=(1, 2))
-            parts.append((hard, area, inside / area.clamp(min=1)))
-        masks, areas, maskness = zip(*parts, strict=True)
-        return torch.cat(masks), torch.cat(areas), torch.cat(maskness)
+    def _decode(
+        self, cells: Tensor, decode: Decoder, keep_masks: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode a chunk at a time.
 
-    def _suppress(self, candidates: Candidates, masks: Tensor, areas: Tensor) -> Candidates:
+        Returns:
+            masks (n, h, w) bool, empty unless wanted; areas (n,) int64; mean probabilities inside
+            the masks (n,).
+        """
+        masks = torch.zeros(0, 1, 1, dtype=torch.bool, device=cells.device)
+        areas, maskness = cells.new_zeros(len(cells)), cells.new_zeros(len(cells)).float()
+        for start in range(0, len(cells), self.chunk_size):
+            chunk = slice(start, start + self.chunk_size)
+            soft = decode(cells[chunk])
+            if not len(masks):
+                count = len(cells) if keep_masks else min(len(cells), self.chunk_size)
+                masks = torch.empty(count, *soft.shape[1:], dtype=torch.bool, device=soft.device)
+            hard = masks[chunk] if keep_masks else masks[: len(soft)]
+            torch.gt(soft, self.mask_thresh, out=hard)
+            areas[chunk] = count_pixels(hard)[1].sum(dim=1)
+            inside = F.threshold_(soft, self.mask_thresh, 0).sum(dim=(1, 2))
+            maskness[chunk] = inside / areas[chunk].clamp(min=1)
+        return masks, areas, maskness
+
+    def suppress(self, candidates: Candidates, ious: Tensor) -> Candidates:
         """Suppress what was found twice and keep the best `max_instances`."""
         classes, scores = candidates.classes, candidates.scores
         if self.class_agnostic:
             classes = torch.zeros_like(classes)
         if self.nms == "mask":
-            kept = mask_nms(masks, classes, areas, iou_thresh=self.nms_iou_thresh)
+            kept = mask_nms(ious, classes, iou_thresh=self.nms_iou_thresh)
             scores = torch.where(kept, scores, -1)
         else:
-            scores = matrix_nms(
-                masks, classes, scores, areas, kernel=self.nms_kernel, sigma=self.nms_sigma
-            )
+            scores = matrix_nms(ious, classes, scores, kernel=self.nms_kernel, sigma=self.nms_sigma)
         order = scores.argsort(descending=True, stable=True)[: self.max_instances]
         order = order[scores[order] >= max(self.update_thresh, 0)]
         return candidates._replace(scores=scores).take(order)
 
-    def _to_instances(
+    def to_instances(
         self, candidates: Candidates, soft_masks: Tensor, size: ImageSize
     ) -> Instances:
-        """Resize the masks to the original image and take their boxes."""
-        boxes, masks, rles = [], [], []
-        for chunk in resized_masks(soft_masks, size, self.mask_thresh):
-            boxes.append(masks_to_boxes(chunk))
-            if self.mask_format == "rle":
-                rles += encode_masks(chunk)
-            else:
-                masks.append(chunk)
+        """Bring the masks to the original image and take their boxes."""
         instances = Instances(size.original)
-        instances.pred_boxes = Boxes(torch.cat(boxes))
-        instances.scores = candidates.scores
-        instances.pred_classes = candidates.classes
         if self.mask_format == "rle":
+            rles, boxes = encoded_masks(soft_masks, size, self.mask_thresh)
             instances.pred_rles = rles
         else:
-            instances.pred_masks = torch.cat(masks)
+            instances.pred_masks, boxes = binary_masks(soft_masks, size, self.mask_thresh)
+        instances.pred_boxes = Boxes(boxes)
+        instances.scores = candidates.scores
+        instances.pred_classes = candidates.classes
         return instances
 
 
@@ -184,27 +183,3 @@ def cell_probabilities(category_logits: list[Tensor]) -> Tensor:
     """Turn the logits of each level, (N, K, S, S), into what survives points NMS, (N, C, K)."""
     levels = [points_nms(logits.float().sigmoid()) for logits in category_logits]
     return torch.cat([level.flatten(2) for level in levels], dim=2).mT
-
-
-def resized_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[Tensor]:
-    """Yield the binary masks at the original size, a bounded number at a time, at least once.
-
-    Two bilinear steps, to the padded input and, cropped, to the original: published results were
-    made so, and one step gives other borders.
-
-    Args:
-        soft_masks: (n, h, w) probabilities over the padded input.
-        size: The frames of the image.
-        threshold: Probability above which a pixel belongs to the mask.
-
-    Yields:
-        (m, H, W) bool.
-    """
-    pixels = sum(height * width for height, width in (size.padded, size.original))
-    height, width = size.resized
-    for chunk in soft_masks.split(max(_PIXELS_AT_A_TIME // pixels, 1)):
-        if len(chunk) == 0:
-            yield chunk.new_zeros((0, *size.original), dtype=torch.bool)
-            continue
-        chunk = resize_soft_masks(chunk, size.padded)[:, :height, :width]
-        yield resize_soft_masks(chunk, size.original) > threshold

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from solo.modeling import inference
 from solo.modeling.grids import Grids
-from solo.modeling.inference import ImageSize, InstanceFinder, resized_masks
+from solo.modeling.inference import ImageSize, InstanceFinder
 
 SIZE = ImageSize(padded=(64, 96), resized=(60, 90), original=(120, 180))
 
@@ -50,11 +49,10 @@ def same(first, second):
     assert torch.equal(first.pred_classes, second.pred_classes)
 
 
-def test_chunks_change_nothing(scene, monkeypatch):
+def test_chunks_change_nothing(scene):
     probabilities, decode = scene
     expected = finder()(probabilities, decode, SIZE)
     assert len(expected) > 5
-    monkeypatch.setattr(inference, "_PIXELS_AT_A_TIME", 1)
     same(finder(chunk_size=3)(probabilities, decode, SIZE), expected)
 
 
@@ -102,14 +100,6 @@ def test_the_score_is_probability_times_maskness():
     assert finder()(probabilities, masks.__getitem__, SIZE).scores.item() == pytest.approx(0.4)
 
 
-def test_masks_are_resized_in_two_steps():
-    soft = blobs(5)
-    expected = torch.nn.functional.interpolate(soft[None], (64, 96), mode="bilinear")
-    expected = torch.nn.functional.interpolate(expected[..., :60, :90], (120, 180), mode="bilinear")
-    actual = torch.cat(list(resized_masks(soft, SIZE, 0.5)))
-    assert torch.equal(actual, expected[0] > 0.5)
-
-
 @pytest.mark.parametrize("mask_format", ["bitmask", "rle"])
 def test_nothing_found(mask_format):
     instances = finder(mask_format=mask_format)(torch.zeros(80, 3), blobs(80).__getitem__, SIZE)
@@ -133,7 +123,7 @@ def twins():
     probabilities = torch.zeros(80, 3)
     probabilities[0, 0], probabilities[1, 1], probabilities[2, 0] = 0.9, 0.8, 0.7
     mask = blobs(1)[0]
-    return probabilities, lambda cells: mask.expand(len(cells), -1, -1)
+    return probabilities, lambda cells: mask.repeat(len(cells), 1, 1)
 
 
 def test_greedy_suppression_drops_what_matrix_nms_lowers():
@@ -157,3 +147,17 @@ def test_suppression_between_classes(nms):
 def test_unknown_suppression():
     with pytest.raises(ValueError, match="NMS is 'soft'; use 'matrix' or 'mask'"):
         finder(nms="soft")
+
+
+def test_more_candidates_than_enter_the_suppression_give_the_same(scene):
+    """Then no masks are kept, and those of the best are decoded again."""
+    probabilities, decode = scene
+    few = finder(pre_nms_topk=5)(probabilities, decode, SIZE)
+    assert len(few) <= 5
+    best = finder()(probabilities, decode, SIZE)
+    assert set(few.scores.tolist()) & set(best.scores.tolist())
+    chunks = []
+    finder(pre_nms_topk=5, chunk_size=7)(
+        probabilities, lambda cells: (chunks.append(len(cells)), decode(cells))[1], SIZE
+    )
+    assert max(chunks) == 7

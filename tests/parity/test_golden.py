@@ -11,7 +11,7 @@ from torch import nn
 
 from solo.checkpoint.rules import OFFICIAL, rename
 from solo.layers.masks import downsample_masks
-from solo.layers.nms import mask_nms, matrix_nms
+from solo.layers.nms import mask_ious, mask_nms, matrix_nms
 from solo.modeling.grids import Grids
 from solo.modeling.heads import (
     DecoupledSOLOHead,
@@ -309,10 +309,9 @@ def test_matrix_nms(name, variant, nms_arrays):
 
     kernel, _, sigma = variant.partition("_")
     scores = matrix_nms(
-        array("masks").bool(),
+        mask_ious(array("masks").bool()),
         array("labels"),
         array("scores"),
-        array("sum_masks"),
         kernel=kernel,
         sigma={"s2": 2.0, "s05": 0.5, "": 2.0}[sigma],
     )
@@ -334,5 +333,5 @@ def test_mask_nms(name, percent, mask_nms_arrays):
         return torch.from_numpy(mask_nms_arrays[f"{name}__{key}"])
 
     masks = array("masks").bool()
-    kept = mask_nms(masks, array("labels"), masks.sum(dim=(1, 2)), iou_thresh=percent / 100)
+    kept = mask_nms(mask_ious(masks), array("labels"), iou_thresh=percent / 100)
     assert torch.equal(kept, array(f"keep_{percent}"))

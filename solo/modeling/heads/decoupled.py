@@ -149,4 +149,4 @@ def _decode(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Turn the feature of one level, (C, h, w), into (U, 2h, 2w) probabilities."""
     height, width = feature.shape[-2:]
     enlarged = resize(feature[None], (2 * height, 2 * width))
-    return F.conv2d(enlarged, weight, bias, padding=1)[0].float().sigmoid()
+    return F.conv2d(enlarged, weight, bias, padding=1)[0].float().sigmoid_()

@@ -69,4 +69,4 @@ class SOLOHead(Head):
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
         logits = F.conv2d(feature[None], predictor.weight[cells], predictor.bias[cells])
         height, width = feature.shape[-2:]
-        return resize(logits, (2 * height, 2 * width))[0].float().sigmoid()
+        return resize(logits, (2 * height, 2 * width))[0].float().sigmoid_()

@@ -117,5 +117,5 @@ class SOLOv2Head(Head):
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
         logits = decode(outputs.feature[image], outputs.kernels[image, cells])
-        masks = logits.float().sigmoid()
+        masks = logits.float().sigmoid_()
         return resize_soft_masks(masks, size) if size else masks

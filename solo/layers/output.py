@@ -1,0 +1,228 @@
+"""From soft masks over the network's input to binary masks, run lengths and boxes of the image.
+
+Both bilinear steps, to the padded input and from there, cropped, to the image, are linear and separable:
+one matrix per axis does both. Where no pixel of a soft mask exceeds the threshold, nothing of the result
+does; so a small object costs what its own box costs, and no mask of the image's size is made for run lengths.
+
+Legend: n masks, h, w soft mask size, H, W image size, r, c rows and columns of a part of the image.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torch.nn import functional as F
+
+from solo.layers.masks import count_pixels, encode_masks, masks_to_boxes, resize_soft_masks
+
+# Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
+_PIXELS_AT_A_TIME = 1 << 25
+# Devices where one mask after the other, as large as its object, is faster than all at once.
+_DEVICES_OF_PARTS = ("cpu",)
+# Share of the image from which on a resize of all of it is faster than two matrix products.
+_LARGE = 1 / 3
+
+
+class ImageSize(NamedTuple):
+    """The three frames an image goes through, each (height, width) in pixels."""
+
+    padded: tuple[int, int]
+    resized: tuple[int, int]
+    original: tuple[int, int]
+
+
+class _Part(NamedTuple):
+    """What a mask covers of the image.
+
+    Attributes:
+        top: First row of the image.
+        left: First column.
+        columns: (c, r) bool, by columns, as run lengths are.
+    """
+
+    top: int
+    left: int
+    columns: np.ndarray
+
+
+class _Axis(NamedTuple):
+    """Both resizing steps along one axis.
+
+    Attributes:
+        matrix: (size of the image, size of the soft mask).
+        reach: (2, size of the soft mask), the first pixel of the image that each one has a part in,
+            and one past the last.
+        sources: (2, size of the image), the other way around.
+    """
+
+    matrix: Tensor
+    reach: np.ndarray
+    sources: np.ndarray
+
+
+def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple[Tensor, Tensor]:
+    """Resize soft masks to the image and binarise them.
+
+    Args:
+        soft_masks: (n, h, w) probabilities over the padded input.
+        size: The frames of the image.
+        threshold: Probability above which a pixel belongs to the mask.
+
+    Returns:
+        masks: (n, H, W) bool, on the device of the soft masks.
+        boxes: (n, 4) float32 XYXY, the far edge exclusive; zeros for an empty mask.
+    """
+    if soft_masks.device.type not in _DEVICES_OF_PARTS:
+        chunks = list(resized_masks(soft_masks, size, threshold))
+        return torch.cat(chunks), torch.cat([masks_to_boxes(chunk) for chunk in chunks])
+    # NumPy's zeros cost nothing where nothing is written.
+    masks = np.zeros((len(soft_masks), *size.original), dtype=bool)
+    boxes = np.zeros((len(soft_masks), 4), dtype=np.float32)
+    for index, part in enumerate(_parts(soft_masks, size, threshold)):
+        columns, rows = part.columns.shape
+        place = masks[index, part.top : part.top + rows, part.left : part.left + columns]
+        place[...] = part.columns.T
+        boxes[index] = _box(part)
+    return torch.from_numpy(masks), torch.from_numpy(boxes)
+
+
+def encoded_masks(
+    soft_masks: Tensor, size: ImageSize, threshold: float
+) -> tuple[list[dict[str, Any]], Tensor]:
+    """Resize soft masks to the image and encode them, without masks of its size on CPUs.
+
+    Args:
+        soft_masks: See `binary_masks`, as for the rest.
+        size: The frames of the image.
+        threshold: Probability above which a pixel belongs to the mask.
+
+    Returns:
+        rles: n of COCO's RLE dicts, `counts` being bytes.
+        boxes: (n, 4) float32.
+    """
+    if soft_masks.device.type not in _DEVICES_OF_PARTS:
+        rles, boxes = [], []
+        for chunk in resized_masks(soft_masks, size, threshold):
+            rles += encode_masks(chunk)
+            boxes.append(masks_to_boxes(chunk))
+        return rles, torch.cat(boxes)
+    counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
+    for index, part in enumerate(_parts(soft_masks, size, threshold)):
+        counts.append({"size": list(size.original), "counts": _run_lengths(part, size.original)})
+        boxes[index] = _box(part)
+    rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
+    return rles, torch.from_numpy(boxes)
+
+
+def resized_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[Tensor]:
+    """Yield the binary masks at the original size, a bounded number at a time, at least once.
+
+    Two bilinear steps, to the padded input and, cropped, to the original: published results were
+    made so, and one step gives other borders.
+
+    Args:
+        soft_masks: (n, h, w) probabilities over the padded input.
+        size: The frames of the image.
+        threshold: Probability above which a pixel belongs to the mask.
+
+    Yields:
+        (m, H, W) bool.
+    """
+    pixels = sum(height * width for height, width in (size.padded, size.original))
+    height, width = size.resized
+    for chunk in soft_masks.split(max(_PIXELS_AT_A_TIME // pixels, 1)):
+        if len(chunk) == 0:
+            yield chunk.new_zeros((0, *size.original), dtype=torch.bool)
+            continue
+        chunk = resize_soft_masks(chunk, size.padded)[:, :height, :width]
+        yield resize_soft_masks(chunk, size.original) > threshold
+
+
+def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_Part]:
+    """Yield what each soft mask covers of the image."""
+    height, width = size.original
+    rows, columns = (
+        _axis(
+            soft_masks.shape[axis + 1], size.padded[axis], size.resized[axis], size.original[axis]
+        )
+        for axis in (0, 1)
+    )
+    occupied = count_pixels(soft_masks > threshold)
+    boxes = torch.stack([*_ends(occupied[0]), *_ends(occupied[1])], dim=1).tolist()
+    for soft, (left, right, top, bottom) in zip(soft_masks, boxes, strict=True):
+        y0, y1 = (rows.reach[0, top], rows.reach[1, bottom - 1]) if bottom else (0, 0)
+        x0, x1 = (columns.reach[0, left], columns.reach[1, right - 1]) if right else (0, 0)
+        if (y1 - y0) * (x1 - x0) > _LARGE * height * width:
+            yield _Part(0, 0, _resize_all(soft.numpy(), size) > threshold)
+        elif y0 < y1 and x0 < x1:
+            from_rows = slice(rows.sources[0, y0], rows.sources[1, y1 - 1])
+            from_columns = slice(columns.sources[0, x0], columns.sources[1, x1 - 1])
+            values = soft[from_rows, from_columns].t() @ rows.matrix[y0:y1, from_rows].t()
+            values = columns.matrix[x0:x1, from_columns] @ values
+            yield _Part(y0, x0, (values > threshold).numpy())
+        else:
+            yield _Part(0, 0, np.zeros((0, 0), dtype=bool))
+
+
+def _ends(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and one past the last position that is not 0, of each row of (n, length)."""
+    length = counts.shape[1]
+    ahead = torch.arange(1, length + 1)
+    occupied = counts > 0
+    end = (occupied * ahead).amax(dim=1)
+    begin = length - (occupied * ahead.flip(0)).amax(dim=1)
+    return torch.where(end > 0, begin, 0), end
+
+
+# Images of a data set share few sizes.
+@lru_cache(maxsize=64)
+def _axis(soft: int, padded: int, resized: int, original: int) -> _Axis:
+    """Build both resizing steps along one axis: what they make of the identity."""
+    matrix = F.interpolate(torch.eye(soft)[None], size=padded, mode="linear", align_corners=False)
+    matrix = F.interpolate(
+        matrix[..., :resized], size=original, mode="linear", align_corners=False
+    )[0].t()
+    positive = matrix > 0
+    reach, sources = (torch.stack(_ends(side)).numpy() for side in (positive.t(), positive))
+    # What lies in the padding reaches beyond the image.
+    reach[:, reach[1] == 0] = original
+    return _Axis(matrix.contiguous(), reach, sources)
+
+
+def _resize_all(soft: np.ndarray, size: ImageSize) -> np.ndarray:
+    """Resize one (h, w) soft mask to the image, (W, H): by columns."""
+    height, width = size.padded
+    columns = cv2.resize(np.ascontiguousarray(soft.T), (height, width))
+    height, width = size.resized
+    columns = np.ascontiguousarray(columns[:width, :height])
+    return cv2.resize(columns, size.original)
+
+
+def _box(part: _Part) -> tuple[int, int, int, int]:
+    """Return the bounds of a part, x0, y0, x1, y1; zeros if it is empty."""
+    columns, rows = part.columns.any(axis=1).nonzero()[0], part.columns.any(axis=0).nonzero()[0]
+    if len(columns) == 0:
+        return 0, 0, 0, 0
+    left, top = part.left, part.top
+    return left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
+
+
+def _run_lengths(part: _Part, size: tuple[int, int]) -> np.ndarray:
+    """Return the lengths of the runs of 0 and 1 down the columns of the image, first of 0."""
+    height, width = size
+    pixels = part.columns
+    columns, rows = pixels.shape
+    if rows < height:
+        # A zero below each column ends its last run; in whole columns runs may go on in the next.
+        pixels = np.zeros((columns, rows + 1), dtype=bool)
+        pixels[:, :rows] = part.columns
+    changes = np.flatnonzero(np.diff(pixels.reshape(-1), prepend=False, append=False))
+    column, row = np.divmod(changes, pixels.shape[1])
+    changes = (part.left + column) * height + part.top + row
+    lengths = np.diff(changes, prepend=0, append=height * width)
+    return lengths[:-1] if lengths[-1] == 0 else lengths
