@@ -21,6 +21,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
     _add_training(cfg)
+    _add_augmentation(cfg.INPUT)
 
 
 def _add_head(node: CfgNode) -> None:
@@ -45,8 +46,8 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
-    # Whether training computes what the towers and the backbone's blocks hold in between again on the
-    # way back, instead of keeping it: the same numbers, less memory, more time.
+    # Whether training keeps only the inputs of the towers and of the backbone's stages, and computes
+    # the rest again on the way back: the same numbers, about half the memory, a third more work.
     node.RECOMPUTE = False
     # Foreground probability of a cell before training (bias of the last convolutions).
     node.PRIOR_PROB = 0.01
@@ -93,6 +94,12 @@ def _add_inference(node: CfgNode) -> None:
     node.TEST.MASK_THRESH = 0.5
     # Candidates that enter the suppression, by category probability times maskness.
     node.TEST.PRE_NMS_TOPK = 500
+    # "matrix": matrix NMS, which lowers scores. "mask": greedy NMS, which drops what overlaps a better
+    # instance by more than NMS_IOU_THRESH.
+    node.TEST.NMS = "matrix"
+    node.TEST.NMS_IOU_THRESH = 0.5
+    # Whether instances of different classes suppress each other, too.
+    node.TEST.CLASS_AGNOSTIC = False
     # "gaussian" or "linear": the decay f of matrix NMS.
     node.TEST.NMS_KERNEL = "gaussian"
     # Of the Gaussian decay exp(-sigma * iou ** 2).
@@ -115,3 +122,59 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.DATASETS.COCO_JSON = []
     # Unreadable images that training skips, with a warning, before it stops.
     cfg.DATALOADER.MAX_UNREADABLE = 10
+
+
+def _add_augmentation(node: CfgNode) -> None:
+    # Colour of pixels that no image covers, in the channel order of INPUT.FORMAT. []: MODEL.PIXEL_MEAN.
+    node.PAD_VALUE = []
+    # Besides RANDOM_FLIP, and independent of it.
+    node.VERTICAL_FLIP_PROB = 0.0
+    # A crop keeps at least this share of the pixels of some object, or is not applied. 0: any crop.
+    node.CROP.MIN_KEPT_SHARE = 0.0
+
+    # In place of MIN_SIZE_TRAIN: the image is resized to fit into IMAGE_SIZE times a random scale, then
+    # cropped or padded to IMAGE_SIZE, (height, width) in pixels. [1, 1]: a fixed size, all of it shown.
+    node.JITTER = CfgNode()
+    node.JITTER.ENABLED = False
+    node.JITTER.IMAGE_SIZE = [1024, 1024]
+    node.JITTER.SCALE_RANGE = [0.1, 2.0]
+
+    # BRIGHTNESS, CONTRAST and SATURATION: the factor lies within 1 - value to 1 + value.
+    node.COLOR_JITTER = CfgNode()
+    node.COLOR_JITTER.PROB = 0.0
+    node.COLOR_JITTER.BRIGHTNESS = 0.4
+    node.COLOR_JITTER.CONTRAST = 0.4
+    node.COLOR_JITTER.SATURATION = 0.4
+    # Largest turn of the hue either way, in full turns, at most 0.5.
+    node.COLOR_JITTER.HUE = 0.05
+
+    # Four images in one of the size that the first would have alone.
+    node.MOSAIC = CfgNode()
+    node.MOSAIC.PROB = 0.0
+    # Where they meet, as shares of width and height.
+    node.MOSAIC.CUT_RANGE = [0.25, 0.75]
+    # Of the size that each would have alone.
+    node.MOSAIC.SCALE_RANGE = [0.5, 1.0]
+
+    # Objects of another image at random places; what they cover is taken from the masks below.
+    node.COPY_PASTE = CfgNode()
+    node.COPY_PASTE.PROB = 0.0
+    # The number is random, from 1 to this.
+    node.COPY_PASTE.MAX_OBJECTS = 10
+    # Of taking the objects from the image itself.
+    node.COPY_PASTE.SAME_IMAGE_PROB = 0.0
+    # Pixels on either side of an object's edge over which the images, not the masks, are blended.
+    node.COPY_PASTE.SOFT_EDGE = 2
+
+    # Two images, half transparent, with the objects of both.
+    node.MIXUP = CfgNode()
+    node.MIXUP.PROB = 0.0
+    # Weight of the first image.
+    node.MIXUP.WEIGHT_RANGE = [0.4, 0.6]
+
+    # Objects that show less are dropped: pixels, and share of the pixels that the object has in its own
+    # image, at the scale it is shown at.
+    node.MIN_VISIBLE_AREA = 1
+    node.MIN_VISIBLE_SHARE = 0.0
+    # Iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup.
+    node.MULTI_IMAGE_OFF_ITERS = 0

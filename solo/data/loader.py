@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode
@@ -18,6 +19,7 @@ from detectron2.data.samplers import RepeatFactorTrainingSampler
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from solo.data.augmentation import MultiImage, Sample, build_multi_image
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import Draw, TrainingBatchSampler
 from solo.data.seeding import derive_seeds, seeded_by
@@ -38,9 +40,11 @@ def build_train_loader(
     from its k-th batch on. With a negative SEED that holds within one run only.
 
     Args:
-        cfg: The config; DATASETS.TRAIN, DATALOADER, INPUT, SEED and SOLVER.IMS_PER_BATCH matter.
+        cfg: The config; DATASETS.TRAIN, DATALOADER, INPUT, SEED, SOLVER.IMS_PER_BATCH and MAX_ITER
+            matter.
         start_iteration: The first batch to yield.
-        mapper: From a record to an item of the batch. None: ``SOLODatasetMapper(cfg)``.
+        mapper: From a record to an item of the batch. None: ``SOLODatasetMapper(cfg)``. Only that
+            class, and subclasses, can take part in mosaic, copy-paste and mixup.
 
     Returns:
         An iterable of lists of items: this worker's share of each batch.
@@ -65,12 +69,14 @@ def build_train_loader(
         mapper or SOLODatasetMapper(cfg, True),
         seed=seed,
         max_unreadable=cfg.DATALOADER.MAX_UNREADABLE,
+        multi_image=build_multi_image(cfg),
     )
     return DataLoader(
         dataset,
         batch_sampler=sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=_as_list,
+        worker_init_fn=_use_one_thread,
         # The loader draws from it; without it, from the generator that the model's layers use.
         generator=torch.Generator(),
     )
@@ -180,14 +186,25 @@ def aspect_groups(records: Sequence[Record]) -> list[int]:
     return [int(record["width"] > record["height"]) for record in records]
 
 
+class _TooManyUnreadableError(UnreadableImageError):
+    """The limit is reached: no other image takes this one's place."""
+
+
 class SeededDataset(Dataset[dict[str, Any]]):
     """Map records under random numbers that depend on the position in the run only.
 
-    An image that cannot be read is replaced by another one, which depends on the position, too.
+    An image that cannot be read is replaced by another one, which depends on the position, too. So
+    do the images that one is combined with.
     """
 
     def __init__(
-        self, records: list[Record], mapper: Mapper, *, seed: int, max_unreadable: int
+        self,
+        records: list[Record],
+        mapper: Mapper,
+        *,
+        seed: int,
+        max_unreadable: int,
+        multi_image: MultiImage | None = None,
     ) -> None:
         """Set up the data set.
 
@@ -196,12 +213,23 @@ class SeededDataset(Dataset[dict[str, Any]]):
             mapper: From a record to an item.
             seed: Of the run.
             max_unreadable: Unreadable images that a process may meet before it stops.
+            multi_image: What combines images, which takes a ``SOLODatasetMapper``. None: nothing.
+
+        Raises:
+            ValueError: If the mapper cannot do that.
         """
+        if multi_image and not isinstance(mapper, SOLODatasetMapper):
+            raise ValueError(
+                f"the mapper is a {type(mapper).__name__}, but INPUT.MOSAIC, INPUT.COPY_PASTE and "
+                "INPUT.MIXUP need a SOLODatasetMapper: give it your augmentations, subclass it, or "
+                "set their PROB to 0"
+            )
         # Serialised: forked workers then share the memory of the records.
         self._records = DatasetFromList(records, copy=False)
         self._mapper = mapper
         self._seed = seed
         self._max_unreadable = max_unreadable
+        self._multi_image = multi_image
         self._unreadable: set[str] = set()
 
     def __len__(self) -> int:
@@ -220,12 +248,29 @@ class SeededDataset(Dataset[dict[str, Any]]):
             record = self._records[index]
             try:
                 with seeded_by(self._seed, position, attempt):
-                    return self._mapper(record)
+                    return self._map(record, position)
+            except _TooManyUnreadableError:
+                raise
             # OSError: what other mappers let through.
             except (UnreadableImageError, OSError) as error:
                 self._note_unreadable(record, error)
             attempt += 1
             index = derive_seeds(1, self._seed, position, attempt)[0] % len(self._records)
+
+    def _map(self, record: Record, position: int) -> dict[str, Any]:
+        if not (self._multi_image and self._multi_image.is_on(position)):
+            return self._mapper(record)
+        sample = self._multi_image(record, self._mapper.sample, self._read_other)
+        return self._mapper.item(record, sample)
+
+    def _read_other(self, load: Callable[[Record], Sample]) -> Sample:
+        """Return the sample of a random record, the first drawn whose image can be read."""
+        while True:
+            record = self._records[np.random.randint(len(self._records))]
+            try:
+                return load(record)
+            except (UnreadableImageError, OSError) as error:
+                self._note_unreadable(record, error)
 
     def _note_unreadable(self, record: Record, error: Exception) -> None:
         """Warn of an image the first time, and stop when there are too many."""
@@ -235,7 +280,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
         self._unreadable.add(name)
         limit = min(self._max_unreadable, len(self._records) - 1)
         if len(self._unreadable) > limit:
-            raise UnreadableImageError(
+            raise _TooManyUnreadableError(
                 f"{len(self._unreadable)} images could not be read, the last one {name} ({error}). "
                 "Restore the files; if they may be missing, raise DATALOADER.MAX_UNREADABLE, which "
                 f"is {self._max_unreadable}"
@@ -269,3 +314,9 @@ def _repeat_factors(cfg: CfgNode, records: Sequence[Record]) -> np.ndarray:
 
 def _as_list(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return items
+
+
+def _use_one_thread(worker: int) -> None:
+    # As torch does in its workers: theirs is the parallelism. Not 1, which would wait for threads of
+    # the process that forked this one, without end; 0 leaves them alone.
+    cv2.setNumThreads(0)

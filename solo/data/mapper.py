@@ -1,17 +1,25 @@
 """From a record of a data set to what the model takes: the moved image, and exact masks of it."""
 
 import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetMapper
+from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
-from detectron2.data.detection_utils import SizeMismatchError
-from detectron2.structures import BitMasks, Instances
-from detectron2.structures.masks import polygons_to_bitmask
+from detectron2.utils.file_io import PathManager
+from PIL import ExifTags, Image
+
+from solo.data.augmentation import Sample, Visibility, build_augmentations, build_visibility
+from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
+from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
 
 # What Pillow raises for files that are missing, cut short or no images at all.
 _READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
@@ -27,22 +35,33 @@ class SOLODatasetMapper(DatasetMapper):
     Polygons, RLE (compressed or not) and per-pixel masks may be mixed in a data set: training
     always gets ``BitMasks``, and ``INPUT.MASK_FORMAT`` has no say. Boxes are the tight bounds of
     the moved masks, which an annotated box is not after a crop or a rotation.
+
+    ``augmentations`` are those of detectron2, or users' own. They may ask for ``regions``, the
+    objects' masks, as they may for the ``image``.
     """
 
     @configurable
-    def __init__(self, is_train: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, is_train: bool, *, visibility: Visibility | None = None, **kwargs: Any
+    ) -> None:
         """Take what detectron2's mapper takes; masks are always used.
 
         Args:
             is_train: Whether to hand out annotations.
+            visibility: Which objects to keep. None: all that have a pixel left.
             **kwargs: Of ``detectron2.data.DatasetMapper``.
         """
         super().__init__(is_train, **kwargs)
+        self.visibility = visibility or Visibility()
+        self._of_parts = [a for a in self.augmentations.augs if not isinstance(a, RESIZING)]
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
         """Return the arguments of ``__init__`` that a config stands for."""
         arguments = super().from_config(cfg, is_train)
+        if is_train:
+            arguments["augmentations"] = build_augmentations(cfg)
+            arguments["visibility"] = build_visibility(cfg)
         arguments["use_instance_mask"] = True
         arguments["instance_mask_format"] = "bitmask"
         arguments["recompute_boxes"] = True
@@ -63,55 +82,173 @@ class SOLODatasetMapper(DatasetMapper):
             UnreadableImageError: If the image file cannot be read.
             ValueError: If the image or an annotation is not what the record says; names the file.
         """
-        name = dataset_dict.get("file_name", "an image without file_name")
-        try:
+        if self.is_train:
+            record = dict(dataset_dict)
+            return self.item(record, self.sample(record))
+        with _errors_that_name(dataset_dict):
             return super().__call__(dataset_dict)
-        except SizeMismatchError as error:
-            raise ValueError(
-                f"{error} Or restore the original image, if {name} was resized after its "
-                "annotations were made"
-            ) from error
-        except _READ_ERRORS as error:
-            raise UnreadableImageError(
-                f"cannot read the image {name}: {type(error).__name__}: {error}. Restore the file, "
-                "or remove it from the annotations"
-            ) from error
 
-    # The hook of detectron2's mapper.
-    def _transform_annotations(
-        self, dataset_dict: dict[str, Any], transforms: T.TransformList, image_shape: tuple
+    def sample(self, record: dict[str, Any], fit: tuple[float, float] | None = None) -> Sample:
+        """Return the augmented image of a record, and the objects that show enough.
+
+        Args:
+            record: In detectron2's standard format; gets width and height if it has none.
+            fit: (H, W) in pixels. The image is made as large as fits into it, in place of the
+                augmentations that resize and crop.
+
+        Raises:
+            UnreadableImageError: As ``__call__``.
+            ValueError: As ``__call__``.
+        """
+        with _errors_that_name(record):
+            if fit is None:
+                image = utils.read_image(record["file_name"], format=self.image_format)
+                size, augmentations = image.shape[:2], self.augmentations
+            else:
+                image, size = read_reduced(record["file_name"], self.image_format, fit)
+                resize = FastResizeTransform(*size, *fitting_size(size, fit))
+                augmentations = T.AugmentationList([resize, *self._of_parts])
+            # It asks for the shape only.
+            utils.check_image_size(record, np.broadcast_to(np.uint8(0), size))
+        scene = _Scene(image, size, record, own_areas=self.visibility.min_share > 0)
+        augmentations(scene)
+        return Sample(scene.image, self.visibility(scene.regions))
+
+    def item(self, record: dict[str, Any], sample: Sample) -> dict[str, Any]:
+        """Return the training item of a record whose image became a sample."""
+        item = {key: value for key, value in record.items() if key != "annotations"}
+        item["image"] = torch.as_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
+        item["instances"] = Sample(sample.image, self.visibility(sample.regions)).instances()
+        return item
+
+
+@contextmanager
+def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
+    """Say which image cannot be read, or is not the one that was annotated."""
+    name = record.get("file_name", "an image without file_name")
+    try:
+        yield
+    except utils.SizeMismatchError as error:
+        raise ValueError(
+            f"{error} Or restore the original image, if {name} was resized after its "
+            "annotations were made"
+        ) from error
+    except _READ_ERRORS as error:
+        raise UnreadableImageError(
+            f"cannot read the image {name}: {type(error).__name__}: {error}. Restore the file, "
+            "or remove it from the annotations"
+        ) from error
+
+
+def read_reduced(
+    path: str, image_format: str, fit: tuple[float, float]
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Read an image that is going to be made smaller, as detectron2 reads it.
+
+    A JPEG that is needed at half, a quarter or an eighth of its size is decoded at that size.
+
+    Args:
+        path: The file.
+        image_format: "RGB" or "BGR".
+        fit: (H, W) in pixels that the image is to fit into.
+
+    Returns:
+        image: (h, w, 3) uint8, upright, at least as large as is needed.
+        size: (H, W) of the whole image.
+    """
+    with PathManager.open(path, "rb") as file:
+        image = Image.open(file)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by a quarter
+        stored = image.size
+        size = stored if turned else stored[::-1]
+        needed = fitting_size(size, fit)
+        image.draft(image.mode, needed if turned else needed[::-1])
+        image = np.asarray(utils._apply_exif_orientation(image).convert("RGB"))
+    # Not detectron2's view with turned strides, which all that follows is slower on.
+    return (cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image_format == "BGR" else image), size
+
+
+class _Scene(T.AugInput):
+    """What augmentations see and change: the image, and the objects when one asks for them."""
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        size: tuple[int, int],
+        record: dict[str, Any],
+        *,
+        own_areas: bool,
     ) -> None:
+        """Take the image, its full (H, W), its record, and whether to measure uncut objects."""
+        super().__init__(image)
+        self._size = size
+        self._record = record
+        self._own_areas = own_areas
+        self._transforms: list[T.Transform] = []
+        self._sizes: list[tuple[int, int]] = []
+
+    def transform(self, tfm: T.Transform) -> None:
+        """Change the image, and later the objects."""
+        super().transform(tfm)
+        self._transforms.append(tfm)
+        self._sizes.append(self.image.shape[:2])
+        for name in ("regions", "_window"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def regions(self) -> Sequence[Region]:
+        """Of the objects that can be seen, in the image as it is now; crowds are none.
+
+        Raises:
+            ValueError: If an annotation cannot be used; names it and the file.
+        """
+        transforms = T.TransformList(self._transforms)
         annotations = [
-            item for item in dataset_dict.pop("annotations") if item.get("iscrowd", 0) == 0
+            item for item in self._record.get("annotations", ()) if item.get("iscrowd", 0) == 0
         ]
-        masks = np.zeros((len(annotations), *image_shape), dtype=bool)
-        classes = torch.zeros(len(annotations), dtype=torch.int64)
-        size = dataset_dict["height"], dataset_dict["width"]
+        regions = []
         for index, item in enumerate(annotations):
             try:
-                masks[index] = moved_mask(item, transforms, size, image_shape)
-                classes[index] = int(item["category_id"])
+                regions.append(self._region(item, transforms))
             except (ValueError, TypeError, KeyError) as error:
                 reason = f"it has no {error}" if isinstance(error, KeyError) else error
                 raise ValueError(
-                    f"annotation {item.get('id', index)} of {dataset_dict.get('file_name')} cannot "
+                    f"annotation {item.get('id', index)} of {self._record.get('file_name')} cannot "
                     f"be used: {reason}. Correct or remove it"
                 ) from error
+        return [region for region in regions if region]
 
-        instances = Instances(image_shape)
-        instances.gt_masks = BitMasks(torch.from_numpy(masks))
-        instances.gt_classes = classes
-        instances = instances[instances.gt_masks.nonempty()]
-        instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
-        dataset_dict["instances"] = instances
+    def _region(self, annotation: dict[str, Any], transforms: T.TransformList) -> Region | None:
+        category = int(annotation["category_id"])
+        region = moved_region(annotation, transforms, self._size, self.image.shape[:2])
+        if region and isinstance(annotation["segmentation"], list):
+            region = region.within(self._window)
+        if region and self._own_areas:
+            whole = moved_region(annotation, T.TransformList([]), self._size, self._size)
+            area = whole.area if whole else 0
+            region = region._replace(own_area=area * _magnification(transforms, self._size))
+        return region and region._replace(category=category)
+
+    @cached_property
+    def _window(self) -> Box:
+        """What the image shows of the original; what a crop removed, a later pad must not bring back.
+
+        Bitmasks lose it as the image does, polygons keep it. Exact for all but turned images, of
+        which this is the box around.
+        """
+        height, width = self._size
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
+        for transform, (height, width) in zip(self._transforms, self._sizes, strict=True):
+            corners = np.clip(transform.apply_coords(corners), 0, (width, height))
+        return Box(*np.rint([*corners.min(axis=0), *corners.max(axis=0)]).astype(int).tolist())
 
 
-def moved_mask(
+def moved_region(
     annotation: dict[str, Any],
     transforms: T.TransformList,
     height_width: tuple[int, int],
     new_height_width: tuple[int, int],
-) -> np.ndarray:
+) -> Region | None:
     """Return the mask of an annotation after the augmentations of its image.
 
     Polygons are moved as coordinates and drawn once, at the final size: this costs least, and
@@ -124,7 +261,7 @@ def moved_mask(
         new_height_width: Of the image after, in pixels.
 
     Returns:
-        (H, W) bool at the new size.
+        The region in the new image; None if nothing of the object is left.
 
     Raises:
         ValueError: If there is no segmentation, or one that cannot be understood.
@@ -135,16 +272,24 @@ def moved_mask(
     if isinstance(segmentation, list):
         polygons = [_polygon(points) for points in segmentation]
         # apply_coords, not apply_polygons: that clips by shapely, which drawing makes unnecessary.
-        moved = [transforms.apply_coords(polygon).reshape(-1) for polygon in polygons]
-        return polygons_to_bitmask(moved, *new_height_width)
+        moved = [transforms.apply_coords(polygon) for polygon in polygons]
+        return region_of_polygons(moved, *new_height_width)
     mask = decode_mask(segmentation)
     if mask.shape != tuple(height_width):
         raise ValueError(
             f"its mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
             f"the image {height_width[1]}x{height_width[0]}"
         )
-    # A copy: a flip returns a view with negative strides.
-    return np.ascontiguousarray(transforms.apply_segmentation(mask)).astype(bool)
+    return region_of_mask(transforms.apply_segmentation(mask))
+
+
+def _magnification(transforms: T.TransformList, size: tuple[int, int]) -> float:
+    """Return how many pixels the augmentations make of one: exact where they are affine."""
+    height, width = size
+    corners = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float64)
+    origin, right, down = transforms.apply_coords(corners)
+    (a, b), (c, d) = right - origin, down - origin
+    return abs(a * d - b * c) / (height * width)
 
 
 def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
@@ -180,7 +325,8 @@ def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
 def _polygon(points: Any) -> np.ndarray:
     """Return the corners of a polygon, (n, 2) float64."""
     try:
-        corners = np.asarray(points, dtype=np.float64).reshape(-1)
+        # A copy: transforms work in place.
+        corners = np.array(points, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):
         corners = np.zeros(0)
     if len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():

@@ -1,0 +1,95 @@
+"""Mosaic: four images in one, each seen through a quarter of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from detectron2.data import transforms as T
+
+from solo.data.augmentation.regions import Box, Region
+from solo.data.augmentation.sample import Sample, random_offset
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Four images around a random point, each at its own scale.
+
+    Source: YOLOv4, arXiv 2004.10934, 3.3.
+
+    Attributes:
+        prob: Of being applied.
+        cut_range: Where the four images meet, as shares of width and height.
+        scale_range: Of the size that an image would have alone in the mosaic's place.
+        resize: The detectron2 augmentation that gives the mosaic its size, from the first image.
+        pad_value: Of what no image covers, one number per channel.
+    """
+
+    prob: float
+    cut_range: tuple[float, float]
+    scale_range: tuple[float, float]
+    resize: T.Augmentation
+    pad_value: tuple[int, ...]
+
+    def __call__(
+        self,
+        record: dict[str, Any],
+        load: Callable[..., Sample],
+        other: Callable[[Callable[..., Sample]], Sample],
+    ) -> Sample:
+        """Return the mosaic of an image and three others.
+
+        Args:
+            record: Of the first image.
+            load: Reads a record; with ``fit``, (H, W), as large as fits into it.
+            other: Calls a reader with the record of a random other image.
+        """
+        height, width = self.output_size(record)
+        # Row by row: NumPy repeats three numbers slowly.
+        row = np.tile(np.array(self.pad_value, dtype=np.uint8), width)
+        image = np.tile(row, (height, 1)).reshape(height, width, 3)
+        regions: list[Region] = []
+        for number, window in enumerate(self._windows(height, width)):
+            scale = np.random.uniform(*self.scale_range)
+            read = partial(load, fit=(scale * height, scale * width))
+            part = read(record) if number == 0 else other(read)
+            regions += _put(image, part, window)
+        return Sample(image, regions)
+
+    def output_size(self, record: dict[str, Any]) -> tuple[int, int]:
+        """Return the (H, W) of a mosaic that begins with an image.
+
+        Raises:
+            ValueError: If the record lacks width or height.
+        """
+        try:
+            old = record["width"], record["height"]
+        except KeyError as error:
+            raise ValueError(
+                f"the record of {record.get('file_name')} has no {error}, which INPUT.MOSAIC needs:"
+                " add it, or set INPUT.MOSAIC.PROB to 0"
+            ) from error
+        blank = np.broadcast_to(np.uint8(0), (old[1], old[0], 3))
+        corner = self.resize.get_transform(blank).apply_coords(np.array([old], dtype=np.float64))
+        width, height = np.rint(corner[0]).astype(int).tolist()
+        return height, width
+
+    def _windows(self, height: int, width: int) -> list[Box]:
+        x, y = (round(np.random.uniform(*self.cut_range) * length) for length in (width, height))
+        return [
+            Box(0, 0, x, y),
+            Box(x, 0, width, y),
+            Box(0, y, x, height),
+            Box(x, y, width, height),
+        ]
+
+
+def _put(image: np.ndarray, part: Sample, window: Box) -> list[Region]:
+    """Show a random detail of a part in a window of the image; return its objects there."""
+    x = window.left + random_offset(window.right - window.left, part.box.right)
+    y = window.top + random_offset(window.bottom - window.top, part.box.bottom)
+    seen = window.common(part.box.moved(x, y))
+    image[seen.slices] = part.image[seen.moved(-x, -y).slices]
+    shown = (region.moved(x, y).within(window) for region in part.regions)
+    return [region for region in shown if region]
