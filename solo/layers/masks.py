@@ -130,11 +130,16 @@ def downsample_masks(masks: Tensor, stride: int, size: tuple[int, int]) -> Tenso
     """
     near, far = stride // 2 - 1, stride // 2
     height, width = size
-    total = torch.zeros(len(masks), height, width, dtype=torch.uint8, device=masks.device)
+    pixels = masks.contiguous().view(torch.uint8)
+    # Rows first: they lie together in memory.
+    rows = pixels.new_zeros(len(masks), height, masks.shape[2])
     for row in (near, far):
-        for column in (near, far):
-            part = masks[:, row::stride, column::stride]
-            total[:, : part.shape[1], : part.shape[2]] += part
+        part = pixels[:, row::stride]
+        rows[:, : part.shape[1]] += part
+    total = pixels.new_zeros(len(masks), height, width)
+    for column in (near, far):
+        part = rows[:, :, column::stride]
+        total[:, :, : part.shape[2]] += part
     return total >= 2
 
 

@@ -282,7 +282,7 @@ def _dice(
     decode: Callable[[Tensor], Tensor], cells: Tensor, masks: Tensor, instances: Tensor
 ) -> Tensor:
     """Add up the dice losses of some pairs, given by their cells and instances."""
-    return losses.dice_loss(decode(cells), masks[instances]).sum()
+    return losses.dice_loss(decode(cells), masks, instances).sum()
 
 
 def _count_pairs(targets: list[Targets]) -> int:

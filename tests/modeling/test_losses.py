@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from solo.modeling import losses
 from solo.modeling.losses import dice_loss, focal_loss, touch
 
 
@@ -9,22 +10,41 @@ def test_dice_by_hand():
     soft = torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
     masks = torch.tensor([[[True, False], [True, False]]])
     # overlap 1, squares 1.25 + 2
-    assert dice_loss(soft, masks).item() == pytest.approx(1 - 2 / 3.252)
+    assert dice_loss(soft, masks, torch.tensor([0])).item() == pytest.approx(1 - 2 / 3.252)
 
 
 def test_perfect_logits_give_a_small_dice():
     """A second sigmoid, as in the early code, would cap what can be learned."""
     masks = torch.rand(4, 16, 16) > 0.5
     logits = torch.where(masks, 12.0, -12.0)
-    assert (dice_loss(logits.sigmoid(), masks) < 0.01).all()
+    assert (dice_loss(logits.sigmoid(), masks, torch.arange(4)) < 0.01).all()
 
 
 def test_dice_of_empty_masks_is_finite():
     soft = torch.zeros(1, 4, 4, requires_grad=True)
-    loss = dice_loss(soft, torch.zeros(1, 4, 4, dtype=torch.bool)).sum()
+    empty = torch.zeros(1, 4, 4, dtype=torch.bool)
+    loss = dice_loss(soft, empty, torch.tensor([0])).sum()
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(soft.grad).all()
-    assert dice_loss(torch.zeros(0, 4, 4), torch.zeros(0, 4, 4, dtype=torch.bool)).shape == (0,)
+    nothing = torch.tensor([], dtype=torch.int64)
+    assert dice_loss(torch.zeros(0, 4, 4), empty[:0], nothing).shape == (0,)
+    assert dice_loss(torch.zeros(0, 4, 4), empty, nothing).shape == (0,)
+
+
+@pytest.mark.parametrize("pixels", [1, 200, 1 << 20], ids=["one by one", "in parts", "at once"])
+def test_gradient_of_dice_is_that_of_its_formula(pixels, monkeypatch):
+    monkeypatch.setattr(losses, "_PIXELS_AT_A_TIME", pixels)
+    soft = torch.rand(7, 8, 8, requires_grad=True)
+    masks, instances = torch.rand(3, 8, 8) > 0.5, torch.tensor([2, 0, 0, 1, 2, 2, 1])
+    weights = torch.rand(7)
+    actual = dice_loss(soft, masks, instances)
+    (gradient,) = torch.autograd.grad((actual * weights).sum(), soft)
+    target = masks[instances].float()
+    squares = soft.square().sum(dim=(1, 2)) + target.sum(dim=(1, 2)) + 0.002
+    expected = 1 - 2 * (soft * target).sum(dim=(1, 2)) / squares
+    (reference,) = torch.autograd.grad((expected * weights).sum(), soft)
+    torch.testing.assert_close(actual, expected)
+    torch.testing.assert_close(gradient, reference)
 
 
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.5, 1.0), (0.75, 3.0)])

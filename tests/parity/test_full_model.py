@@ -119,10 +119,10 @@ def test_head(model, outputs):
         check(logits, expected, logits[0, :4, 3, 5])
     offsets = model.head.grids.offsets
     for level, expected in enumerate(INTERMEDIATES["kernel"]):
-        kernels = outputs.masks.kernels[:, offsets[level] : offsets[level + 1]]
+        kernels = torch.stack(outputs.masks.kernels)[:, offsets[level] : offsets[level + 1]]
         kernels = kernels.mT.unflatten(2, expected["shape"][2:])
         check(kernels, expected, kernels[0, :4, 3, 5])
-    feature = outputs.masks.feature
+    feature = torch.stack(outputs.masks.feature)
     check(feature, INTERMEDIATES["mask_feat"], feature[0, :4, 10, 12])
 
 

@@ -179,9 +179,9 @@ def test_mask_outputs(case):
     head = case.model.head
     outputs = head(case.features).masks
     if case.info["kind"].startswith("solov2"):
-        close(outputs.feature, case.tensor("out_train_mask_feat"))
+        close(torch.stack(outputs.feature), case.tensor("out_train_mask_feat"))
         kernels = [case.tensor(f"out_train_kernel_pred_l{level}").flatten(2) for level in range(5)]
-        close(outputs.kernels, torch.cat(kernels, dim=2).mT)
+        close(torch.stack(outputs.kernels), torch.cat(kernels, dim=2).mT)
         return
     for level, side in enumerate(head.grids.sides):
         cells = torch.arange(head.grids.offsets[level], head.grids.offsets[level + 1])

@@ -54,8 +54,8 @@ def test_head_outputs(pair):
     if pair.setup.is_solov2:
         kernels, categories, mask_feature = expected
         flat = torch.cat([level.flatten(2) for level in kernels], dim=2)
-        close(outputs.masks.kernels, flat.mT)
-        close(outputs.masks.feature, mask_feature)
+        close(torch.stack(outputs.masks.kernels), flat.mT)
+        close(torch.stack(outputs.masks.feature), mask_feature)
     for level, expected in enumerate(categories):
         close(outputs.category_logits[level], expected)
     if not pair.setup.is_solov2:

@@ -4,6 +4,7 @@ Legend: N images, S cells per side, P chosen cells, U columns or rows among them
 of a level.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,14 +24,14 @@ class Factors(NamedTuple):
     """What the maps of columns and rows are decoded from.
 
     Attributes:
-        x: Per level, (N, C, h, w).
-        y: Per level, (N, C, h, w); the same tensors as `x` where one tower serves both.
+        x: Per level and image, (C, h, w).
+        y: Per level and image, (C, h, w); the same tensors as `x` where one tower serves both.
         maps: The decoded maps of all columns and rows by (image, level, "x" or "y", size), at test, where
             candidates come in chunks that share them.
     """
 
-    x: list[Tensor]
-    y: list[Tensor]
+    x: list[Sequence[Tensor]]
+    y: list[Sequence[Tensor]]
     maps: dict[tuple[int, int, str, tuple[int, int] | None], Tensor]
 
 
@@ -66,8 +67,9 @@ class _FactorHead(Head):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
             x, y = self._mask_features(feature)
-            xs.append(x)
-            ys.append(y)
+            # One by one: the gradient of an index would be as large as that of all images.
+            xs.append(x.unbind())
+            ys.append(y.unbind())
         return HeadOutputs(category_logits, Factors(xs, ys, {}))
 
     def soft_masks(
@@ -87,7 +89,7 @@ class _FactorHead(Head):
             y = self._maps(outputs, "y", image, level, row, size)
             parts.append(x * y)
             positions.append(where)
-        default = tuple(2 * side for side in outputs.x[0].shape[-2:])
+        default = tuple(2 * side for side in outputs.x[0][0].shape[-2:])
         return assemble_levels(parts, positions, size or default, cells.device)
 
     def _maps(
@@ -149,4 +151,4 @@ def _decode(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Turn the feature of one level, (C, h, w), into (U, 2h, 2w) probabilities."""
     height, width = feature.shape[-2:]
     enlarged = resize(feature[None], (2 * height, 2 * width))
-    return F.conv2d(enlarged, weight, bias, padding=1)[0].float().sigmoid_()
+    return F.conv2d(enlarged, weight, bias, padding=1).float().sigmoid_()[0]

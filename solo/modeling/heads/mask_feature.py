@@ -86,13 +86,16 @@ def decode(mask_feature: Tensor, kernels: Tensor) -> Tensor:
         kernels: (P, E * k * k), each an (E, k, k) kernel, k odd.
 
     Returns:
-        (P, h, w) logits.
+        (P, h, w) float32 probabilities.
     """
     channels, height, width = mask_feature.shape
     if len(kernels) == 0:
-        return mask_feature.new_zeros((0, height, width))
+        return mask_feature.new_zeros((0, height, width), dtype=torch.float32)
     side = round((kernels.shape[1] / channels) ** 0.5)
     if side == 1:
-        return torch.mm(kernels, mask_feature.flatten(1)).view(len(kernels), height, width)
-    kernels = kernels.reshape(-1, channels, side, side)
-    return nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)[0]
+        logits = torch.mm(kernels, mask_feature.flatten(1))
+    else:
+        kernels = kernels.reshape(-1, channels, side, side)
+        logits = nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)
+    # In place, on what is no view: a copy less, forward and backward.
+    return logits.float().sigmoid_().view(len(kernels), height, width)

@@ -3,6 +3,7 @@
 Legend: N images, S cells per side, P chosen cells, h, w feature size of a level.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from detectron2.config import configurable
@@ -40,17 +41,18 @@ class SOLOHead(Head):
         )
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
-        """Run the branches; see `Head.forward`. The masks are the (N, C, h, w) of each level."""
+        """Run the branches; see `Head.forward`. The masks are the (C, h, w) of each level and image."""
         category_logits, mask_features = [], []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
-            mask_features.append(self.mask_tower(with_coordinates(feature)))
+            # One by one: the gradient of an index would be as large as that of all images.
+            mask_features.append(self.mask_tower(with_coordinates(feature)).unbind())
         return HeadOutputs(category_logits, mask_features)
 
     def soft_masks(
         self,
-        outputs: list[Tensor],
+        outputs: list[Sequence[Tensor]],
         image: int,
         cells: Tensor,
         size: tuple[int, int] | None = None,
@@ -61,7 +63,7 @@ class SOLOHead(Head):
             masks = self._decode(outputs[level][image], self.mask_predictors[level], local)
             parts.append(resize_soft_masks(masks, size) if size else masks)
             positions.append(where)
-        default = tuple(2 * side for side in outputs[0].shape[-2:])
+        default = tuple(2 * side for side in outputs[0][0].shape[-2:])
         return assemble_levels(parts, positions, size or default, cells.device)
 
     @staticmethod
@@ -69,4 +71,4 @@ class SOLOHead(Head):
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
         logits = F.conv2d(feature[None], predictor.weight[cells], predictor.bias[cells])
         height, width = feature.shape[-2:]
-        return resize(logits, (2 * height, 2 * width))[0].float().sigmoid_()
+        return resize(logits, (2 * height, 2 * width)).float().sigmoid_()[0]

@@ -3,6 +3,7 @@
 Legend: N images, K classes, S cells per side, E kernel weights, C cells of all levels, P chosen cells.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,12 +23,12 @@ class DynamicMasks(NamedTuple):
     """What masks are decoded from.
 
     Attributes:
-        kernels: (N, C, E) of all cells.
-        feature: (N, E', h, w), E' channels of the mask feature.
+        kernels: Per image, (C, E) of all cells.
+        feature: Per image, (E', h, w), E' channels of the mask feature.
     """
 
-    kernels: Tensor
-    feature: Tensor
+    kernels: Sequence[Tensor]
+    feature: Sequence[Tensor]
 
 
 @SOLO_HEAD_REGISTRY.register()
@@ -105,7 +106,9 @@ class SOLOv2Head(Head):
             # The category does not depend on the place: its tower sees no coordinates.
             category_logits.append(self.category_predictor(self.category_tower(grid[:, :-2])))
             kernels.append(self.kernel_predictor(self.kernel_tower(grid)).flatten(2))
-        masks = DynamicMasks(torch.cat(kernels, dim=2).mT, self.mask_feature(features))
+        # One by one: the gradient of an index would be as large as that of all images.
+        kernels, feature = torch.cat(kernels, dim=2).mT, self.mask_feature(features)
+        masks = DynamicMasks(kernels.unbind(), feature.unbind())
         return HeadOutputs(category_logits, masks)
 
     def soft_masks(
@@ -116,6 +119,5 @@ class SOLOv2Head(Head):
         size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        logits = decode(outputs.feature[image], outputs.kernels[image, cells])
-        masks = logits.float().sigmoid_()
+        masks = decode(outputs.feature[image], outputs.kernels[image][cells])
         return resize_soft_masks(masks, size) if size else masks
