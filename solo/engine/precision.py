@@ -4,12 +4,13 @@ import logging
 import platform
 
 import torch
+from detectron2.config import CfgNode
 
 logger = logging.getLogger(__name__)
 
 
 def amp_dtype(device: torch.device) -> torch.dtype | None:
-    """Return the type that SOLVER.AMP.ENABLED stands for on a device.
+    """Return the type that SOLVER.AMP.ENABLED and TEST.AMP.ENABLED stand for on a device.
 
     Args:
         device: Where the model lives.
@@ -22,8 +23,15 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
         return torch.float16
     if _computes_in_bfloat16():
         return torch.bfloat16
-    logger.warning("This CPU does not compute in bfloat16: SOLVER.AMP.ENABLED has no effect.")
+    logger.warning("This CPU does not compute in bfloat16: AMP.ENABLED has no effect.")
     return None
+
+
+def inference_precision(cfg: CfgNode) -> torch.autocast:
+    """Return the context that TEST.AMP.ENABLED asks for."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    dtype = amp_dtype(device) if cfg.TEST.AMP.ENABLED else None
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def _computes_in_bfloat16() -> bool:

@@ -14,7 +14,9 @@ from detectron2.structures import Instances
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.config import get_cfg
 from solo.data.datasets import register_coco_json
+from solo.engine.precision import inference_precision
 from solo.engine.setup import merge_file, merge_options
+from solo.modeling.fuse import fuse_batch_norm
 
 
 def inference_config(
@@ -84,6 +86,8 @@ class Predictor:
         # A model with random parts would find nonsense; so the checkpoint must be complete.
         loaded = SOLOCheckpointer(self.model, complete=True).load(cfg.MODEL.WEIGHTS)
         self.model.eval()
+        fuse_batch_norm(self.model)
+        self._precision = inference_precision(cfg)
 
         candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
         fitting = [names for names in candidates if len(names) == num_classes]
@@ -117,7 +121,7 @@ class Predictor:
         image = np.ascontiguousarray(image)
         image = self._resize.get_transform(image).apply_image(image)
         tensor = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1))
-        with torch.no_grad():
+        with torch.no_grad(), self._precision:
             outputs = self.model([{"image": tensor, "height": height, "width": width}])
         return outputs[0]["instances"].to("cpu")
 

@@ -168,11 +168,13 @@ class InstanceFinder:
     ) -> Instances:
         """Bring the masks to the original image and take their boxes."""
         instances = Instances(size.original)
-        if self.mask_format == "rle":
-            rles, boxes = encoded_masks(soft_masks, size, self.mask_thresh)
-            instances.pred_rles = rles
-        else:
-            instances.pred_masks, boxes = binary_masks(soft_masks, size, self.mask_thresh)
+        # Borders are places where a small difference decides.
+        with torch.autocast(soft_masks.device.type, enabled=False):
+            if self.mask_format == "rle":
+                rles, boxes = encoded_masks(soft_masks, size, self.mask_thresh)
+                instances.pred_rles = rles
+            else:
+                instances.pred_masks, boxes = binary_masks(soft_masks, size, self.mask_thresh)
         instances.pred_boxes = Boxes(boxes)
         instances.scores = candidates.scores
         instances.pred_classes = candidates.classes

@@ -119,7 +119,7 @@ class SOLO(nn.Module):
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
-            "channels_last": cfg.MODEL.CHANNELS_LAST,
+            "channels_last": _is_channels_last(cfg),
             "recompute": node.RECOMPUTE,
         }
 
@@ -276,6 +276,17 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     moved.gt_classes = instances.gt_classes.to(device)
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
+
+
+def _is_channels_last(cfg: CfgNode) -> bool:
+    choice = cfg.MODEL.MEMORY_FORMAT
+    if choice == "auto":
+        return cfg.MODEL.DEVICE == "cpu" or cfg.SOLVER.AMP.ENABLED or cfg.TEST.AMP.ENABLED
+    if choice not in ("channels_last", "contiguous"):
+        raise ValueError(
+            f"MODEL.MEMORY_FORMAT is {choice!r}; use 'auto', 'channels_last' or 'contiguous'."
+        )
+    return choice == "channels_last"
 
 
 def _dice(
