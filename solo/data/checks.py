@@ -3,7 +3,6 @@
 What it reads of files and masks is as little as tells: headers, corners, the lengths of runs.
 """
 
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from solo.data.findings import Finding, Kind, duplicates
-from solo.data.mapper import decode_mask
+from solo.data.mapper import READ_ERRORS, decode_mask
+from solo.data.rle import run_lengths
 
 # Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
 # tools round, and so does drawing.
@@ -25,8 +25,6 @@ _SLACK = 2.0
 _RELATIVE_SLACK = 0.05
 # Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
 _ORIENTATION, _FIRST_EXCHANGED = 274, 5
-# What Pillow raises for files that are cut short or no images at all.
-_READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
 
 
 class _BrokenMaskError(ValueError):
@@ -112,7 +110,7 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
         width, height = _size_of_file(path)
         if read_images:
             read_image(path, "BGR")
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         yield Finding(Kind.UNREADABLE_IMAGE, f"{type(error).__name__}: {error}", path)
         return
     said = (record.get("width", width), record.get("height", height))
@@ -218,36 +216,13 @@ def _as_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
     else:
         claimed = tuple(segmentation.get("size") or ())
         counts = segmentation["counts"]
-        runs = counts if isinstance(counts, list) else _expand(counts)
+        runs = counts if isinstance(counts, list) else run_lengths(counts)
         rle = {"size": list(size), "counts": runs}
         if claimed == size and (min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]):
             raise ValueError(f"its runs do not add up to {size[0]} x {size[1]} pixels")
     if claimed != size or any(isinstance(side, float) for side in claimed):
         raise ValueError(f"its size is {list(claimed)}, the image's [height, width] {list(size)}")
     return rle if isinstance(rle["counts"], bytes) else mask_util.frPyObjects(rle, *size)
-
-
-def _expand(counts: str | bytes) -> list[int]:
-    """Return the lengths of the runs of a compressed RLE.
-
-    A character holds five bits of a number, the lowest first, and one that says whether more
-    follow; the last holds the sign. From the third on, numbers are differences to the last but one.
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts.encode("ascii") if isinstance(counts, str) else counts:
-        bits = character - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    if shift:
-        raise ValueError("its counts are cut off")
-    return runs
 
 
 def _check_box(

@@ -20,9 +20,10 @@ from PIL import ExifTags, Image
 from solo.data.augmentation import Sample, Visibility, build_augmentations, build_visibility
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
+from solo.data.rle import run_lengths
 
 # What Pillow raises for files that are missing, cut short or no images at all.
-_READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
+READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
 
 
 class UnreadableImageError(ValueError):
@@ -133,7 +134,7 @@ def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
             f"{error} Or restore the original image, if {name} was resized after its "
             "annotations were made"
         ) from error
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise UnreadableImageError(
             f"cannot read the image {name}: {type(error).__name__}: {error}. Restore the file, "
             "or remove it from the annotations"
@@ -314,10 +315,13 @@ def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
             "its segmentation is neither a list of polygons, nor RLE with size and counts, "
             f"nor an array of pixels, but {_excerpt(segmentation)}"
         )
-    if isinstance(segmentation["counts"], list):
-        height, width = segmentation["size"]
-        if sum(segmentation["counts"]) != height * width:
-            raise ValueError(f"its RLE counts do not add up to {height} x {width} pixels")
+    height, width = segmentation["size"]
+    counts = segmentation["counts"]
+    compressed = not isinstance(counts, list)
+    # pycocotools leaves what the runs do not reach as it was in memory.
+    if sum(run_lengths(counts) if compressed else counts) != height * width:
+        raise ValueError(f"its RLE counts do not add up to {height} x {width} pixels")
+    if not compressed:
         segmentation = mask_util.frPyObjects(segmentation, height, width)
     return mask_util.decode(segmentation)
 

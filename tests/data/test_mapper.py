@@ -153,6 +153,8 @@ def test_wrong_size_is_named(records):
         ([["a"] * 6], "at least three x, y pairs"),
         ({"counts": "abc"}, "neither a list of polygons"),
         ({"size": [24, 16], "counts": [3, 4]}, "do not add up"),
+        ({"size": [24, 16], "counts": "1"}, "do not add up"),
+        ({"size": [24, 16], "counts": b"Pb"}, "cut off"),
         ({"size": [2, 2], "counts": [1, 3]}, "2x2 pixels"),
         (np.zeros((1, 24, 16)), "two dimensions"),
         ("text", "neither a list of polygons"),
