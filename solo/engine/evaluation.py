@@ -11,6 +11,7 @@ from detectron2.utils import comm
 from torch import nn
 
 from solo.data import build_test_loader
+from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.evaluation import build_evaluator
 
@@ -34,8 +35,9 @@ def evaluate(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
     results: OrderedDict[str, Any] = OrderedDict()
     for name in cfg.DATASETS.TEST:
         evaluator = build_evaluator(cfg, name, _output_dir(cfg, name))
+        loader = build_test_loader(cfg, name)
         with inference_precision(cfg):
-            result = inference_on_dataset(model, build_test_loader(cfg, name), evaluator)
+            result = inference_on_dataset(WithCPUFallback(model), loader, evaluator)
         if comm.is_main_process():
             logger.info("Evaluation results for %s:", name)
             print_csv_format(result)

@@ -14,6 +14,7 @@ from detectron2.structures import Instances
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.config import get_cfg
 from solo.data.datasets import register_coco_json
+from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.engine.setup import merge_file, merge_options
 from solo.modeling.fuse import fuse_batch_norm
@@ -88,6 +89,7 @@ class Predictor:
         self.model.eval()
         fuse_batch_norm(self.model)
         self._precision = inference_precision(cfg)
+        self._run = WithCPUFallback(self.model)
 
         candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
         fitting = [names for names in candidates if len(names) == num_classes]
@@ -122,7 +124,7 @@ class Predictor:
         image = self._resize.get_transform(image).apply_image(image)
         tensor = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1))
         with torch.no_grad(), self._precision:
-            outputs = self.model([{"image": tensor, "height": height, "width": width}])
+            outputs = self._run([{"image": tensor, "height": height, "width": width}])
         return outputs[0]["instances"].to("cpu")
 
 

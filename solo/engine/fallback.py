@@ -1,0 +1,54 @@
+"""A GPU that is too small for an image does not end an evaluation of thousands."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import nn
+
+logger = logging.getLogger(__name__)
+
+
+class WithCPUFallback(nn.Module):
+    """Run a model, and on the CPU what the GPU has no memory for.
+
+    The model moves to the CPU for that batch and back: slow, but it takes no memory that is not there.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Wrap a model that tells its `device`."""
+        super().__init__()
+        self.model = model
+        # detectron2's evaluation puts back the mode that it finds here.
+        self.train(model.training)
+        self._warned = False
+
+    def forward(self, inputs: list[dict[str, Any]]) -> Any:
+        """Return what the model returns."""
+        try:
+            return self.model(inputs)
+        except torch.OutOfMemoryError as error:
+            self._warn(error)
+        # Not while the error is handled: it holds what was computed so far.
+        return self._run_on_cpu(inputs)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            logger.warning(
+                "Out of GPU memory (%s): this image, and others like it, run on the CPU. Lower "
+                "INPUT.MIN_SIZE_TEST or MODEL.SOLO.TEST.MAX_CANDIDATES, or set "
+                "MODEL.SOLO.TEST.MASK_FORMAT to 'rle'.",
+                str(error).splitlines()[0],
+            )
+        self._warned = True
+
+    def _run_on_cpu(self, inputs: list[dict[str, Any]]) -> Any:
+        device = self.model.device
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.model.to("cpu")
+        try:
+            # Under the autocast of a GPU float32 stays float32 on a CPU.
+            return self.model(inputs)
+        finally:
+            self.model.to(device)
