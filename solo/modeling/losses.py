@@ -122,4 +122,4 @@ def touch(parameters: list[Tensor]) -> Tensor:
     Added to a loss that may skip some of them, it gives them a gradient of zero: DDP waits for one
     from each parameter, and a batch without positive cells still has a loss to go backward from.
     """
-    return torch.stack([parameter.flatten()[0] for parameter in parameters]).sum() * 0
+    return sum((parameter.flatten()[0] for parameter in parameters), torch.zeros(())) * 0

@@ -211,7 +211,9 @@ class SOLO(nn.Module):
     ) -> Tensor:
         """Add up the dice losses of all pairs of the batch."""
         strides = torch.tensor(self.head.mask_strides, device=self.device)
-        total = losses.touch([part for part in self.parameters() if part.requires_grad])
+        # With a positive cell somewhere, all that levels share gets a gradient anyway.
+        missed = self.head.level_parameters if _count_pairs(targets) else self.parameters()
+        total = losses.touch([part for part in missed if part.requires_grad])
         dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
         for image, (target, truth) in enumerate(zip(targets, ground_truth, strict=True)):
             pair_strides = strides[self.head.grids.levels_of(target.cells)]

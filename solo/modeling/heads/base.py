@@ -124,6 +124,11 @@ class Head(nn.Module, ABC):
         """Per level, the stride of the soft masks in training: twice the size of the features."""
         return tuple(stride // 2 for stride in self.strides)
 
+    @property
+    def level_parameters(self) -> list[nn.Parameter]:
+        """What a level with no positive cell gives no gradient to: predictors of its own."""
+        return []
+
     @abstractmethod
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
         """Run the branches on the features of the backbone."""
