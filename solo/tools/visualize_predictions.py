@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 import solo  # noqa: F401  (registers the models and the data sets)
 from solo.engine.predictor import Predictor, inference_config
+from solo.visualization.files import check_picture_path, write_picture
 from solo.visualization.sheet import dataset_rows, prediction_sheet
 
 
@@ -38,8 +38,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
         OSError: A file cannot be read or written.
     """
     output = Path(args.output)
-    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ValueError(f"--output {output}: give a name that ends in .png or .jpg.")
+    check_picture_path(output)
     cfg = inference_config(args.config_file, args.weights, args.device, args.opts)
     name = args.dataset or (cfg.DATASETS.TEST[0] if cfg.DATASETS.TEST else "")
     if name not in DatasetCatalog:
@@ -49,9 +48,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
     predictor = Predictor(cfg)
     rows = dataset_rows(DatasetCatalog.get(name), predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
-    sheet = prediction_sheet(rows, names, threshold=args.confidence_threshold)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(cv2.imencode(output.suffix, sheet)[1].tobytes())
+    write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), output)
 
 
 def _parser() -> argparse.ArgumentParser:
