@@ -8,6 +8,7 @@ Legend: n masks, h, w soft mask size, H, W image size, r, c rows and columns of 
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -83,11 +84,12 @@ def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple
     # NumPy's zeros cost nothing where nothing is written.
     masks = np.zeros((len(soft_masks), *size.original), dtype=bool)
     boxes = np.zeros((len(soft_masks), 4), dtype=np.float32)
-    for index, part in enumerate(_parts(soft_masks, size, threshold)):
-        columns, rows = part.columns.shape
-        place = masks[index, part.top : part.top + rows, part.left : part.left + columns]
-        place[...] = part.columns.T
-        boxes[index] = _box(part)
+    with _one_thread():
+        for index, part in enumerate(_parts(soft_masks, size, threshold)):
+            columns, rows = part.columns.shape
+            place = masks[index, part.top : part.top + rows, part.left : part.left + columns]
+            place[...] = part.columns.T
+            boxes[index] = _box(part)
     return torch.from_numpy(masks), torch.from_numpy(boxes)
 
 
@@ -112,9 +114,11 @@ def encoded_masks(
             boxes.append(masks_to_boxes(chunk))
         return rles, torch.cat(boxes)
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
-    for index, part in enumerate(_parts(soft_masks, size, threshold)):
-        counts.append({"size": list(size.original), "counts": _run_lengths(part, size.original)})
-        boxes[index] = _box(part)
+    with _one_thread():
+        for index, part in enumerate(_parts(soft_masks, size, threshold)):
+            lengths = _run_lengths(part, size.original)
+            counts.append({"size": list(size.original), "counts": lengths})
+            boxes[index] = _box(part)
     rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
     return rles, torch.from_numpy(boxes)
 
@@ -141,6 +145,17 @@ def resized_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iter
             continue
         chunk = resize_soft_masks(chunk, size.padded)[:, :height, :width]
         yield resize_soft_masks(chunk, size.original) > threshold
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: products this small wait longer for a second one than it helps."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_Part]:

@@ -194,6 +194,21 @@ def test_class_beyond_the_data_set_is_named(predictions):
         run(COCOEvaluator("ellipses"), predictions)
 
 
+def test_image_beyond_the_data_set_is_named(predictions):
+    predictions[77] = predictions.pop(3)
+    with pytest.raises(ValueError, match="instances of image 77, which the data set does not have"):
+        run(COCOEvaluator("ellipses"), predictions)
+
+
+def test_more_masks_than_pycocotools_counts_at_a_time(predictions):
+    predictions[1] = Instances.cat([predictions[1]] * 100)
+    results = [
+        run(make("ellipses", use_fast_impl=False), predictions)
+        for make in (COCOEvaluator, evaluation.COCOEvaluator)
+    ]
+    assert_same(*results)
+
+
 def test_annotations_without_area_and_iscrowd(predictions, tmp_path):
     path = tmp_path / "val.json"
     document = json.loads(path.read_text())

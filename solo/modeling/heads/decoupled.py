@@ -35,7 +35,7 @@ class Factors(NamedTuple):
     maps: dict[tuple[int, int, str, tuple[int, int] | None], Tensor]
 
 
-class _FactorHead(Head):
+class FactorHead(Head):
     """What both decoupled heads share: the predictors and the product.
 
     Source:
@@ -59,6 +59,11 @@ class _FactorHead(Head):
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Run the mask towers on the feature of a level."""
         raise NotImplementedError
+
+    @property
+    def level_parameters(self) -> list[nn.Parameter]:
+        """The mask predictors; see `Head.level_parameters`."""
+        return [*self.mask_predictors_x.parameters(), *self.mask_predictors_y.parameters()]
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
         """Run the branches; see `Head.forward`."""
@@ -107,12 +112,12 @@ class _FactorHead(Head):
         if torch.is_grad_enabled():
             unique, index = index.unique(return_inverse=True)
             # The enlarged feature is the largest tensor here: not kept where memory counts.
-            decode = partial(checkpoint, _decode, use_reentrant=False) if self._lean else _decode
+            decode = partial(checkpoint, decode_maps, use_reentrant=False) if self._lean else decode_maps
             maps = decode(feature, predictor.weight[unique], predictor.bias[unique])
         else:
             key = (image, level, axis, size)
             if key not in outputs.maps:
-                maps = _decode(feature, predictor.weight, predictor.bias)
+                maps = decode_maps(feature, predictor.weight, predictor.bias)
                 outputs.maps[key] = resize_soft_masks(maps, size) if size else maps
             maps = outputs.maps[key]
         maps = maps[index]
@@ -120,7 +125,7 @@ class _FactorHead(Head):
 
 
 @SOLO_HEAD_REGISTRY.register()
-class DecoupledSOLOHead(_FactorHead):
+class DecoupledSOLOHead(FactorHead):
     """A tower for the columns, which sees x, and one for the rows, which sees y."""
 
     def _add_mask_towers(self) -> None:
@@ -136,7 +141,7 @@ class DecoupledSOLOHead(_FactorHead):
 
 
 @SOLO_HEAD_REGISTRY.register()
-class DecoupledSOLOLightHead(_FactorHead):
+class DecoupledSOLOLightHead(FactorHead):
     """One tower, which sees x and y, for the columns and the rows."""
 
     def _add_mask_towers(self) -> None:
@@ -147,7 +152,7 @@ class DecoupledSOLOLightHead(_FactorHead):
         return shared, shared
 
 
-def _decode(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Turn the feature of one level, (C, h, w), into (U, 2h, 2w) probabilities."""
     height, width = feature.shape[-2:]
     enlarged = resize(feature[None], (2 * height, 2 * width))

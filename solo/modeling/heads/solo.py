@@ -40,6 +40,11 @@ class SOLOHead(Head):
             self._predictor(side * side, kernel_size=1) for side in self.grids.sides
         )
 
+    @property
+    def level_parameters(self) -> list[nn.Parameter]:
+        """The mask predictors; see `Head.level_parameters`."""
+        return list(self.mask_predictors.parameters())
+
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
         """Run the branches; see `Head.forward`. The masks are the (C, h, w) of each level and image."""
         category_logits, mask_features = [], []
@@ -60,14 +65,14 @@ class SOLOHead(Head):
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
         parts, positions = [], []
         for level, where, local in self.grids.by_level(cells):
-            masks = self._decode(outputs[level][image], self.mask_predictors[level], local)
+            masks = self.decode(outputs[level][image], self.mask_predictors[level], local)
             parts.append(resize_soft_masks(masks, size) if size else masks)
             positions.append(where)
         default = tuple(2 * side for side in outputs[0][0].shape[-2:])
         return assemble_levels(parts, positions, size or default, cells.device)
 
     @staticmethod
-    def _decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:
+    def decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
         logits = F.conv2d(feature[None], predictor.weight[cells], predictor.bias[cells])
         height, width = feature.shape[-2:]

@@ -1,7 +1,7 @@
 import pytest
 
+from solo.benchmark.data import benchmark_data
 from solo.config import get_cfg
-from solo.tools.benchmark_data import benchmark_data, main
 
 
 def test_rows_compare_with_detectron2():
@@ -18,13 +18,6 @@ def test_rows_compare_with_detectron2():
         assert row.p90_ms >= row.median_ms
 
 
-def test_command(capsys):
-    main(["--size", "64", "--images", "2", "--repeats", "2", "INPUT.COPY_PASTE.SOFT_EDGE", "0"])
-    printed = capsys.readouterr().out
-    assert "solo, mosaic" in printed and "Timed:" in printed
-
-
-@pytest.mark.parametrize("opts", [["INPUT.NONSENSE", "1"], ["INPUT.MIXUP.WEIGHT_RANGE", "[3,4]"]])
-def test_wrong_keys_are_named(opts):
-    with pytest.raises(SystemExit, match=opts[0]):
-        main(["--images", "2", "--repeats", "1", *opts])
+def test_wrong_numbers_are_refused():
+    with pytest.raises(ValueError, match="1 or more"):
+        benchmark_data(get_cfg(), size=64, images=0)

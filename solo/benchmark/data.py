@@ -1,12 +1,7 @@
-"""Measure how fast a worker process makes training items, beside detectron2's own mapper.
+"""How fast a worker process makes training items, beside detectron2's own mapper."""
 
-python -m solo.tools.benchmark_data --size 640 --repeats 15
-"""
-
-import argparse
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,15 +11,14 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
-from tabulate import tabulate
 from tqdm import tqdm
 
-from solo.config import get_cfg
 from solo.data.augmentation import build_multi_image
 from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper
 
 BASELINE = "detectron2, polygons"
+HEADERS = ("one process, one thread", "images/s", "ms", "ms, p90", "ratio")
 TIMED = (
     "Timed: the record, the image file and the augmentations, up to the finished item, in one process\n"
     "and one thread, the files being in memory. All resize to the same square and flip half of the\n"
@@ -67,7 +61,12 @@ def benchmark_data(
 
     Returns:
         A row per way, detectron2's first.
+
+    Raises:
+        ValueError: If a number is below one, or a key of INPUT is wrong.
     """
+    if min(size, images, repeats) < 1:
+        raise ValueError("The size, the images and the repeats must be 1 or more.")
     threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -191,37 +190,3 @@ def _rows(times: dict[str, np.ndarray]) -> list[Row]:
         )
         for name, seconds in times.items()
     ]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command."""
-    args = _parser().parse_args(arguments)
-    cfg = get_cfg()
-    try:
-        cfg.merge_from_list(args.opts)
-        rows = benchmark_data(
-            cfg, size=args.size, images=args.images, repeats=args.repeats, progress=True
-        )
-    except (ValueError, KeyError, AssertionError) as error:
-        raise SystemExit(f"error: {error}") from error
-    headers = ("one process, one thread", "images/s", "ms", "ms, p90", "ratio")
-    print(f"{tabulate(rows, headers, floatfmt=('', '.0f', '.2f', '.2f', '.2f'))}\n\n{TIMED}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.benchmark_data",
-        description="Measure how fast a worker process makes training items.",
-        epilog="example:\n  python -m solo.tools.benchmark_data --size 640 "
-        "INPUT.MOSAIC.SCALE_RANGE '[0.5,0.5]'",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--size", type=int, default=640, help="pixels a side; default: %(default)s")
-    parser.add_argument("--images", type=int, default=32, help="per repeat; default: %(default)s")
-    parser.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
-    return parser
-
-
-if __name__ == "__main__":
-    main()

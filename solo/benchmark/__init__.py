@@ -1,0 +1,1 @@
+"""How long things take and how much memory they need: what `python -m solo.tools.benchmark` runs."""

@@ -1,0 +1,123 @@
+"""Candidates at will: what a head's last layers give is exchanged for objects that are made up.
+
+Masks of random weights are noise, or empty; what is measured with them is neither the cost of masks in
+practice nor the same from one head to the next.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from solo.benchmark.models import Workload
+from solo.benchmark.synthetic import category_logits, object_features, picks, profiles
+from solo.modeling.heads import Head, HeadOutputs, SOLOHead, SOLOv2Head
+from solo.modeling.heads.decoupled import DecoupledSOLOHead, DecoupledSOLOLightHead
+
+
+@contextmanager
+def made_up_candidates(model: nn.Module, workload: Workload) -> Iterator[None]:
+    """Let the head find exactly `workload.candidates`, with compact masks, while the body runs.
+
+    The layers that decode masks get weights that fit; they keep them. Of heads that come from elsewhere
+    the masks stay what they are.
+
+    Args:
+        model: With the head.
+        workload: If `candidates` is None, nothing is made up.
+
+    Raises:
+        ValueError: If the head has no room for so many candidates, or its kernels are larger than 1 x 1.
+    """
+    if workload.candidates is None:
+        yield
+        return
+    head = model.head
+    logits = category_logits(head.grids.sides, model.assigner.num_classes, workload.candidates)
+    logits = [level.to(model.device) for level in logits]
+
+    def exchange(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> HeadOutputs:
+        return outputs._replace(category_logits=list(logits))
+
+    with ExitStack() as stack:
+        hooks = [head.register_forward_hook(exchange), *_make_masks(head, workload.filling)]
+        for hook in hooks:
+            stack.callback(hook.remove)
+        yield
+
+
+def made_up_kernels(side: int, channels: int) -> Tensor:
+    """Return SOLOv2's kernels of a level, (1, E, S, S), that pick objects of its mask feature."""
+    return (
+        picks(side * side, range(channels), channels, seed=side).t().view(1, channels, side, side)
+    )
+
+
+def _make_masks(head: Head, filling: bool) -> list[Any]:
+    """Register the hooks that exchange what masks are decoded from."""
+    if isinstance(head, SOLOv2Head):
+        return _make_dynamic_masks(head, filling)
+    with torch.no_grad():
+        if isinstance(head, SOLOHead):
+            _set_picks(head.mask_predictors, 0, 1)
+            return [_exchange(head.mask_tower, _per_level(head, object_features, filling))]
+        if isinstance(head, DecoupledSOLOHead | DecoupledSOLOLightHead):
+            # Channels of the first half have the columns, those of the second the rows.
+            _set_picks(head.mask_predictors_x, 0, 0.5)
+            _set_picks(head.mask_predictors_y, 0.5, 1)
+            towers = [part for name, part in head.named_children() if name.startswith("mask_tower")]
+            return [_exchange(tower, _per_level(head, profiles, filling)) for tower in towers]
+    return []
+
+
+def _make_dynamic_masks(head: SOLOv2Head, filling: bool) -> list[Any]:
+    stride = head.mask_strides[0]
+
+    def kernels(shape: torch.Size) -> Tensor:
+        return made_up_kernels(shape[-1], shape[1])
+
+    def feature(shape: torch.Size) -> Tensor:
+        if shape[1] != head.kernel_predictor.out_channels:
+            raise ValueError("Candidates can be made up for MODEL.SOLO.KERNEL_SIZE 1 only.")
+        return object_features(shape[1], tuple(shape[-2:]), stride, filling=filling)
+
+    return [_exchange(head.kernel_predictor, kernels), _exchange(head.mask_feature, feature)]
+
+
+def _set_picks(predictors: nn.ModuleList, begin: float, end: float) -> None:
+    """Let convolutions pick, in the middle of their kernels, channels of a part of the feature."""
+    for predictor in predictors:
+        count, channels, size, _ = predictor.weight.shape
+        choice = range(int(begin * channels), int(end * channels))
+        predictor.weight.zero_()
+        predictor.weight[:, :, size // 2, size // 2] = picks(
+            count, choice, channels, seed=count
+        ).to(predictor.weight)
+        predictor.bias.zero_()
+
+
+def _per_level(
+    head: Head, make: Callable[..., Tensor], filling: bool
+) -> Callable[[torch.Size], Tensor]:
+    """Return what makes the feature of one level after the other, as the head calls its towers."""
+    strides = cycle(head.strides)
+    return lambda shape: make(shape[1], tuple(shape[-2:]), next(strides), filling=filling)
+
+
+def _exchange(module: nn.Module, make: Callable[[torch.Size], Tensor]) -> Any:
+    """Exchange the output of a module for one of the same shape and layout.
+
+    What was made is kept for the next time: making it must not count.
+    """
+    kept: dict[Any, Tensor] = {}
+
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        key = (output.shape, output.dtype, output.stride())
+        if key not in kept:
+            kept[key] = torch.empty_like(output).copy_(make(output.shape).expand_as(output))
+        return kept[key]
+
+    return module.register_forward_hook(hook)

@@ -1,0 +1,104 @@
+"""What is measured: a model of any config, at a workload, with stages that have names."""
+
+from typing import NamedTuple
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import build_model
+from torch import nn
+
+from solo.benchmark.timing import Stages
+from solo.checkpoint import SOLOCheckpointer
+from solo.data import resolve_num_classes
+from solo.layers import output
+from solo.modeling import inference, meta_arch
+from solo.modeling.fuse import fuse_batch_norm
+
+
+class Workload(NamedTuple):
+    """How much there is to do.
+
+    Attributes:
+        size: (H, W) of the network's input, in pixels, before padding.
+        original: (H, W) of the image that masks are brought to.
+        images: Of a training batch.
+        objects: Of a training image.
+        candidates: (cell, class) of an image that pass the score threshold. None: as many as the
+            weights make of it.
+        filling: Whether the masks that are found fill the image instead of being of ordinary sizes.
+    """
+
+    size: tuple[int, int] = (800, 1088)
+    original: tuple[int, int] = (480, 640)
+    images: int = 1
+    objects: int = 20
+    candidates: int | None = 100
+    filling: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError if there is nothing to do."""
+        numbers = (*self.size, *self.original, self.images, self.objects)
+        if min(numbers) < 1 or (self.candidates or 0) < 0:
+            raise ValueError(f"A size or a number is too small: {self}.")
+
+
+def load_model(cfg: CfgNode) -> nn.Module:
+    """Build the model of a config, and load MODEL.WEIGHTS if there are any.
+
+    Raises:
+        OSError: If the weights cannot be read.
+        ValueError: If they do not fit, the number of classes is not known, or torch has no such device.
+    """
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"torch finds no CUDA device for {cfg.MODEL.DEVICE!r}: use --device cpu.")
+    cfg = cfg.clone()
+    resolve_num_classes(cfg)
+    torch.manual_seed(0)
+    model = build_model(cfg)
+    if cfg.MODEL.WEIGHTS:
+        SOLOCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+    return model
+
+
+def load_for_inference(cfg: CfgNode) -> nn.Module:
+    """Build the model as `Predictor` does; weights may be missing. See :func:`load_model`."""
+    model = load_model(cfg).eval()
+    fuse_batch_norm(model)
+    return model
+
+
+def inference_stages(model: nn.Module) -> Stages:
+    """Return the stages of inference, and the functions whose time they are."""
+    return {**_network_stages(model), **finding_stages(model)}
+
+
+def finding_stages(model: nn.Module) -> Stages:
+    """Return the stages from the outputs of the head on."""
+    return {
+        "candidates": [(meta_arch, "cell_probabilities"), (model.finder, "candidates")],
+        "masks": [(model.finder, "measure"), (model.head, "soft_masks")],
+        "NMS": [(inference, "mask_ious"), (model.finder, "suppress")],
+        "resize": [(model.finder, "to_instances")],
+        "RLE": [
+            (output, "_run_lengths"),
+            (output.coco_mask, "frPyObjects"),
+            (output, "encode_masks"),
+        ],
+    }
+
+
+def training_stages(model: nn.Module) -> Stages:
+    """Return the stages of the losses; the steps of the training time theirs themselves."""
+    return {
+        **_network_stages(model),
+        "targets": [(type(model.assigner), "__call__")],
+        "losses": [(model, "losses")],
+    }
+
+
+def _network_stages(model: nn.Module) -> Stages:
+    return {
+        "preprocess": [(model, "preprocess")],
+        "backbone": [(model.backbone, "forward")],
+        "head": [(model.head, "forward")],
+    }
