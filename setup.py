@@ -38,7 +38,10 @@ setup(
     extras_require={
         "quickstart": ["scikit-learn"],
         "cityscapes": ["cityscapesscripts"],
-        "dev": ["pytest", "hypothesis", "ruff", "scikit-learn", "cityscapesscripts"],
+        "dev": [
+            *("pytest", "hypothesis", "ruff", "scikit-learn", "cityscapesscripts"),
+            *("onnx", "onnxscript", "onnxruntime"),
+        ],
         "export": ["onnx", "onnxscript", "onnxruntime"],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
     },

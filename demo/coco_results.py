@@ -8,11 +8,12 @@ import pycocotools.mask as mask_util
 from detectron2.structures import Instances
 
 from solo.engine.predictor import Predictor
+from solo.export.predictor import OnnxPredictor
 from solo.visualization.draw import class_name
 
 
 def to_records(
-    instances: Instances, predictor: Predictor, source: dict[str, Any]
+    instances: Instances, predictor: Predictor | OnnxPredictor, source: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Describe each instance of one image.
 

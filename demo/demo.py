@@ -87,6 +87,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--output and --json name the same file")
     if not 0 <= args.confidence_threshold <= 1:
         parser.error(f"--confidence-threshold {args.confidence_threshold}: give 0 to 1")
+    if args.onnx and (args.weights or args.device or args.opts):
+        parser.error("--onnx FILE holds weights and config: leave out --weights, --device, --opts")
     if len(args.opts) % 2:
         parser.error(f"--opts takes pairs KEY VALUE; {len(args.opts)} words were given")
     return args
@@ -100,7 +102,11 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--config-file", type=Path, required=True, metavar="FILE")
+    kinds = model.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--config-file", type=Path, metavar="FILE")
+    kinds.add_argument(
+        "--onnx", type=Path, metavar="FILE", help="exported model, run by onnxruntime on the CPU"
+    )
     model.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
     model.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
     model.add_argument(

@@ -22,6 +22,7 @@ from image_files import (
 from tqdm import tqdm
 
 from solo.engine.predictor import Predictor, inference_config
+from solo.export.predictor import OnnxPredictor
 from solo.visualization.draw import draw_instances
 from solo.visualization.regions import select_confident
 from solo.visualization.video import VideoSink, VideoSource
@@ -30,7 +31,8 @@ from solo.visualization.video import VideoSink, VideoSource
 class Options(NamedTuple):
     """What the command line says, but for the inputs."""
 
-    config_file: Path
+    config_file: Path | None
+    onnx: Path | None
     weights: str
     device: str
     opts: Sequence[str]
@@ -53,7 +55,7 @@ class Runner:
         self.options = options
         self.num_done = 0
         self.failures: list[str] = []
-        self._predictor: Predictor | None = None
+        self._predictor: Predictor | OnnxPredictor | None = None
         self._records: list[dict[str, Any]] = []
 
     def fail(self, problem: object) -> None:
@@ -126,6 +128,9 @@ class Runner:
         if options.json:
             check_folder(options.json.parent)
             check_output(options.json, inputs)
+        if options.onnx:
+            self._predictor = OnnxPredictor(options.onnx)
+            return
         self._predictor = Predictor(
             inference_config(options.config_file, options.weights, options.device, options.opts)
         )

@@ -17,11 +17,18 @@ def coordinate_channels(features: Tensor) -> Tensor:
         CoordConv (arXiv 1807.03247), as in SOLO section 3.2.
     """
     count, _, height, width = features.shape
-    kind = {"dtype": features.dtype, "device": features.device}
-    y = torch.linspace(-1, 1, height, **kind).view(1, 1, height, 1)
-    x = torch.linspace(-1, 1, width, **kind).view(1, 1, 1, width)
+    y = _line(height, features).view(1, 1, height, 1)
+    x = _line(width, features).view(1, 1, 1, width)
     size = (count, 1, height, width)
     return torch.cat([x.expand(size), y.expand(size)], dim=1)
+
+
+def _line(length: int, like: Tensor) -> Tensor:
+    if not torch.compiler.is_compiling():
+        return torch.linspace(-1, 1, length, dtype=like.dtype, device=like.device)
+    # linspace would fix the length of an exported model.
+    steps = torch.arange(length, dtype=torch.float32, device=like.device)
+    return (steps * (2 / steps[-1:].clamp(min=1)) - 1).to(like.dtype)
 
 
 def with_coordinates(features: Tensor) -> Tensor:

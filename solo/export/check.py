@@ -1,0 +1,169 @@
+"""Whether an exported model finds what the model itself finds, in numbers.
+
+Legend: n instances, H, W size of the image.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.structures import Instances
+from tqdm import tqdm
+
+from solo.export import runtime
+from solo.layers.output import ImageSize
+from solo.modeling.inference import InstanceFinder, cell_probabilities
+from solo.modeling.meta_arch import SOLO
+
+MAX_SCORE_ERROR = 1e-3
+# Share of the pixels of an image; one pixel may differ in any image.
+MAX_MASK_ERROR = 1e-4
+
+Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""From the (1, 3, H', W') float32 input of an exported model to its outputs."""
+
+
+@dataclass
+class Agreement:
+    """What the comparison of two models on some images says.
+
+    Attributes:
+        images: Images compared.
+        instances: Instances that the model itself finds on them.
+        differences: Instances that only one of the two finds, or with another mask, in words.
+        score_error: Largest difference between the scores of an instance.
+        mask_error: Largest number of pixels in which the masks of an instance differ.
+        crowded: Images with more candidates than the exported model has room for.
+    """
+
+    images: int = 0
+    instances: int = 0
+    differences: list[str] = field(default_factory=list)
+    score_error: float = 0.0
+    mask_error: int = 0
+    crowded: int = 0
+
+    def __str__(self) -> str:
+        """Tell the numbers in a sentence."""
+        return (
+            f"{self.instances} instances on {self.images} images, {len(self.differences)} missing, added "
+            f"or with another mask; the scores of the others differ by {self.score_error:.1e} at most, "
+            f"their masks in {self.mask_error} pixels"
+        )
+
+    def check(self) -> None:
+        """Refuse what is no agreement.
+
+        Raises:
+            ValueError: If the two differ, or nothing was there to compare.
+        """
+        if not self.instances and not self.differences:
+            raise ValueError(
+                f"Nothing was found on {self.images} images, so nothing was compared: give --images that "
+                "show objects of the model's classes."
+            )
+        if self.differences:
+            lines = [f"The exported model differs: {self}.", *self.differences[:5]]
+            if self.crowded:
+                lines.append(
+                    f"{self.crowded} images have more candidates than are exported: raise "
+                    "MODEL.SOLO.TEST.PRE_NMS_TOPK, or lower MAX_CANDIDATES to the same number, which "
+                    "the model itself then takes, too."
+                )
+            raise ValueError(" ".join(lines))
+
+
+def compare(
+    model: SOLO, run: Run, images: Iterable[np.ndarray], metadata: Mapping[str, Any]
+) -> Agreement:
+    """Run both on images, with the same pixels going in.
+
+    Args:
+        model: In eval mode.
+        run: The exported model.
+        images: (H, W, 3) uint8 BGR each.
+        metadata: Of the exported model.
+    """
+    finder = replace(model.finder, mask_format="bitmask")
+    if metadata["post"] == "raw":
+        # Without decay and limits the suppression returns every candidate.
+        finder = replace(
+            finder,
+            nms="matrix",
+            nms_kernel="gaussian",
+            nms_sigma=0.0,
+            update_thresh=0.0,
+            max_instances=metadata["num_candidates"],
+        )
+    # The same weights under another test procedure.
+    model = copy(model)
+    model.finder = finder
+    agreement = Agreement()
+    for image in tqdm(images, desc="comparing", unit=" images"):
+        inputs, frames = runtime.prepare(image, metadata["input"])
+        expected, candidates = _find(model, inputs, frames)
+        found = runtime.finish(run(inputs), frames, metadata["mask_thresh"])
+        limit = _limit(expected.scores.numpy(), finder)
+        _add(agreement, expected, found, limit)
+        agreement.crowded += candidates > metadata["num_candidates"]
+    return agreement
+
+
+@torch.no_grad()
+def _find(model: SOLO, inputs: np.ndarray, frames: runtime.Frames) -> tuple[Instances, int]:
+    """Return what the model finds, on the CPU, and the number of candidates."""
+    batch = torch.from_numpy(inputs).to(model.device)
+    batch = (batch - model.pixel_mean) / model.pixel_std
+    outputs = model.head(model.backbone(batch.contiguous(memory_format=model.memory_format)))
+    found = model.find(outputs, [ImageSize(*frames)])[0].to("cpu")
+    probabilities = cell_probabilities(outputs.category_logits)
+    return found, int((probabilities > model.finder.score_thresh).sum())
+
+
+def _limit(scores: np.ndarray, finder: InstanceFinder) -> float:
+    """Return the score at which rounding decides whether an instance is found."""
+    is_full = len(scores) == finder.max_instances
+    lowest = float(scores.min()) if is_full else 0.0
+    return max(finder.update_thresh, lowest) + MAX_SCORE_ERROR
+
+
+def _add(agreement: Agreement, expected: Instances, found: runtime.Instances, limit: float) -> None:
+    """Add one image: pair each instance with the most similar one of its class and score."""
+    masks, scores = expected.pred_masks.numpy(), expected.scores.numpy()
+    classes = expected.pred_classes.numpy()
+    differences: list[tuple[str, int, float]] = []
+    free = np.ones(len(found.scores), dtype=bool)
+    for mask, score, label in zip(masks, scores, classes, strict=True):
+        index = _match(mask, score, label, found, free)
+        if index is None:
+            if score > limit:
+                differences.append(("missing", label, score))
+            continue
+        free[index] = False
+        pixels = int((found.masks[index] != mask).sum())
+        if pixels > max(MAX_MASK_ERROR * mask.size, 1):
+            differences.append((f"{pixels} pixels of the mask", label, score))
+        agreement.mask_error = max(agreement.mask_error, pixels)
+        agreement.score_error = max(agreement.score_error, float(abs(found.scores[index] - score)))
+    for index in np.flatnonzero(free & (found.scores > limit)):
+        differences.append(("added", found.classes[index], found.scores[index]))
+    agreement.differences += [
+        f"Image {agreement.images}: {what}, class {label}, score {score:.4f}."
+        for what, label, score in differences
+    ]
+    agreement.images += 1
+    agreement.instances += len(scores)
+
+
+def _match(
+    mask: np.ndarray, score: float, label: int, found: runtime.Instances, free: np.ndarray
+) -> int | None:
+    """Return which of the free instances of the class and score has the most similar mask."""
+    is_alike = free & (found.classes == label) & (np.abs(found.scores - score) <= MAX_SCORE_ERROR)
+    alike = np.flatnonzero(is_alike)
+    if not len(alike):
+        return None
+    return min(alike, key=lambda index: (found.masks[index] != mask).sum())

@@ -1,0 +1,78 @@
+"""Programs of torch.export as ONNX files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+import torchvision  # noqa: F401  (its operators)
+from onnxscript import opset20 as op
+from torch.export import ExportedProgram
+
+# The oldest that has DeformConv (19) and that runtimes of 2024 know.
+OPSET = 20
+INPUT_NAME = "image"
+METADATA_KEY = "solo"
+
+
+def write_onnx(
+    program: ExportedProgram, path: Path, metadata: dict[str, Any], output_names: tuple[str, ...]
+) -> None:
+    """Translate a program and write it, with its weights and the metadata inside, to one file.
+
+    Args:
+        program: Of `trace`.
+        path: The file.
+        metadata: What can be written as JSON.
+        output_names: Names of the outputs, in order.
+
+    Raises:
+        onnx.checker.ValidationError: If the standard has something against the file.
+    """
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[INPUT_NAME],
+        output_names=list(output_names),
+        custom_translation_table={torch.ops.torchvision.deform_conv2d.default: _deform_conv},
+        verbose=False,
+    )
+    # Where in the sources each node comes from: large, and full of paths of this machine.
+    for node in exported.model.graph.all_nodes():
+        node.metadata_props.clear()
+    exported.model.metadata_props[METADATA_KEY] = json.dumps(metadata)
+    exported.save(path)
+    onnx.checker.check_model(path, full_check=True)
+
+
+def _deform_conv(
+    features: Any,
+    weight: Any,
+    offset: Any,
+    mask: Any,
+    bias: Any,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    groups: int,
+    offset_groups: int,
+    use_mask: bool,
+) -> Any:
+    """Translate torchvision's operator, whose order of offsets, y before x, is that of ONNX."""
+    return op.DeformConv(
+        features,
+        weight,
+        offset,
+        bias,
+        mask if use_mask else None,
+        strides=(stride_h, stride_w),
+        pads=(pad_h, pad_w, pad_h, pad_w),
+        dilations=(dilation_h, dilation_w),
+        group=groups,
+        offset_group=offset_groups,
+    )

@@ -1,0 +1,228 @@
+"""Find instances with an exported ONNX model: NumPy, OpenCV, Pillow and onnxruntime, and no torch.
+
+This file needs no other of its package; the export puts a copy, solo_runtime.py, beside each model.
+
+    model = Model("model.onnx")
+    found = model(cv2.imread("photo.jpg"))
+    for label, score, box, mask in zip(found.classes, found.scores, found.boxes, found.masks):
+        print(model.class_names[label], score, box, mask.sum())
+
+Legend: n instances, H, W size of the image, h, w size of the soft masks.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+EXAMPLE = "example:\n  python solo_runtime.py model.onnx photos/*.jpg\n"
+_CPU = ("CPUExecutionProvider",)
+
+
+class Instances(NamedTuple):
+    """What is found in an image, in descending order of score.
+
+    Attributes:
+        masks: (n, H, W) bool.
+        boxes: (n, 4) float32 XYXY in pixels, the far edge exclusive; zeros for an empty mask.
+        classes: (n,) int64.
+        scores: (n,) float32.
+    """
+
+    masks: np.ndarray
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray
+
+
+class Frames(NamedTuple):
+    """The three frames an image goes through, each (height, width) in pixels."""
+
+    padded: tuple[int, int]
+    resized: tuple[int, int]
+    original: tuple[int, int]
+
+
+class Model:
+    """An exported model.
+
+    Attributes:
+        metadata: What the export wrote about the model.
+        class_names: Name per class, or none.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, threads: int = 0, providers: Sequence[str] = _CPU
+    ) -> None:
+        """Load a model.
+
+        Args:
+            path: An ONNX file of `python -m solo.tools.export_model`.
+            threads: Of the CPU; 0: all.
+            providers: Of onnxruntime, the best first.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no ONNX model, or another one.
+            RuntimeError: If onnxruntime is not installed.
+        """
+        self._session = _load(path, threads, providers)
+        metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
+        if metadata is None:
+            raise ValueError(f"{path}: not a model of `python -m solo.tools.export_model`.")
+        self.metadata: dict[str, Any] = json.loads(metadata)
+        self.class_names: list[str] = self.metadata["class_names"]
+
+    def __call__(self, image_bgr: np.ndarray) -> Instances:
+        """Find the instances of one image.
+
+        Args:
+            image_bgr: (H, W, 3) uint8, BGR, as cv2.imread gives it.
+
+        Raises:
+            ValueError: If the image has another shape or type.
+        """
+        inputs, frames = prepare(image_bgr, self.metadata["input"])
+        return finish(self.run(inputs), frames, self.metadata["mask_thresh"])
+
+    def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the graph on what `prepare` gives; see the metadata for the outputs."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, {"image": inputs}), strict=True))
+
+
+def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray, Frames]:
+    """Resize an image as in training, and pad it.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+        rules: "input" of the metadata.
+
+    Returns:
+        The (1, 3, H', W') float32 input of the graph, and the frames of the image.
+
+    Raises:
+        ValueError: If the image has another shape or type.
+    """
+    image = np.asarray(image_bgr)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(
+            f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {image.shape} {image.dtype}."
+        )
+    if rules["channels"] == "RGB":
+        image = image[:, :, ::-1]
+    height, width = _resized(image.shape[:2], rules)
+    # Pillow's filter: OpenCV's, which does not average where it shrinks, gives other pixels.
+    resized = Image.fromarray(np.ascontiguousarray(image))
+    resized = np.asarray(resized.resize((width, height), Image.Resampling.BILINEAR))
+    unit = rules["divisor"]
+    padded = tuple(rules["size"] or (-(-height // unit) * unit, -(-width // unit) * unit))
+    inputs = np.empty((1, 3, *padded), dtype=np.float32)
+    # The graph subtracts the mean, and zeros are what the model was trained with.
+    inputs[...] = np.array(rules["pad_value"], dtype=np.float32)[:, None, None]
+    inputs[0, :, :height, :width] = resized.transpose(2, 0, 1)
+    return inputs, Frames(padded, (height, width), image_bgr.shape[:2])
+
+
+def _resized(size: tuple[int, int], rules: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the (height, width) that an image of this size is resized to."""
+    height, width = size
+    if rules["size"]:
+        scale = min(rules["size"][0] / height, rules["size"][1] / width)
+        sides = (height * scale, width * scale)
+    elif rules["short_edge"]:
+        # In the order of detectron2's ResizeShortestEdge, or halves are rounded otherwise.
+        short, longest = rules["short_edge"], rules["long_edge"]
+        scale = short / min(size)
+        sides = (short, scale * width) if height < width else (scale * height, short)
+        if max(sides) > longest:
+            scale = longest / max(sides)
+            sides = (sides[0] * scale, sides[1] * scale)
+    else:
+        return size
+    return max(int(sides[0] + 0.5), 1), max(int(sides[1] + 0.5), 1)
+
+
+def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float) -> Instances:
+    """Bring the masks to the original image and take their boxes.
+
+    Two bilinear steps, to the padded input and, cropped, to the image, as at evaluation.
+
+    Args:
+        outputs: Of the graph.
+        frames: Of `prepare`.
+        mask_thresh: Probability above which a pixel belongs to a mask.
+    """
+    count = int(outputs["count"])
+    masks = np.zeros((count, *frames.original), dtype=bool)
+    for mask, soft in zip(masks, outputs["masks"][:count], strict=True):
+        soft = cv2.resize(soft, frames.padded[::-1])[: frames.resized[0], : frames.resized[1]]
+        np.greater(cv2.resize(soft, frames.original[::-1]), mask_thresh, out=mask)
+    boxes = np.array([_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4)
+    return Instances(masks, boxes, outputs["classes"][:count], outputs["scores"][:count])
+
+
+def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def _load(path: str | os.PathLike[str], threads: int, providers: Sequence[str]) -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            "onnxruntime is not installed: run `pip install onnxruntime`."
+        ) from error
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path}: no such file.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=list(providers))
+    except Exception as error:  # onnxruntime has a class of its own for each way to fail
+        raise ValueError(f"{path}: onnxruntime cannot load it ({error}).") from error
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the instances of images as lines of JSON: file, class, score, box.
+
+    Args:
+        argv: The arguments; None: those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        description="Print the instances of images as lines of JSON.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", help="ONNX file of solo.tools.export_model")
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    args = parser.parse_args(argv)
+    try:
+        model = Model(args.model)
+        for name in args.images:
+            image = cv2.imread(name)
+            if image is None:
+                raise ValueError(f"{name}: cannot be read as an image.")
+            _print(name, model(image), model.class_names)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def _print(name: str, found: Instances, class_names: Sequence[str]) -> None:
+    for label, score, box in zip(
+        found.classes.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
+    ):
+        label = class_names[label] if class_names else label
+        print(json.dumps({"file": name, "class": label, "score": round(score, 5), "box": box}))
+
+
+if __name__ == "__main__":
+    main()

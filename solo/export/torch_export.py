@@ -1,0 +1,61 @@
+"""Models as programs of torch.export: the step before ONNX, and a format of its own (.pt2)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+from solo.export.wrapper import TraceableSOLO
+
+# Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
+_SMALLEST = 3
+_EXAMPLE = (6, 8)
+_METADATA_FILE = "metadata.json"
+
+
+@torch.no_grad()
+def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> ExportedProgram:
+    """Trace a model.
+
+    Args:
+        network: In eval mode.
+        size: (H, W) of the only input that the program takes. None: any, of 3 times the divisor or more.
+
+    Returns:
+        The program; it takes one tensor, and returns what `network` does.
+
+    Raises:
+        ValueError: If the size is no multiple of the divisor.
+    """
+    unit = network.divisor
+    if size is None:
+        sides = {2: unit * Dim("height", min=_SMALLEST), 3: unit * Dim("width", min=_SMALLEST)}
+        example, dynamic = tuple(unit * side for side in _EXAMPLE), (sides,)
+    else:
+        _check_size(size, unit)
+        example, dynamic = size, None
+    image = torch.zeros(1, 3, *example, device=network.model.device)
+    return torch.export.export(network, (image,), dynamic_shapes=dynamic)
+
+
+def write_program(program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
+    """Write a program, with the metadata inside, as `torch.export.load` reads it."""
+    torch.export.save(program, path, extra_files={_METADATA_FILE: json.dumps(metadata)})
+
+
+def read_program(path: Path) -> tuple[ExportedProgram, dict[str, Any]]:
+    """Read what `write_program` wrote."""
+    files = {_METADATA_FILE: ""}
+    program = torch.export.load(path, extra_files=files)
+    return program, json.loads(files[_METADATA_FILE])
+
+
+def _check_size(size: tuple[int, int], unit: int) -> None:
+    if min(size) < unit or any(side % unit for side in size):
+        fitting = [max(-(-side // unit), 1) * unit for side in size]
+        raise ValueError(
+            f"--size {size[0]}x{size[1]}: this model takes multiples of {unit}, such as "
+            f"{fitting[0]}x{fitting[1]}."
+        )

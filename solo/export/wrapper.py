@@ -1,0 +1,135 @@
+"""A model as one graph from an image to instances, every shape of which is known beforehand.
+
+Legend: C cells of all levels, K classes, n candidates, D detections, H, W padded input size, h, w soft
+mask size.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from solo.export.decoding import decode_cells
+from solo.layers.nms import matrix_nms
+from solo.modeling.inference import cell_probabilities
+from solo.modeling.meta_arch import SOLO
+
+OUTPUT_NAMES = ("masks", "classes", "scores", "count")
+RAW_OUTPUT_NAMES = (*OUTPUT_NAMES, "probabilities")
+
+
+class TraceableSOLO(nn.Module):
+    """The test procedure of `InstanceFinder` with a fixed number of candidates and of detections.
+
+    Where there are fewer, the rest are entries with a score of 0, at the end. There are never more
+    candidates than enter the suppression, PRE_NMS_TOPK: those of the highest probability.
+    """
+
+    def __init__(self, model: SOLO, *, suppress: bool = True) -> None:
+        """Wrap a model.
+
+        Args:
+            model: In eval mode; its weights are shared.
+            suppress: Whether matrix NMS is a part of the graph. If not, all candidates are returned.
+
+        Raises:
+            ValueError: If the suppression is greedy, which takes a loop that no graph has.
+        """
+        super().__init__()
+        self.model = model
+        finder = model.finder
+        if suppress and finder.nms != "matrix":
+            raise ValueError(
+                f"MODEL.SOLO.TEST.NMS is {finder.nms!r}, which goes through the instances one by one and "
+                "cannot be exported: set it to 'matrix', or leave the suppression out (--post raw)."
+            )
+        self.suppress = suppress
+        num_scores = finder.grids.num_cells * model.assigner.num_classes
+        self.num_candidates = min(finder.pre_nms_topk, finder.max_candidates, num_scores)
+        levels = finder.grids.levels_of(torch.arange(finder.grids.num_cells))
+        self.register_buffer("min_areas", torch.tensor(finder.strides)[levels], persistent=False)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of what `forward` returns."""
+        return OUTPUT_NAMES if self.suppress else RAW_OUTPUT_NAMES
+
+    @property
+    def mask_stride(self) -> int:
+        """Pixels of the input per pixel of the masks."""
+        return min(self.model.head.mask_strides)
+
+    @property
+    def divisor(self) -> int:
+        """What height and width of the input are multiples of."""
+        return max(self.model.backbone.size_divisibility, *self.model.head.strides)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Find the instances of one image.
+
+        Args:
+            image: (1, 3, H, W) float32, 0 to 255, channels as INPUT.FORMAT says, H and W multiples of
+                `divisor`. Pixels beside the image have the value of MODEL.PIXEL_MEAN.
+
+        Returns:
+            masks: (D, h, w) float32 probabilities.
+            classes: (D,) int64.
+            scores: (D,) float32, in descending order, then zeros.
+            count: () int64, how many there are.
+            probabilities: Without suppression, (C, K) float32 after points NMS.
+        """
+        model = self.model
+        image = (image - model.pixel_mean) / model.pixel_std
+        outputs = model.head(model.backbone(image.contiguous(memory_format=model.memory_format)))
+        probabilities = cell_probabilities(outputs.category_logits)[0]
+        cells, classes, scores = self._candidates(probabilities)
+        size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
+        soft = decode_cells(model.head, outputs.masks, cells, size)
+        hard, areas, scores = self._measure(soft, cells, scores)
+        scores, order = scores.topk(self.num_candidates)
+        if self.suppress:
+            # Sorting the small matrix instead of the masks saves a copy of these.
+            decayed = self._suppress(_ious(hard, areas)[order][:, order], classes[order], scores)
+            limit = max(model.finder.update_thresh, 0)
+            scores = torch.where((scores >= 0) & (decayed >= limit), decayed, -1)
+            scores, best = scores.topk(min(model.finder.max_instances, self.num_candidates))
+            order = order[best]
+        found = (soft[order], classes[order], scores.clamp(min=0), (scores >= 0).sum())
+        return dict(zip(self.output_names, (*found, probabilities), strict=False))
+
+    def _candidates(self, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Take the best cells and classes, in cell order; below the threshold the score is -1."""
+        num_classes = probabilities.shape[1]
+        best = probabilities.flatten().topk(self.num_candidates).indices.sort().values
+        scores = probabilities.flatten()[best]
+        scores = torch.where(scores > self.model.finder.score_thresh, scores, -1)
+        return best // num_classes, best % num_classes, scores
+
+    def _measure(
+        self, soft: Tensor, cells: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Binarise the masks and multiply the scores by the maskness.
+
+        Returns:
+            masks (n, h * w) float32; areas (n,) float32; scores (n,), -1 for specks and what was -1.
+        """
+        soft = soft.flatten(1)
+        hard = (soft > self.model.finder.mask_thresh).float()
+        areas = hard.sum(dim=1)
+        maskness = (soft * hard).sum(dim=1) / areas.clamp(min=1)
+        is_found = (scores >= 0) & (areas > self.min_areas[cells])
+        return hard, areas, torch.where(is_found, scores * maskness, -1)
+
+    def _suppress(self, ious: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
+        """Apply matrix NMS; what is missing comes last, so it lowers no score of the others."""
+        finder = self.model.finder
+        if finder.class_agnostic:
+            classes = torch.zeros_like(classes)
+        return matrix_nms(ious, classes, scores, kernel=finder.nms_kernel, sigma=finder.nms_sigma)
+
+
+def _ious(masks: Tensor, areas: Tensor) -> Tensor:
+    """Return the (n, n) IoU of (n, h * w) masks of zeros and ones.
+
+    A product of floats: that of bytes, which `solo.layers.nms` takes on CPUs, is no operator of ONNX.
+    """
+    intersections = masks @ masks.t()
+    return intersections / (areas[:, None] + areas[None, :] - intersections).clamp(min=1)

@@ -1,0 +1,64 @@
+"""The demo with an exported model in place of a config and a checkpoint."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+
+
+class OnePixel:
+    """Finds the first pixel of each image, as class 1."""
+
+    class_names = ("zero", "one")
+    category_ids = (10, 11)
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, image):
+        masks = torch.zeros(1, *image.shape[:2], dtype=torch.bool)
+        masks[0, 0, 0] = True
+        return Instances(
+            image.shape[:2],
+            pred_masks=masks,
+            pred_boxes=Boxes([[0.0, 0.0, 1.0, 1.0]]),
+            pred_classes=torch.tensor([1]),
+            scores=torch.tensor([0.9]),
+        )
+
+
+def test_draws_what_the_file_finds(demo, photo, tmp_path, monkeypatch, make_picture):
+    made = []
+    monkeypatch.setattr(
+        sys.modules["runner"],
+        "OnnxPredictor",
+        lambda path: made.append(path) or OnePixel(path),
+    )
+    found = tmp_path / "found.json"
+    arguments = ["--onnx", "model.onnx", "--input", str(photo()), "--json", str(found)]
+    assert demo.main(arguments) == 0
+    assert [str(path) for path in made] == ["model.onnx"]
+    (record,) = json.loads(found.read_text())
+    assert (record["category_id"], record["category_name"]) == (11, "one")
+    assert record["bbox"] == [0, 0, 1, 1] and record["score"] == pytest.approx(0.9, abs=1e-5)
+    assert record["segmentation"]["size"] == list(np.shape(make_picture())[:2])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--config-file", "c.yaml"], ["--weights", "w.pth"], ["--opts", "INPUT.MIN_SIZE_TEST", "9"]],
+)
+def test_there_is_one_model(demo, capsys, more):
+    with pytest.raises(SystemExit):
+        demo.main(["--onnx", "model.onnx", "--input", "a.png", "--json", "a.json", *more])
+    assert "--onnx" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named(demo, photo, tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    arguments = ["--onnx", str(tmp_path / "none.onnx"), "--input", str(photo())]
+    assert demo.main([*arguments, "--json", str(tmp_path / "a.json")]) == 1
+    assert "none.onnx: no such file" in capsys.readouterr().err

@@ -1,0 +1,114 @@
+"""Exported files, run by what reads them, beside the model they were made from."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from torch import nn
+
+from solo.engine.predictor import Predictor, inference_config
+from solo.export.export import ExportRequest, export_model
+from solo.export.predictor import OnnxPredictor
+from solo.export.runtime import Model
+from solo.export.torch_export import read_program
+from tests.export.conftest import NOTHING, PICTURES
+
+for package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(package, reason="the extra `export` is not installed")
+
+VARIANTS = ["SOLOv2", "SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2DCN"]
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def both(request, files, pictures, tmp_path_factory):
+    """A model, and its ONNX file for any size."""
+    model = files(request.param)
+    folder = tmp_path_factory.mktemp("exported")
+    done = export_model(ExportRequest(**model, output=folder, images=pictures))
+    return Predictor(inference_config(*model.values(), "cpu")), done
+
+
+# A few seconds each to trace, and a few to translate.
+@pytest.mark.slow
+def test_onnx_finds_what_the_predictor_finds(both):
+    predictor, done = both
+    assert done.agreement.instances > 20
+    exported = OnnxPredictor(done.path, threads=1)
+    # 100 x 150, 150 x 100 and 100 x 105 pixels after resizing: three sizes of the input.
+    for picture in PICTURES:
+        expected, found = predictor(picture), exported(picture)
+        assert len(expected) > 3
+        assert len(found) == len(expected)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        # Instances whose scores are nearly equal may change places.
+        pixels = (found.pred_masks[:, None] != expected.pred_masks[None]).sum(dim=(2, 3))
+        pixels[found.pred_classes[:, None] != expected.pred_classes[None]] = picture.size
+        pixels, same = pixels.min(dim=0)
+        assert pixels.max() <= max(1, 1e-4 * picture[..., 0].size)
+        moved = found.pred_boxes.tensor[same] - expected.pred_boxes.tensor
+        assert (moved[pixels == 0] == 0).all()
+    assert exported.class_names == ("a", "b", "c") and exported.category_ids == (0, 1, 2)
+
+
+@pytest.mark.slow
+def test_onnx_finds_nothing_where_nothing_is(both):
+    predictor, done = both
+    assert len(predictor(NOTHING)) == 0
+    found = Model(done.path, threads=1)(NOTHING)
+    assert found.masks.shape == (0, *NOTHING.shape[:2]) and found.masks.dtype == bool
+    assert found.boxes.shape == (0, 4) and found.scores.shape == (0,)
+
+
+@pytest.mark.slow
+def test_a_program_of_one_size_without_suppression(files, pictures, tmp_path):
+    request = ExportRequest(
+        **files("SOLOv2"),
+        output=tmp_path,
+        format="torch_export",
+        size=(128, 160),
+        post="raw",
+        images=pictures,
+    )
+    done = export_model(request)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.pt2", "model.pt2.json"]
+    assert done.agreement.instances > 20
+    metadata = read_program(done.path)[1]
+    assert metadata == json.loads((tmp_path / "model.pt2.json").read_text())
+    assert metadata["input"]["size"] == [128, 160] and metadata["outputs"][-1] == "probabilities"
+
+
+@pytest.mark.slow
+def test_what_differs_is_not_called_a_model(files, tmp_path, monkeypatch):
+    # A file that was made from other weights.
+    other = files("SOLOv2")
+    import solo.export.export as module
+
+    write = module._write
+
+    def write_another(program, *arguments):
+        # 0.05 more on each probability's logit.
+        name = next(name for name in program.state_dict if name.endswith("category_predictor.bias"))
+        program.state_dict[name] = nn.Parameter(program.state_dict[name] + 0.05)
+        return write(program, *arguments)
+
+    monkeypatch.setattr(module, "_write", write_another)
+    cv2.imwrite(str(tmp_path / "a.png"), PICTURES[0])
+    request = ExportRequest(
+        **other, output=tmp_path / "out", format="torch_export", images=[tmp_path / "a.png"]
+    )
+    with pytest.raises(ValueError, match=r"differs: .* missing, class .* stays as .*unchecked"):
+        export_model(request)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.unchecked.pt2"]
+
+
+def test_missing_packages_are_named(files, tmp_path, monkeypatch):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name)
+    )
+    with pytest.raises(ValueError, match="ONNX needs onnxscript: run `pip install"):
+        export_model(ExportRequest(**files("SOLOv2"), output=tmp_path))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,164 @@
+"""The runner: its own steps beside those of detectron2 and of the library, and its life without torch."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from detectron2.data.transforms import ResizeShortestEdge
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from solo.export import runtime
+from solo.layers.output import ImageSize, binary_masks
+from tests.export.conftest import PICTURES, blobs
+
+RULES = {
+    "channels": "RGB",
+    "size": None,
+    "divisor": 32,
+    "short_edge": 800,
+    "long_edge": 1333,
+    "pad_value": [123.675, 116.28, 103.53],
+}
+SOURCE = Path(runtime.__file__)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    size=st.tuples(st.integers(20, 3000), st.integers(20, 3000)),
+    edges=st.sampled_from([(800, 1333), (448, 768), (192, 192), (600, 1000)]),
+)
+def test_sizes_are_those_of_detectron2(size, edges):
+    rules = {**RULES, "short_edge": edges[0], "long_edge": edges[1]}
+    assert runtime._resized(size, rules) == ResizeShortestEdge.get_output_shape(*size, *edges)
+
+
+@pytest.mark.parametrize(("short", "longest"), [(70, 100), (33, 40), (0, 0), (200, 500)])
+def test_pixels_are_those_of_detectron2(short, longest):
+    image = blobs(61, 85, 0)
+    inputs, frames = runtime.prepare(image, {**RULES, "short_edge": short, "long_edge": longest})
+    transform = ResizeShortestEdge([short, short], longest).get_transform(image)
+    expected = transform.apply_image(np.ascontiguousarray(image[:, :, ::-1]))
+    height, width = expected.shape[:2]
+    assert frames.resized == (height, width) and frames.original == (61, 85)
+    np.testing.assert_array_equal(inputs[0, :, :height, :width], expected.transpose(2, 0, 1))
+    assert frames.padded == inputs.shape[2:]
+    assert all(side % 32 == 0 for side in frames.padded)
+    # Zero after the subtraction of the mean in float32.
+    mean = np.float32(RULES["pad_value"])[:, None]
+    assert (inputs[0, :, height:].reshape(3, -1) - mean == 0).all()
+
+
+def test_a_fixed_size_holds_the_whole_image():
+    rules = {**RULES, "size": [128, 160], "channels": "BGR"}
+    for shape in ((300, 90), (90, 300), (128, 160), (4, 5)):
+        inputs, frames = runtime.prepare(blobs(*shape, 0), rules)
+        assert inputs.shape == (1, 3, 128, 160)
+        assert frames.resized[0] == 128 or frames.resized[1] == 160
+        ratio = frames.resized[0] / frames.resized[1] * shape[1] / shape[0]
+        assert 0.98 < ratio < 1.02
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_other_images_are_refused(image):
+    with pytest.raises(ValueError, match="NumPy array"):
+        runtime.prepare(image, RULES)
+
+
+@pytest.mark.parametrize("original", [(100, 150), (333, 500), (60, 90)])
+def test_masks_are_those_of_evaluation(original):
+    generator = torch.Generator().manual_seed(0)
+    soft = torch.rand(6, 4, 5, generator=generator)
+    soft = torch.nn.functional.interpolate(soft[None], size=(32, 40), mode="bicubic")[0]
+    soft[5] = 0.2
+    frames = runtime.Frames((128, 160), (100, 150), original)
+    outputs = {
+        "masks": np.concatenate([soft.numpy(), np.ones((2, 32, 40), np.float32)]),
+        "scores": np.zeros(8, np.float32),
+        "classes": np.zeros(8, np.int64),
+        "count": np.int64(6),
+    }
+    found = runtime.finish(outputs, frames, 0.5)
+    masks, boxes = binary_masks(soft, ImageSize(*frames), 0.5)
+    assert found.masks.any(axis=(1, 2)).tolist() == [True] * 5 + [False]
+    assert (found.masks != masks.numpy()).mean(axis=(1, 2)).max() <= 1e-4
+    np.testing.assert_allclose(found.boxes, boxes, atol=1)
+
+
+def test_it_needs_neither_torch_nor_the_package():
+    code = (
+        "import sys, runpy\n"
+        "for name in ('torch', 'detectron2', 'solo'): sys.modules[name] = None\n"
+        f"runpy.run_path({str(SOURCE)!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "python solo_runtime.py model.onnx" in done.stdout, done.stderr
+
+
+def test_files_that_are_no_models(tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    with pytest.raises(FileNotFoundError):
+        runtime.Model(tmp_path / "none.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="cannot load"):
+        runtime.Model(tmp_path / "broken.onnx")
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A Python with the four packages that the runner needs, and no other."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    packages = ["numpy", "opencv-python-headless", "onnxruntime", "pillow"]
+    install = [python, "-m", "pip", "install", "--quiet", "--retries", "0", *packages]
+    done = subprocess.run(install, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+# A virtual environment, and an export.
+@pytest.mark.slow
+def test_it_runs_where_there_is_no_torch(bare_python, files, pictures, tmp_path):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `export` is not installed")
+    from solo.engine.predictor import Predictor, inference_config
+    from solo.export.export import ExportRequest, export_model
+
+    model = files("SOLOv2")
+    export_model(ExportRequest(**model, output=tmp_path, images=pictures))
+    predictor = Predictor(inference_config(*model.values(), "cpu"))
+    expected = [predictor(picture) for picture in PICTURES]
+
+    code = (
+        "import importlib.util, sys, cv2, numpy as np\n"
+        "assert not importlib.util.find_spec('torch')\n"
+        "from solo_runtime import Model\n"
+        "model = Model('model.onnx')\n"
+        "for index, name in enumerate(sys.argv[1:]):\n"
+        "    np.savez(f'{index}.npz', **model(cv2.imread(name))._asdict())\n"
+    )
+    subprocess.run([bare_python, "-c", code, *pictures], cwd=tmp_path, check=True)
+    for index, instances in enumerate(expected):
+        with np.load(tmp_path / f"{index}.npz") as found:
+            np.testing.assert_array_equal(found["classes"], instances.pred_classes)
+            np.testing.assert_allclose(found["scores"], instances.scores, atol=1e-3)
+            differing = (found["masks"] != instances.pred_masks.numpy()).sum(axis=(1, 2))
+            assert differing.max() <= 1
+
+    command = [bare_python, "solo_runtime.py", "model.onnx", str(pictures[0])]
+    printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    lines = [json.loads(line) for line in printed.stdout.splitlines()]
+    assert len(lines) == len(expected[0])
+    assert lines[0]["class"] == "abc"[expected[0].pred_classes[0]]
+    assert cv2.imread(lines[0]["file"]) is not None
