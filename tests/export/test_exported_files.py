@@ -8,6 +8,7 @@ import pytest
 from torch import nn
 
 from solo.engine.predictor import Predictor, inference_config
+from solo.export.check import MAX_SCORE_ERROR
 from solo.export.export import ExportRequest, export_model
 from solo.export.predictor import OnnxPredictor
 from solo.export.runtime import Model
@@ -40,7 +41,8 @@ def test_onnx_finds_what_the_predictor_finds(both):
         expected, found = predictor(picture), exported(picture)
         assert len(expected) > 3
         assert len(found) == len(expected)
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        # On masks of a dozen pixels, one within rounding of the threshold moves the score.
+        np.testing.assert_allclose(found.scores, expected.scores, atol=MAX_SCORE_ERROR, rtol=0)
         # Instances whose scores are nearly equal may change places.
         pixels = (found.pred_masks[:, None] != expected.pred_masks[None]).sum(dim=(2, 3))
         pixels[found.pred_classes[:, None] != expected.pred_classes[None]] = picture.size
