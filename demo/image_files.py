@@ -2,7 +2,6 @@
 
 import glob
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -162,20 +161,6 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def check_folder(folder: Path) -> None:
-    """Make sure, before the long work, that files can be written to a folder; make it if need be.
-
-    Raises:
-        OSError: They cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(f"{folder}: cannot be written to ({error.strerror}).") from error
 
 
 def check_output(path: Path, inputs: Iterable[Path]) -> None:

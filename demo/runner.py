@@ -12,7 +12,6 @@ import numpy as np
 from coco_results import to_records
 from detectron2.structures import Instances
 from image_files import (
-    check_folder,
     check_output,
     plan_outputs,
     read_picture,
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from solo.engine.predictor import Predictor, inference_config
 from solo.export.predictor import OnnxPredictor
 from solo.visualization.draw import draw_instances
+from solo.visualization.files import check_folder
 from solo.visualization.regions import select_confident
 from solo.visualization.video import VideoSink, VideoSource
 

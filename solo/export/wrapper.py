@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from solo.export.decoding import decode_cells
-from solo.layers.nms import matrix_nms
+from solo.layers.nms import ious_of, matrix_nms
 from solo.modeling.inference import cell_probabilities
 from solo.modeling.meta_arch import SOLO
 
@@ -83,11 +83,13 @@ class TraceableSOLO(nn.Module):
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
         soft = decode_cells(model.head, outputs.masks, cells, size)
-        hard, areas, scores = self._measure(soft, cells, scores)
+        hard, scores = self._measure(soft, cells, scores)
         scores, order = scores.topk(self.num_candidates)
         if self.suppress:
             # Sorting the small matrix instead of the masks saves a copy of these.
-            decayed = self._suppress(_ious(hard, areas)[order][:, order], classes[order], scores)
+            # A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
+            ious = ious_of(hard @ hard.t())[order][:, order]
+            decayed = self._suppress(ious, classes[order], scores)
             limit = max(model.finder.update_thresh, 0)
             scores = torch.where((scores >= 0) & (decayed >= limit), decayed, -1)
             scores, best = scores.topk(min(model.finder.max_instances, self.num_candidates))
@@ -103,20 +105,18 @@ class TraceableSOLO(nn.Module):
         scores = torch.where(scores > self.model.finder.score_thresh, scores, -1)
         return best // num_classes, best % num_classes, scores
 
-    def _measure(
-        self, soft: Tensor, cells: Tensor, scores: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _measure(self, soft: Tensor, cells: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Binarise the masks and multiply the scores by the maskness.
 
         Returns:
-            masks (n, h * w) float32; areas (n,) float32; scores (n,), -1 for specks and what was -1.
+            masks (n, h * w) float32; scores (n,), -1 for specks and what was -1.
         """
         soft = soft.flatten(1)
         hard = (soft > self.model.finder.mask_thresh).float()
         areas = hard.sum(dim=1)
         maskness = (soft * hard).sum(dim=1) / areas.clamp(min=1)
         is_found = (scores >= 0) & (areas > self.min_areas[cells])
-        return hard, areas, torch.where(is_found, scores * maskness, -1)
+        return hard, torch.where(is_found, scores * maskness, -1)
 
     def _suppress(self, ious: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
         """Apply matrix NMS; what is missing comes last, so it lowers no score of the others."""
@@ -124,12 +124,3 @@ class TraceableSOLO(nn.Module):
         if finder.class_agnostic:
             classes = torch.zeros_like(classes)
         return matrix_nms(ious, classes, scores, kernel=finder.nms_kernel, sigma=finder.nms_sigma)
-
-
-def _ious(masks: Tensor, areas: Tensor) -> Tensor:
-    """Return the (n, n) IoU of (n, h * w) masks of zeros and ones.
-
-    A product of floats: that of bytes, which `solo.layers.nms` takes on CPUs, is no operator of ONNX.
-    """
-    intersections = masks @ masks.t()
-    return intersections / (areas[:, None] + areas[None, :] - intersections).clamp(min=1)

@@ -79,12 +79,12 @@ def masks_to_boxes(masks: Tensor) -> Tensor:
         (M, 4) float32 XYXY in pixels, the far edge exclusive; zeros for an empty mask.
     """
     columns, rows = count_pixels(masks)
-    left, right = _bounds(columns > 0)
-    top, bottom = _bounds(rows > 0)
+    left, right = bounds(columns > 0)
+    top, bottom = bounds(rows > 0)
     return torch.stack([left, top, right, bottom], dim=1).float()
 
 
-def _bounds(occupied: Tensor) -> tuple[Tensor, Tensor]:
+def bounds(occupied: Tensor) -> tuple[Tensor, Tensor]:
     """Return the first True and one past the last True of each row of (M, length)."""
     length = occupied.shape[1]
     ahead = torch.arange(length, device=occupied.device)

@@ -59,7 +59,11 @@ def _float_product(pixels: Tensor) -> Tensor:
 
 def mask_ious(masks: Tensor) -> Tensor:
     """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
-    intersections = mask_intersections(masks)
+    return ious_of(mask_intersections(masks))
+
+
+def ious_of(intersections: Tensor) -> Tensor:
+    """Return the (n, n) IoU of masks of which (n, n) pixels are shared, those of a mask its area."""
     areas = intersections.diagonal()
     unions = areas[:, None] + areas[None, :] - intersections
     return intersections / unions.clamp(min=1)

@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.layers.masks import count_pixels, encode_masks, masks_to_boxes, resize_soft_masks
+from solo.layers.masks import bounds, count_pixels, encode_masks, masks_to_boxes, resize_soft_masks
 
 # Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
 _PIXELS_AT_A_TIME = 1 << 25
@@ -168,7 +168,7 @@ def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_P
         for axis in (0, 1)
     )
     occupied = count_pixels(soft_masks > threshold)
-    boxes = torch.stack([*_ends(occupied[0]), *_ends(occupied[1])], dim=1).tolist()
+    boxes = torch.stack([*bounds(occupied[0] > 0), *bounds(occupied[1] > 0)], dim=1).tolist()
     for soft, (left, right, top, bottom) in zip(soft_masks, boxes, strict=True):
         y0, y1 = (rows.reach[0, top], rows.reach[1, bottom - 1]) if bottom else (0, 0)
         x0, x1 = (columns.reach[0, left], columns.reach[1, right - 1]) if right else (0, 0)
@@ -184,16 +184,6 @@ def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_P
             yield _Part(0, 0, np.zeros((0, 0), dtype=bool))
 
 
-def _ends(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first and one past the last position that is not 0, of each row of (n, length)."""
-    length = counts.shape[1]
-    ahead = torch.arange(1, length + 1)
-    occupied = counts > 0
-    end = (occupied * ahead).amax(dim=1)
-    begin = length - (occupied * ahead.flip(0)).amax(dim=1)
-    return torch.where(end > 0, begin, 0), end
-
-
 # Images of a data set share few sizes.
 @lru_cache(maxsize=64)
 def _axis(soft: int, padded: int, resized: int, original: int) -> _Axis:
@@ -203,7 +193,7 @@ def _axis(soft: int, padded: int, resized: int, original: int) -> _Axis:
         matrix[..., :resized], size=original, mode="linear", align_corners=False
     )[0].t()
     positive = matrix > 0
-    reach, sources = (torch.stack(_ends(side)).numpy() for side in (positive.t(), positive))
+    reach, sources = (torch.stack(bounds(side)).numpy() for side in (positive.t(), positive))
     # What lies in the padding reaches beyond the image.
     reach[:, reach[1] == 0] = original
     return _Axis(matrix.contiguous(), reach, sources)

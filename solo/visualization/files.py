@@ -19,7 +19,7 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise OSError(
-            f"--output: {folder} cannot be written ({error.strerror}); choose another."
+            f"{folder} cannot be written to ({error.strerror}); choose another."
         ) from error
 
 

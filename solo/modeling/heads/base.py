@@ -94,7 +94,6 @@ class Head(nn.Module, ABC):
         self.grids = Grids(num_grids)
         self._in_channels, self._conv_dim = in_channels, conv_dim
         self._num_classes, self._prior_prob = num_classes, prior_prob
-        self._lean = recompute
         self._tower_settings = {
             "num_convs": num_convs,
             "norm": norm,

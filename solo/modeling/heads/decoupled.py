@@ -112,9 +112,9 @@ class FactorHead(Head):
         if torch.is_grad_enabled():
             unique, index = index.unique(return_inverse=True)
             # The enlarged feature is the largest tensor here: not kept where memory counts.
-            decode = (
-                partial(checkpoint, decode_maps, use_reentrant=False) if self._lean else decode_maps
-            )
+            decode = decode_maps
+            if self._tower_settings["recompute"]:
+                decode = partial(checkpoint, decode_maps, use_reentrant=False)
             maps = decode(feature, predictor.weight[unique], predictor.bias[unique])
         else:
             key = (image, level, axis, size)
