@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from solo.layers.coordinates import coordinate_channels, with_coordinates
 from solo.layers.masks import resize_soft_masks
+from solo.layers.product import product
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -155,7 +156,32 @@ class DecoupledSOLOLightHead(FactorHead):
 
 
 def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Turn the feature of one level, (C, h, w), into (U, 2h, 2w) probabilities."""
+    """Double the size of the feature of a level and convolve it with some 3x3 kernels.
+
+    The doubling comes last: convolution and resize are linear, so the nine taps of the kernels are applied
+    to the small feature, as a convolution of 1x1, and their results enlarged, moved and added up, one axis
+    after the other. That is a quarter of the products, and no enlarged feature.
+
+    Args:
+        feature: (C, h, w).
+        weight: (U, C, 3, 3).
+        bias: (U,).
+
+    Returns:
+        (U, 2h, 2w) probabilities.
+    """
     height, width = feature.shape[-2:]
-    enlarged = resize(feature[None], (2 * height, 2 * width))
-    return F.conv2d(enlarged, weight, bias, padding=1).float().sigmoid_()[0]
+    taps = product(weight.permute(2, 3, 0, 1).flatten(end_dim=2), feature.flatten(1))
+    taps = resize(taps.view(1, -1, height, width), (height, 2 * width))
+    columns = _add_moved(*taps.unflatten(1, (3, 3, -1)).unbind(2), moves=((1, -1), (-1, 1)))
+    columns = resize(columns.flatten(1, 2), (2 * height, 2 * width))
+    moves = ((0, 0, 1, -1), (0, 0, -1, 1))
+    maps = _add_moved(*columns.unflatten(1, (3, -1)).unbind(1), moves=moves)
+    return (maps + bias[:, None, None]).float().sigmoid_()[0]
+
+
+def _add_moved(
+    before: Tensor, at: Tensor, after: Tensor, *, moves: tuple[tuple[int, ...], tuple[int, ...]]
+) -> Tensor:
+    """Add up three maps, the first moved one pixel ahead, the last one back; zeros come in."""
+    return at + F.pad(before, moves[0]) + F.pad(after, moves[1])

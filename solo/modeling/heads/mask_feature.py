@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from solo.layers.conv import Norm, conv_norm_relu
 from solo.layers.coordinates import with_coordinates
+from solo.layers.product import product
 from solo.modeling.heads.base import resize
 
 
@@ -93,7 +94,7 @@ def decode(mask_feature: Tensor, kernels: Tensor) -> Tensor:
         return mask_feature.new_zeros((0, height, width), dtype=torch.float32)
     side = round((kernels.shape[1] / channels) ** 0.5)
     if side == 1:
-        logits = torch.mm(kernels, mask_feature.flatten(1))
+        logits = product(kernels, mask_feature.flatten(1))
     else:
         kernels = kernels.reshape(-1, channels, side, side)
         logits = nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)

@@ -8,10 +8,10 @@ from typing import Any
 
 from detectron2.config import configurable
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
+from solo.layers.product import product
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -74,6 +74,7 @@ class SOLOHead(Head):
     @staticmethod
     def decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
-        logits = F.conv2d(feature[None], predictor.weight[cells], predictor.bias[cells])
         height, width = feature.shape[-2:]
+        logits = product(predictor.weight[cells].flatten(1), feature.flatten(1))
+        logits = (logits + predictor.bias[cells, None]).view(1, -1, height, width)
         return resize(logits, (2 * height, 2 * width)).float().sigmoid_()[0]
