@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from solo.benchmark.limit import counting_operations
 from solo.benchmark.memory import peak_memory
 
 Owner = Any
@@ -34,12 +35,15 @@ class Row(NamedTuple):
         p90_ms: 90th percentile over the repeats.
         peak_mb: Memory it needs above what there was before, in MB of a million bytes; None: not
             measured.
+        gflops: Floating-point operations of its products and convolutions, in 10^9 a second of the
+            median; None: it has none.
     """
 
     name: str
     median_ms: float
     p90_ms: float
     peak_mb: float | None = None
+    gflops: float | None = None
 
 
 class Stopwatch:
@@ -53,6 +57,7 @@ class Stopwatch:
         """Time what runs on a device, which is waited for at both ends of each stage."""
         self.seconds: dict[str, float] = defaultdict(float)
         self._device = device
+        self._clock: Callable[[], float] = time.perf_counter
         self._open: list[str] = []
         self._since = 0.0
 
@@ -98,10 +103,19 @@ class Stopwatch:
         seconds, self.seconds = dict(self.seconds), defaultdict(float)
         return seconds
 
+    @contextmanager
+    def reading(self, clock: Callable[[], float]) -> Iterator[None]:
+        """Read another clock than that of seconds while the body runs: operations, say."""
+        self._clock, before = clock, self._clock
+        try:
+            yield
+        finally:
+            self._clock = before
+
     def _switch(self) -> None:
         """Give the time that has passed to the innermost open stage."""
         synchronize(self._device)
-        now = time.perf_counter()
+        now = self._clock()
         if self._open:
             self.seconds[self._open[-1]] += now - self._since
         self._since = now
@@ -197,17 +211,31 @@ def measure(
                 function(*arguments)
             if turn >= 0:
                 laps.append(watch.lap())
-    return to_rows(laps, peak_mb)
+        arguments = (prepare(),) if prepare else ()
+        watch.lap()
+        with counting_operations() as count, watch.reading(count), watch.stage(REST):
+            function(*arguments)
+        operations = watch.lap()
+    return to_rows(laps, operations, peak_mb)
 
 
-def to_rows(laps: Sequence[dict[str, float]], peak_mb: float | None) -> list[Row]:
+def to_rows(
+    laps: Sequence[dict[str, float]], operations: dict[str, float], peak_mb: float | None
+) -> list[Row]:
     """Turn the seconds per stage of each repeat into rows, in the order in which stages began."""
     names = dict.fromkeys(name for lap in laps for name in lap if name != REST)
-    rows = [to_row(name, [lap.get(name, 0.0) for lap in laps]) for name in (*names, REST)]
-    return [*rows, to_row("all", [sum(lap.values()) for lap in laps], peak_mb)]
+    rows = [
+        to_row(name, [lap.get(name, 0.0) for lap in laps], operations=operations.get(name, 0))
+        for name in (*names, REST)
+    ]
+    total = to_row("all", [sum(lap.values()) for lap in laps], peak_mb, sum(operations.values()))
+    return [*rows, total]
 
 
-def to_row(name: str, seconds: Sequence[float], peak_mb: float | None = None) -> Row:
-    """Turn the seconds of each repeat into a row."""
+def to_row(
+    name: str, seconds: Sequence[float], peak_mb: float | None = None, operations: float = 0
+) -> Row:
+    """Turn the seconds of each repeat, and the operations of one, into a row."""
     median, p90 = 1000 * np.percentile(seconds, (50, 90))
-    return Row(name, float(median), float(p90), peak_mb and round(peak_mb, 1))
+    gflops = round(operations / median / 1e6, 1) if operations else None
+    return Row(name, float(median), float(p90), peak_mb and round(peak_mb, 1), gflops)

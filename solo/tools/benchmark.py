@@ -12,6 +12,7 @@ from detectron2.config import CfgNode
 
 import solo  # noqa: F401  (registers the models and the data sets)
 from solo.benchmark import data, evaluation, infer, post, sweep, train
+from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.report import Report, write_json
 from solo.config import get_cfg
@@ -20,7 +21,7 @@ from solo.engine.setup import merge_options
 from solo.model_zoo import get_config_file
 from solo.visualization.performance import plot_sweep
 
-STAGES = ("stage", "median, ms", "p90, ms", "peak, MB")
+STAGES = ("stage", "median, ms", "p90, ms", "peak, MB", "GFLOP/s")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,7 +55,8 @@ def _run_model(args: argparse.Namespace) -> Report:
         settings["repeats"] = args.num_images or args.repeats
     if not args.sweep:
         rows = args.benchmark(cfg, workload, **settings)
-        return Report(STAGES, rows, args.timed)
+        limit = describe_limit(torch.device(cfg.MODEL.DEVICE))
+        return Report(STAGES, rows, f"{args.timed}\n{limit}")
 
     def measure(point: Workload) -> object:
         return args.benchmark(cfg, point, **settings)[-1]
@@ -62,7 +64,7 @@ def _run_model(args: argparse.Namespace) -> Report:
     rows = sweep.sweep(measure, workload, args.sweep)
     if args.plot:
         plot_sweep([row._asdict() for row in rows], args.plot)
-    return Report((args.sweep, "value", *STAGES[1:]), rows, args.timed)
+    return Report((args.sweep, "value", *STAGES[1:-1]), rows, args.timed)
 
 
 def _run_evaluation(args: argparse.Namespace) -> Report:

@@ -1,0 +1,59 @@
+"""How many floating-point operations a second there are, and how many this machine can do."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from solo.engine.precision import amp_dtype
+from solo.layers.product import product
+
+# Side of the square matrices whose product shows what the machine can do.
+_SIDE = 1024
+_REPEATS = 9
+
+
+@contextmanager
+def counting_operations() -> Iterator[Callable[[], int]]:
+    """Yield a function that tells the operations of the body so far: of products and convolutions."""
+    with FlopCounterMode(display=False, custom_mapping=_further_products()) as counter:
+        yield counter.get_total_flops
+
+
+def describe_limit(device: torch.device) -> str:
+    """Say in a sentence what this machine can do in float32, and in the type of mixed precision."""
+    parts = []
+    for dtype in dict.fromkeys((torch.float32, amp_dtype(device))):
+        if dtype:
+            rate = peak_gflops(device, dtype)
+            parts.append(f"{rate:.0f} GFLOP/s in {str(dtype).removeprefix('torch.')}")
+    return f"A product of {_SIDE} x {_SIDE} matrices reaches {' and '.join(parts)} here."
+
+
+def peak_gflops(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the 10^9 operations a second of a large product, the best of several."""
+    left, right = torch.rand(2, _SIDE, _SIDE, device=device).to(dtype)
+    best = min(_seconds(left, right) for _ in range(_REPEATS))
+    return 2 * _SIDE**3 / best / 1e9
+
+
+def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
+    start = time.perf_counter()
+    # To the CPU: a GPU has to be waited for.
+    product(left, right)[0, 0].item()
+    return time.perf_counter() - start
+
+
+def _further_products() -> dict[Any, Callable[..., int]]:
+    """Return what the counter does not know of itself."""
+    if not torch.backends.mkldnn.is_available():
+        return {}
+    return {torch.ops.mkldnn._linear_pointwise: _operations_of_linear}
+
+
+def _operations_of_linear(left: Any, right: Any, *args: Any, **kwargs: Any) -> int:
+    """Count those of a (p, e) and an (n, e) shape."""
+    return 2 * left[0] * left[1] * right[0]
