@@ -1,5 +1,6 @@
 """Ours beside mmdetection 3.3.0: the same weights and inputs, turn by turn, on the CPU.
 
+Examples:
     python benchmarks/compare_mmdet.py --json docs/performance.json
     python benchmarks/compare_mmdet.py --only post,infer-500 --repeats 9 --json docs/performance.json
     python benchmarks/compare_mmdet.py --only train-solo MODEL.SOLO.RECOMPUTE True

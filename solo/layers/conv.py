@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from detectron2.layers import Conv2d, get_norm
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solo.layers.coordinates import with_coordinates
 from solo.layers.deform_conv import DeformConv
 from solo.layers.recompute import Recomputed, gathers_statistics
 
@@ -76,6 +77,28 @@ def conv_norm_relu(
     return conv
 
 
+class Tower(nn.Sequential):
+    """Convolutions, the first of which may see coordinates besides the features."""
+
+    def __init__(self, *convs: nn.Module, coordinates: str = "") -> None:
+        """Stack convolutions.
+
+        Args:
+            convs: The layers.
+            coordinates: "", "x", "y" or "xy".
+        """
+        super().__init__(*convs)
+        self.coordinates = coordinates
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the layers on (N, C, H, W) features."""
+        return super().forward(with_coordinates(features, self.coordinates))
+
+
+class RecomputedTower(Recomputed, Tower):
+    """A tower of which training keeps the features only."""
+
+
 def conv_tower(
     in_channels: int,
     channels: int,
@@ -83,13 +106,15 @@ def conv_tower(
     num_convs: int,
     norm: Norm,
     deform: Deform,
+    coordinates: str = "",
     recompute: bool = False,
-) -> nn.Sequential:
+) -> Tower:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
 
     With `recompute`, training keeps the input only; not where batch normalisation gathers statistics.
+    See :class:`Tower` for the `coordinates`, which `in_channels` leaves out.
     """
-    inputs = [in_channels] + [channels] * (num_convs - 1)
+    inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(
             width, channels, norm=norm, deformable=deformable, modulated=deform.modulated
@@ -97,7 +122,7 @@ def conv_tower(
         for width, deformable in zip(inputs, deform.choose(num_convs), strict=True)
     ]
     lean = recompute and not gathers_statistics(*convs)
-    return (Recomputed if lean else nn.Sequential)(*convs)
+    return (RecomputedTower if lean else Tower)(*convs, coordinates=coordinates)
 
 
 def init_conv(conv: nn.Module, *, bias: float = 0.0) -> None:

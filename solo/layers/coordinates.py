@@ -31,6 +31,9 @@ def _line(length: int, like: Tensor) -> Tensor:
     return (steps * (2 / steps[-1:].clamp(min=1)) - 1).to(like.dtype)
 
 
-def with_coordinates(features: Tensor) -> Tensor:
-    """Append x and y to the channels: (N, C, H, W) -> (N, C + 2, H, W)."""
-    return torch.cat([features, coordinate_channels(features)], dim=1)
+def with_coordinates(features: Tensor, axes: str = "xy") -> Tensor:
+    """Append x, y or both to the channels: (N, C, H, W) -> (N, C + len(axes), H, W)."""
+    if not axes:
+        return features
+    chosen = coordinate_channels(features)[:, ["xy".index(axis) for axis in axes]]
+    return torch.cat([features, chosen], dim=1)

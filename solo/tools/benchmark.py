@@ -21,6 +21,8 @@ from solo.engine.setup import merge_options
 from solo.model_zoo import get_config_file
 from solo.visualization.performance import plot_sweep
 
+# For the examples.
+_MODEL = "--config-file coco/solov2_R_50_FPN_1x.yaml"
 STAGES = ("stage", "median, ms", "p90, ms", "peak, MB", "GFLOP/s")
 
 
@@ -111,38 +113,57 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m solo.tools.benchmark",
         description="Measure time and memory, stage by stage.",
-        epilog="example:\n  python -m solo.tools.benchmark infer --candidates 500 \\\n"
-        "    --config-file coco/solov2_R_50_FPN_1x.yaml --original 1024x2048 --size 672x1344",
+        epilog=_example("infer", f"{_MODEL} --candidates 500"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
-    verb = _add_verb(verbs, "infer", "inference, from the image to run lengths")
+    verb = _add_verb(
+        verbs,
+        "infer",
+        "inference, from the image to run lengths",
+        f"{_MODEL} --original 1024x2048 --size 672x1344",
+    )
     verb.set_defaults(run=_run_model, benchmark=infer.benchmark_inference, timed=infer.TIMED)
     _add_model(verb, sweeps=("candidates", "size"))
     _add_candidates(verb)
     _add_dataset(verb)
 
-    verb = _add_verb(verbs, "post", "what follows the network, to run lengths")
+    verb = _add_verb(
+        verbs,
+        "post",
+        "what follows the network, to run lengths",
+        f"{_MODEL} --sweep candidates --plot post.png",
+    )
     verb.set_defaults(run=_run_model, benchmark=post.benchmark_post, timed=post.TIMED)
     _add_model(verb, sweeps=("candidates", "size"))
     _add_candidates(verb)
 
-    verb = _add_verb(verbs, "train", "a step of training")
+    verb = _add_verb(verbs, "train", "a step of training", f"{_MODEL} --images 2 --objects 80")
     verb.set_defaults(run=_run_model, benchmark=train.benchmark_training, timed=train.TIMED)
     _add_model(verb, sweeps=("objects", "size"))
     verb.add_argument("--images", type=int, help="of the batch; default: 1")
     verb.add_argument("--objects", type=int, help="of each image; default: 20")
     _add_dataset(verb)
 
-    verb = _add_verb(verbs, "data", "the making of training items, beside detectron2's mapper")
+    verb = _add_verb(
+        verbs,
+        "data",
+        "the making of training items, beside detectron2's mapper",
+        "--size 640 INPUT.MOSAIC.PROB 1.0",
+    )
     verb.set_defaults(run=_run_data)
     verb.add_argument("--size", type=int, default=640, help="pixels a side; default: %(default)s")
     verb.add_argument("--images", type=int, default=32, help="per repeat; default: %(default)s")
     verb.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
     verb.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
 
-    verb = _add_verb(verbs, "eval", "COCO's evaluation of made-up results, beside pycocotools")
+    verb = _add_verb(
+        verbs,
+        "eval",
+        "COCO's evaluation of made-up results, beside pycocotools",
+        "--images 500 --detections 100",
+    )
     verb.set_defaults(run=_run_evaluation)
     verb.add_argument("--images", type=int, default=5000, help="default: %(default)s")
     verb.add_argument("--detections", type=int, default=100, help="per image; default: 100")
@@ -152,12 +173,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_verb(verbs: argparse._SubParsersAction, name: str, what: str) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(name, help=what, description=f"Measure {what}.")
+def _add_verb(
+    verbs: argparse._SubParsersAction, name: str, what: str, example: str
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name,
+        help=what,
+        description=f"Measure {what}.",
+        epilog=_example(name, example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     threads = torch.get_num_threads()
     verb.add_argument("--threads", type=int, default=threads, help="default: %(default)s")
     verb.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file")
     return verb
+
+
+def _example(verb: str, arguments: str) -> str:
+    return f"example:\n  python -m solo.tools.benchmark {verb} \\\n    {arguments}"
 
 
 def _add_model(verb: argparse.ArgumentParser, sweeps: Sequence[str]) -> None:

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from solo.visualization.curves import plot_metrics, plot_runs
 
+EXAMPLE = """example:
+  python -m solo.tools.plot_metrics output/run_a output/run_b --output compared.png
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command.
@@ -19,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m solo.tools.plot_metrics",
         description="Plot the losses, the learning rate and the AP of training runs.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="output folder of a run")
     parser.add_argument(

@@ -116,7 +116,7 @@ def overfitted():
 
 def overfit(overfitted, variant):
     if variant not in overfitted:
-        overfitted[variant] = trained_model(variant, 120)
+        overfitted[variant] = trained_model(variant, 200)
     return overfitted[variant]
 
 

@@ -13,7 +13,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.layers.conv import Deform, Norm, conv_tower, init_conv
+from solo.layers.conv import Deform, Norm, Tower, conv_tower, init_conv
 from solo.modeling.grids import Grids
 from solo.modeling.heads.common import level_arguments, prior_bias
 
@@ -107,10 +107,10 @@ class Head(nn.Module, ABC):
         """Read MODEL.SOLO."""
         return level_arguments(cfg, input_shape)
 
-    def _tower(self, num_coordinates: int = 0) -> nn.Sequential:
-        """Build a tower on the features and so many channels of coordinates."""
-        channels = self._in_channels + num_coordinates
-        return conv_tower(channels, self._conv_dim, **self._tower_settings)
+    def _tower(self, coordinates: str = "", *, more_channels: int = 0) -> Tower:
+        """Build a tower on the features; coordinates that it does not append itself are more channels."""
+        channels = self._in_channels + more_channels
+        return conv_tower(channels, self._conv_dim, coordinates=coordinates, **self._tower_settings)
 
     def _predictor(self, channels: int, kernel_size: int = 3) -> nn.Conv2d:
         """Build a convolution from a tower to logits, which starts at the prior probability."""

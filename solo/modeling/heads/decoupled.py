@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from solo.layers.coordinates import coordinate_channels, with_coordinates
 from solo.layers.masks import resize_soft_masks
-from solo.layers.product import product
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -132,15 +130,11 @@ class DecoupledSOLOHead(FactorHead):
     """A tower for the columns, which sees x, and one for the rows, which sees y."""
 
     def _add_mask_towers(self) -> None:
-        self.mask_tower_x = self._tower(num_coordinates=1)
-        self.mask_tower_y = self._tower(num_coordinates=1)
+        self.mask_tower_x = self._tower("x")
+        self.mask_tower_y = self._tower("y")
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        x, y = coordinate_channels(feature).split(1, dim=1)
-        return (
-            self.mask_tower_x(torch.cat([feature, x], dim=1)),
-            self.mask_tower_y(torch.cat([feature, y], dim=1)),
-        )
+        return self.mask_tower_x(feature), self.mask_tower_y(feature)
 
 
 @SOLO_HEAD_REGISTRY.register()
@@ -148,10 +142,10 @@ class DecoupledSOLOLightHead(FactorHead):
     """One tower, which sees x and y, for the columns and the rows."""
 
     def _add_mask_towers(self) -> None:
-        self.mask_tower = self._tower(num_coordinates=2)
+        self.mask_tower = self._tower("xy")
 
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        shared = self.mask_tower(with_coordinates(feature))
+        shared = self.mask_tower(feature)
         return shared, shared
 
 
@@ -171,7 +165,7 @@ def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         (U, 2h, 2w) probabilities.
     """
     height, width = feature.shape[-2:]
-    taps = product(weight.permute(2, 3, 0, 1).flatten(end_dim=2), feature.flatten(1))
+    taps = weight.permute(2, 3, 0, 1).flatten(end_dim=2) @ feature.flatten(1)
     taps = resize(taps.view(1, -1, height, width), (height, 2 * width))
     columns = _add_moved(*taps.unflatten(1, (3, 3, -1)).unbind(2), moves=((1, -1), (-1, 1)))
     columns = resize(columns.flatten(1, 2), (2 * height, 2 * width))

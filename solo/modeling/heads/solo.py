@@ -9,9 +9,7 @@ from typing import Any
 from detectron2.config import configurable
 from torch import Tensor, nn
 
-from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
-from solo.layers.product import product
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -34,7 +32,7 @@ class SOLOHead(Head):
     def __init__(self, **arguments: Any) -> None:
         """Build the head; the arguments are those of `Head`."""
         super().__init__(**arguments)
-        self.mask_tower = self._tower(num_coordinates=2)
+        self.mask_tower = self._tower("xy")
         self.category_predictor = self._predictor(self._num_classes)
         self.mask_predictors = nn.ModuleList(
             self._predictor(side * side, kernel_size=1) for side in self.grids.sides
@@ -52,7 +50,7 @@ class SOLOHead(Head):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
             # One by one: the gradient of an index would be as large as that of all images.
-            mask_features.append(self.mask_tower(with_coordinates(feature)).unbind())
+            mask_features.append(self.mask_tower(feature).unbind())
         return HeadOutputs(category_logits, mask_features)
 
     def soft_masks(
@@ -75,6 +73,6 @@ class SOLOHead(Head):
     def decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
         height, width = feature.shape[-2:]
-        logits = product(predictor.weight[cells].flatten(1), feature.flatten(1))
+        logits = predictor.weight[cells].flatten(1) @ feature.flatten(1)
         logits = (logits + predictor.bias[cells, None]).view(1, -1, height, width)
         return resize(logits, (2 * height, 2 * width)).float().sigmoid_()[0]

@@ -61,7 +61,7 @@ class SOLOv2Head(Head):
             arguments: Those of `Head`.
         """
         super().__init__(**arguments)
-        self.kernel_tower = self._tower(num_coordinates=2)
+        self.kernel_tower = self._tower(more_channels=2)
         self.category_predictor = self._predictor(self._num_classes)
         num_weights = mask_feature_dim * kernel_size**2
         # No prior: a kernel is no probability.
