@@ -61,7 +61,7 @@ def load_model(cfg: CfgNode) -> nn.Module:
 
 
 def load_for_inference(cfg: CfgNode) -> nn.Module:
-    """Build the model as `Predictor` does; weights may be missing. See :func:`load_model`."""
+    """Build the model as `TorchPredictor` does; weights may be missing. See :func:`load_model`."""
     model = load_model(cfg).eval()
     fuse_batch_norm(model)
     return model

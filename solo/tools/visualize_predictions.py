@@ -11,9 +11,16 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 import solo  # noqa: F401  (registers the models and the data sets)
-from solo.engine.predictor import Predictor, inference_config
+from solo.engine.predictor import TorchPredictor, inference_config
+from solo.prediction import Predictor
 from solo.visualization.files import check_picture_path, write_picture
 from solo.visualization.sheet import dataset_rows, prediction_sheet
+
+
+EXAMPLE = """example:
+  python -m solo.tools.visualize_predictions --config-file configs/quickstart/solov2_digits.yaml \\
+      --weights output/quickstart/model_final.pth --dataset digits_val --output sheet.png
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -45,7 +52,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--dataset {name!r} is not registered. Known: {', '.join(sorted(DatasetCatalog))}."
         )
-    predictor = Predictor(cfg)
+    predictor = Predictor(TorchPredictor(cfg))
     rows = dataset_rows(DatasetCatalog.get(name), predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), output)
@@ -55,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m solo.tools.visualize_predictions",
         description="Draw held-out images beside their ground truth and their prediction.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config-file", required=True, metavar="FILE", help="the model's config")
     parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
