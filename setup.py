@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["solo", "solo.*"]), "solo.configs"],
     package_dir={"solo.configs": "configs"},
-    package_data={"solo.configs": CONFIGS},
+    package_data={"solo.configs": CONFIGS, "solo.analysis": ["*.html"]},
     # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
     install_requires=[
         "torch>=2.4",
@@ -30,6 +30,7 @@ setup(
         "pycocotools>=2.0.7",
         "opencv-python-headless>=4.7",
         "faster-coco-eval>=1.6",
+        "jinja2",
         "matplotlib",
         "pillow",
         "tabulate",
@@ -41,8 +42,11 @@ setup(
         "dev": [
             *("pytest", "hypothesis", "ruff", "scikit-learn", "cityscapesscripts"),
             *("onnx", "onnxscript", "onnxruntime"),
+            *("gradio>=6.31", "playwright", "av>=14"),
         ],
         "export": ["onnx", "onnxscript", "onnxruntime"],
+        "page": ["gradio>=6.31"],
+        "video": ["av>=14"],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
     },
 )

@@ -51,7 +51,7 @@ def work(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def evaluate(cfg: CfgNode) -> dict:
-    """Evaluate MODEL.WEIGHTS on DATASETS.TEST."""
+    """Evaluate MODEL.WEIGHTS on DATASETS.TEST, and once more with TEST.AUG, if that is enabled."""
     with engine.exit_on(ValueError, OSError):
         if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
             raise ValueError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
@@ -59,7 +59,10 @@ def evaluate(cfg: CfgNode) -> dict:
         names = dataset_class_names(cfg.DATASETS.TRAIN)
         SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
         engine.check_test_data(cfg)
-    return engine.evaluate(cfg, model)
+    results = engine.evaluate(cfg, model)
+    if cfg.TEST.AUG.ENABLED:
+        results.update(engine.evaluate_with_tta(cfg, model))
+    return results
 
 
 def train(cfg: CfgNode, *, resume: bool) -> dict:

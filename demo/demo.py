@@ -1,6 +1,7 @@
 """Find and draw the instances on images, in a video or before a camera; see README.md."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,11 @@ def run(runner: Runner, args: argparse.Namespace) -> None:
 def summarise(runner: Runner, unit: str, interrupted: bool) -> str:
     """Say in one sentence what was done."""
     count = runner.num_done
-    parts = [f"{count} {unit}{'' if count == 1 else 's'} done"]
+    done = f"{count} {unit}{'' if count == 1 else 's'}"
+    parts = [f"{done} done"]
+    if count and runner.seconds:
+        rate, share = count / runner.seconds, runner.model_seconds / runner.seconds
+        parts = [f"{done} in {runner.seconds:.1f} s: {rate:.1f} frames/s (model {share:.0%})"]
     if runner.failures:
         parts.append(f"{len(runner.failures)} failed")
     if interrupted:
@@ -117,6 +122,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="score below which instances are left out; default: %(default)s",
     )
     model.add_argument(
+        "--tiles",
+        type=int,
+        metavar="SIZE",
+        help="look at images whose longer side is over SIZE pixels in overlapping tiles of SIZE",
+    )
+    model.add_argument(
         "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
     )
     _add_inputs(parser)
@@ -155,4 +166,6 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
+    # A job that is ended closes its files, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

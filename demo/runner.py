@@ -3,7 +3,8 @@
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +21,13 @@ from image_files import (
 )
 from tqdm import tqdm
 
-from solo.engine.predictor import Predictor, inference_config
-from solo.export.predictor import OnnxPredictor
+from solo.prediction import Predictor
+from solo.prediction.tiling import TileRule
+from solo.visualization.association import Associator
 from solo.visualization.draw import draw_instances
 from solo.visualization.files import check_folder
 from solo.visualization.regions import select_confident
-from solo.visualization.video import VideoSink, VideoSource
+from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
 
 class Options(NamedTuple):
@@ -36,6 +38,7 @@ class Options(NamedTuple):
     weights: str
     device: str
     opts: Sequence[str]
+    tiles: int | None
     output: Path | None
     json: Path | None
     show: bool
@@ -47,6 +50,8 @@ class Runner:
 
     Attributes:
         num_done: Images or frames that were processed.
+        seconds: That the frames of a video took, from the first to the closed file.
+        model_seconds: That the model took.
         failures: What went wrong, in words.
     """
 
@@ -54,8 +59,10 @@ class Runner:
         """Remember the options; nothing is read or loaded yet."""
         self.options = options
         self.num_done = 0
+        self.seconds = 0.0
+        self.model_seconds = 0.0
         self.failures: list[str] = []
-        self._predictor: Predictor | OnnxPredictor | None = None
+        self._predictor: Predictor | None = None
         self._records: list[dict[str, Any]] = []
 
     def fail(self, problem: object) -> None:
@@ -79,14 +86,17 @@ class Runner:
             try:
                 if outputs:
                     check_output(outputs[image], images)
-                found, picture = self._process(read_picture(image), "instance")
+                pixels = read_picture(image)
+                found = self._find(pixels)
+                picture = draw_instances(pixels, found, self._predictor.class_names)
+                records = self._describe(found, {"file_name": str(image)})
                 if outputs:
                     write_picture(outputs[image], picture)
             except Exception as error:  # whatever it is, the other images are not to suffer
                 known = str(image) in str(error)
                 self.fail(error if known else f"{image}: {error}")
                 continue
-            self._remember(found, {"file_name": str(image)})
+            self._remember(records)
             if not self._show(picture, wait=0):
                 return
 
@@ -100,16 +110,15 @@ class Runner:
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         files = [source] if isinstance(source, Path) else []
-        with VideoSource(source) as video, contextlib.ExitStack() as stack:
-            sink = None
-            if self.options.output:
-                stem = source.stem if isinstance(source, Path) else "webcam"
-                path = _video_path(self.options.output, stem)
-                check_folder(path.parent)
-                check_output(path, files)
-                sink = stack.enter_context(VideoSink(path, video.fps))
+        with VideoSource(source) as video:
+            sink = self._video_sink(source, video.fps, files)
             self._prepare(files)
-            self._run_frames(video, sink)
+            started = time.perf_counter()
+            try:
+                with sink or contextlib.nullcontext():
+                    self._run_frames(video, sink)
+            finally:
+                self.seconds = time.perf_counter() - started
             if not self.num_done:
                 raise ValueError(f"{video.name}: a video without frames.")
 
@@ -128,35 +137,73 @@ class Runner:
         if options.json:
             check_folder(options.json.parent)
             check_output(options.json, inputs)
+        tiles = None if options.tiles is None else TileRule(size=options.tiles)
         if options.onnx:
-            self._predictor = OnnxPredictor(options.onnx)
+            self._predictor = Predictor.from_onnx(options.onnx, tiles=tiles)
             return
-        self._predictor = Predictor(
-            inference_config(options.config_file, options.weights, options.device, options.opts)
+        self._predictor = Predictor.from_config(
+            options.config_file,
+            options.weights,
+            device=options.device,
+            opts=options.opts,
+            tiles=tiles,
         )
 
+    def _video_sink(
+        self, source: Path | int, fps: float, files: Sequence[Path]
+    ) -> VideoSink | None:
+        if not self.options.output:
+            return None
+        stem = source.stem if isinstance(source, Path) else "webcam"
+        path = _video_path(self.options.output, stem)
+        check_folder(path.parent)
+        check_output(path, files)
+        return VideoSink(path, fps)
+
     def _run_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
-        frames: Iterable[np.ndarray] = tqdm(video, total=video.num_frames or None, unit=" frames")
-        for index, frame in enumerate(frames):
-            # By class: instances change their order from frame to frame.
-            found, picture = self._process(frame, "class")
-            if sink:
-                sink.write(picture)
-            self._remember(found, {"file_name": video.name, "frame": index})
-            if not self._show(picture, wait=1):
-                return
+        # Decoding, the model and drawing have a thread each, and encoding this one: the model waits
+        # for none of them.
+        with (
+            one_ahead(video) as frames,
+            one_ahead((frame, self._find(frame)) for frame in frames) as found,
+            one_ahead(self._finish(found, video.name)) as finished,
+        ):
+            for picture, records in tqdm(finished, total=video.num_frames or None, unit=" frames"):
+                if sink:
+                    sink.write(picture)
+                self._remember(records)
+                if not self._show(picture, wait=1):
+                    return
 
-    def _process(self, image: np.ndarray, color_by: str) -> tuple[Instances, np.ndarray]:
-        """Find the instances of an (H, W, 3) BGR image; return them, and the image with them."""
-        found = select_confident(self._predictor(image), self.options.confidence_threshold)
-        picture = draw_instances(image, found, self._predictor.class_names, color_by=color_by)
-        return found, picture
+    def _finish(
+        self, frames: Iterable[tuple[np.ndarray, Instances]], name: str
+    ) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
+        """Draw and describe the instances of each frame, with one colour per object throughout."""
+        associator = Associator()
+        for index, (frame, found) in enumerate(frames):
+            numbers = associator.update(found)
+            names = self._predictor.class_names
+            records = self._describe(found, {"file_name": name, "frame": index})
+            # There are no records where none are asked for.
+            for record, number in zip(records, numbers.tolist(), strict=False):
+                record["track_id"] = number
+            yield draw_instances(frame, found, names, color_by=numbers), records
 
-    def _remember(self, found: Instances, source: dict[str, Any]) -> None:
+    def _find(self, image: np.ndarray) -> Instances:
+        """Find the confident instances of an (H, W, 3) BGR image."""
+        started = time.perf_counter()
+        found = self._predictor(image)
+        self.model_seconds += time.perf_counter() - started
+        return select_confident(found, self.options.confidence_threshold)
+
+    def _describe(self, found: Instances, source: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the entries of the JSON file, where one is asked for."""
+        return to_records(found, self._predictor, source) if self.options.json else []
+
+    def _remember(self, records: list[dict[str, Any]]) -> None:
         """Count an image or frame whose picture is written: only then it is done."""
         self.num_done += 1
-        if self.options.json:
-            self._records.extend(to_records(found, self._predictor, source))
+        self._records.extend(records)
 
     def _show(self, picture: np.ndarray, *, wait: int) -> bool:
         """Show a picture for some milliseconds, 0: until a key; return whether to go on."""

@@ -1,4 +1,4 @@
-"""What the model will see of a data set: sizes, cells, batches, and settings that would fit it."""
+"""What the model will see of a data set, what settings would fit it, and what a trained one makes of it."""
 
 from solo.analysis.dataset import Analysis, analyze_dataset
 from solo.analysis.inputs import SeenImage, analysis_config

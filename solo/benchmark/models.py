@@ -80,7 +80,7 @@ def finding_stages(model: nn.Module) -> Stages:
         "NMS": [(inference, "mask_ious"), (model.finder, "suppress")],
         "resize": [(model.finder, "to_instances")],
         "RLE": [
-            (output, "_run_lengths"),
+            (output, "run_lengths"),
             (output.coco_mask, "frPyObjects"),
             (output, "encode_masks"),
         ],

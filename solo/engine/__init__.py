@@ -1,6 +1,6 @@
 """Training and evaluation."""
 
-from solo.engine.evaluation import check_test_data, evaluate
+from solo.engine.evaluation import check_test_data, evaluate, evaluate_with_tta
 from solo.engine.launch import LaunchError, launch
 from solo.engine.setup import exit_on, load_config, setup_config, setup_run
 from solo.engine.solver import build_optimizer
@@ -12,6 +12,7 @@ __all__ = [
     "build_optimizer",
     "check_test_data",
     "evaluate",
+    "evaluate_with_tta",
     "exit_on",
     "launch",
     "load_config",

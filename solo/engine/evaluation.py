@@ -14,6 +14,7 @@ from solo.data import build_test_loader
 from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.evaluation import build_evaluator
+from solo.modeling.tta import SOLOWithTTA
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,26 @@ def evaluate(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
     if len(results) == 1:
         return OrderedDict(next(iter(results.values())))
     return results
+
+
+def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
+    """Evaluate a model with test-time augmentation on every data set of DATASETS.TEST.
+
+    Args:
+        cfg: The config, with the views in TEST.AUG. Files go to the folder TTA of OUTPUT_DIR.
+        model: See :func:`evaluate`.
+
+    Returns:
+        What that returns, under names that end with _TTA, as in detectron2.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    # Views are resized from the image itself, not from what a test without them would see.
+    cfg.INPUT.MIN_SIZE_TEST = 0
+    cfg.OUTPUT_DIR = str(Path(cfg.OUTPUT_DIR, "TTA"))
+    logger.info("Evaluating with test-time augmentation.")
+    results = evaluate(cfg, SOLOWithTTA(cfg, model))
+    return OrderedDict((f"{name}_TTA", result) for name, result in results.items())
 
 
 def check_test_data(cfg: CfgNode) -> None:

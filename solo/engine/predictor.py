@@ -1,7 +1,9 @@
-"""Run a trained model on one image at a time, exactly as at evaluation."""
+"""Run a trained model on images, exactly as at evaluation."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.engine.setup import merge_file, merge_options
 from solo.modeling.fuse import fuse_batch_norm
+from solo.modeling.tta import SOLOWithTTA
 
 
 def inference_config(
@@ -53,8 +56,8 @@ def inference_config(
     return cfg
 
 
-class Predictor:
-    """A trained model that takes one image and returns its instances.
+class TorchPredictor:
+    """A trained model that takes images and returns their instances; see `solo.prediction`.
 
     Attributes:
         model: The model, in eval mode.
@@ -89,7 +92,9 @@ class Predictor:
         self.model.eval()
         fuse_batch_norm(self.model)
         self._precision = inference_precision(cfg)
-        self._run = WithCPUFallback(self.model)
+        self._augmented = cfg.TEST.AUG.ENABLED
+        network = SOLOWithTTA(cfg, self.model) if self._augmented else self.model
+        self._run = WithCPUFallback(network)
 
         candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
         fitting = [names for names in candidates if len(names) == num_classes]
@@ -102,30 +107,42 @@ class Predictor:
         size = cfg.INPUT.MIN_SIZE_TEST
         self._resize = ResizeShortestEdge([size, size], cfg.INPUT.MAX_SIZE_TEST)
 
-    def __call__(self, image_bgr: np.ndarray) -> Instances:
-        """Find the instances of one image.
+    @torch.no_grad()
+    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+        """Find the instances of images; those of one size go through the network together.
+
+        Not all of them: a grid of cells spans the padded image, so that an image that is padded to
+        the size of another one finds other instances than it finds alone.
 
         Args:
-            image_bgr: (H, W, 3) uint8, BGR. Gray images, (H, W) or (H, W, 1), and images with an
-                alpha channel, which is dropped, are taken, too.
+            images: (H, W, 3) uint8 BGR each, of any sizes.
 
         Returns:
-            Instances at the size of the image, on the CPU: `pred_boxes` (XYXY in pixels), `scores`,
-            `pred_classes`, and `pred_masks` or `pred_rles`.
-
-        Raises:
-            ValueError: The image has another shape or type.
+            Instances at the size of each image, on the CPU: `pred_boxes` (XYXY in pixels),
+            `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
         """
-        image = _to_three_channels(image_bgr)
+        inputs = [self._prepare(image) for image in images]
+        groups = defaultdict(list)
+        for index, item in enumerate(inputs):
+            groups[item["image"].shape].append(index)
+        found: dict[int, Instances] = {}
+        for indices in groups.values():
+            with self._precision:
+                outputs = self._run([inputs[index] for index in indices])
+            for index, output in zip(indices, outputs, strict=True):
+                found[index] = output["instances"].to("cpu")
+        return [found[index] for index in range(len(inputs))]
+
+    def _prepare(self, image: np.ndarray) -> dict[str, Any]:
+        """Resize an image as evaluation does, unless it is augmented: each view is made of itself."""
         height, width = image.shape[:2]
         if self._format == "RGB":
             image = image[:, :, ::-1]
         image = np.ascontiguousarray(image)
-        image = self._resize.get_transform(image).apply_image(image)
-        tensor = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1))
-        with torch.no_grad(), self._precision:
-            outputs = self._run([{"image": tensor, "height": height, "width": width}])
-        return outputs[0]["instances"].to("cpu")
+        if not self._augmented:
+            image = self._resize.get_transform(image).apply_image(image).astype(np.float32)
+        tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return {"image": tensor, "height": height, "width": width}
 
 
 def _check_config(cfg: CfgNode) -> None:
@@ -161,21 +178,3 @@ def _dataset_ids(metadata: object, num_classes: int) -> tuple[int, ...]:
     to_class = getattr(metadata, "thing_dataset_id_to_contiguous_id", {})
     to_id = {index: dataset_id for dataset_id, index in to_class.items()}
     return tuple(to_id.get(index, index) for index in range(num_classes))
-
-
-def _to_three_channels(image: np.ndarray) -> np.ndarray:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.size:
-        given = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image)
-        raise ValueError(
-            f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {given}."
-        )
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-        raise ValueError(
-            f"An image must be (H, W, 3) in BGR order, gray, or BGR with alpha, not {image.shape}."
-        )
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    # As Pillow does where training reads an image with alpha.
-    return image[:, :, :3]

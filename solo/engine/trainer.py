@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
-from solo.engine.evaluation import best_metric_name, check_test_data, evaluate
+from solo.engine.evaluation import best_metric_name, check_test_data, evaluate, evaluate_with_tta
 from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
 from solo.engine.precision import amp_dtype
 from solo.engine.solver import build_optimizer
@@ -104,8 +104,10 @@ class Trainer(TrainerBase):
         return items
 
     def evaluate(self) -> OrderedDict[str, Any]:
-        """Evaluate the present weights on DATASETS.TEST."""
+        """Evaluate the present weights on DATASETS.TEST; at the end also with TEST.AUG, if enabled."""
         self._results = evaluate(self.cfg, self.module)
+        if self.cfg.TEST.AUG.ENABLED and self.iter + 1 >= self.max_iter:
+            self._results.update(evaluate_with_tta(self.cfg, self.module))
         return self._results
 
     def resume_or_load(self, *, resume: bool = False) -> None:

@@ -14,7 +14,7 @@ import torch
 from detectron2.config import CfgNode
 from torch.export import ExportedProgram
 
-from solo.engine.predictor import Predictor, inference_config
+from solo.engine.predictor import TorchPredictor, inference_config
 from solo.export import runtime
 from solo.export.check import Agreement, Run, compare
 from solo.export.images import images_to_compare
@@ -70,7 +70,7 @@ def export_model(request: ExportRequest) -> Exported:
     _check_packages(request.format)
     cfg = inference_config(request.config_file, request.weights, "cpu", request.opts)
     images = images_to_compare(cfg, request.images)
-    predictor = Predictor(cfg)
+    predictor = TorchPredictor(cfg)
     network = TraceableSOLO(predictor.model, suppress=request.post == "nms").eval()
     metadata = describe(cfg, predictor, network, request)
     program = trace(network, request.size)
@@ -93,7 +93,7 @@ def export_model(request: ExportRequest) -> Exported:
 
 
 def describe(
-    cfg: CfgNode, predictor: Predictor, network: TraceableSOLO, request: ExportRequest
+    cfg: CfgNode, predictor: TorchPredictor, network: TraceableSOLO, request: ExportRequest
 ) -> dict[str, Any]:
     """Return what the runtime, and whoever finds the file, has to know about it."""
     mean = list(map(float, cfg.MODEL.PIXEL_MEAN))

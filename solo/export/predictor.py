@@ -1,6 +1,7 @@
-"""An exported model in the place of `solo.engine.predictor.Predictor`."""
+"""An exported model in the place of `solo.engine.predictor.TorchPredictor`."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from solo.export.runtime import Model
 
 
 class OnnxPredictor:
-    """An ONNX file that takes one image and returns its instances.
+    """An ONNX file that takes images and returns their instances; see `solo.prediction`.
 
     Attributes:
         class_names: Name per class, K of them or none.
@@ -23,19 +24,22 @@ class OnnxPredictor:
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
 
-    def __call__(self, image_bgr: np.ndarray) -> Instances:
-        """Find the instances of one image.
+    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+        """Find the instances of images, one after the other: the graph takes one.
 
         Args:
-            image_bgr: (H, W, 3) uint8, BGR.
+            images: (H, W, 3) uint8 BGR each, of any sizes.
 
         Returns:
-            Instances at the size of the image: `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`
-            and `pred_masks`.
+            Instances at the size of each image: `pred_boxes` (XYXY in pixels), `scores`,
+            `pred_classes` and `pred_masks`.
         """
-        found = self._model(image_bgr)
+        return [self._find_in(image) for image in images]
+
+    def _find_in(self, image: np.ndarray) -> Instances:
+        found = self._model(image)
         return Instances(
-            image_bgr.shape[:2],
+            image.shape[:2],
             pred_boxes=Boxes(torch.from_numpy(found.boxes)),
             scores=torch.from_numpy(found.scores),
             pred_classes=torch.from_numpy(found.classes),

@@ -37,7 +37,7 @@ class ImageSize(NamedTuple):
     original: tuple[int, int]
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What a mask covers of the image.
 
     Attributes:
@@ -116,7 +116,7 @@ def encoded_masks(
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
     with _one_thread():
         for index, part in enumerate(_parts(soft_masks, size, threshold)):
-            lengths = _run_lengths(part, size.original)
+            lengths = run_lengths(part, size.original)
             counts.append({"size": list(size.original), "counts": lengths})
             boxes[index] = _box(part)
     rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
@@ -158,7 +158,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_Part]:
+def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[Part]:
     """Yield what each soft mask covers of the image."""
     height, width = size.original
     rows, columns = (
@@ -173,15 +173,15 @@ def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[_P
         y0, y1 = (rows.reach[0, top], rows.reach[1, bottom - 1]) if bottom else (0, 0)
         x0, x1 = (columns.reach[0, left], columns.reach[1, right - 1]) if right else (0, 0)
         if (y1 - y0) * (x1 - x0) > _LARGE * height * width:
-            yield _Part(0, 0, _resize_all(soft.numpy(), size) > threshold)
+            yield Part(0, 0, _resize_all(soft.numpy(), size) > threshold)
         elif y0 < y1 and x0 < x1:
             from_rows = slice(rows.sources[0, y0], rows.sources[1, y1 - 1])
             from_columns = slice(columns.sources[0, x0], columns.sources[1, x1 - 1])
             values = soft[from_rows, from_columns].t() @ rows.matrix[y0:y1, from_rows].t()
             values = columns.matrix[x0:x1, from_columns] @ values
-            yield _Part(y0, x0, (values > threshold).numpy())
+            yield Part(y0, x0, (values > threshold).numpy())
         else:
-            yield _Part(0, 0, np.zeros((0, 0), dtype=bool))
+            yield Part(0, 0, np.zeros((0, 0), dtype=bool))
 
 
 # Images of a data set share few sizes.
@@ -208,7 +208,7 @@ def _resize_all(soft: np.ndarray, size: ImageSize) -> np.ndarray:
     return cv2.resize(columns, size.original)
 
 
-def _box(part: _Part) -> tuple[int, int, int, int]:
+def _box(part: Part) -> tuple[int, int, int, int]:
     """Return the bounds of a part, x0, y0, x1, y1; zeros if it is empty."""
     columns, rows = part.columns.any(axis=1).nonzero()[0], part.columns.any(axis=0).nonzero()[0]
     if len(columns) == 0:
@@ -217,7 +217,7 @@ def _box(part: _Part) -> tuple[int, int, int, int]:
     return left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
 
 
-def _run_lengths(part: _Part, size: tuple[int, int]) -> np.ndarray:
+def run_lengths(part: Part, size: tuple[int, int]) -> np.ndarray:
     """Return the lengths of the runs of 0 and 1 down the columns of the image, first of 0."""
     height, width = size
     pixels = part.columns

@@ -16,7 +16,6 @@ from solo.prediction import Predictor
 from solo.visualization.files import check_picture_path, write_picture
 from solo.visualization.sheet import dataset_rows, prediction_sheet
 
-
 EXAMPLE = """example:
   python -m solo.tools.visualize_predictions --config-file configs/quickstart/solov2_digits.yaml \\
       --weights output/quickstart/model_final.pth --dataset digits_val --output sheet.png

@@ -23,6 +23,10 @@ _PALETTE_RGB = (
 # fmt: on
 PALETTE = tuple((c & 255, c >> 8 & 255, c >> 16) for c in _PALETTE_RGB)  # BGR
 
+# Every value that a channel can have, as a picture.
+_RAMP = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+# "instance", "class", or a number per row of the instances.
+ColorBy = str | Sequence[int] | np.ndarray
 _MIN_FONT_SIZE = 8
 _LABEL_MARGIN = 3
 
@@ -43,7 +47,7 @@ def draw_instances(
     *,
     threshold: float = 0,
     alpha: float = 0.5,
-    color_by: str = "instance",
+    color_by: ColorBy = "instance",
 ) -> np.ndarray:
     """Draw the instances of one picture on a copy of it.
 
@@ -54,8 +58,8 @@ def draw_instances(
         class_names: Name per class. A class without one is called by its number.
         threshold: Probability below which a prediction is left out.
         alpha: Opacity of the masks' filling, 0 to 1.
-        color_by: "instance", a colour per row of the instances; or "class", a colour per class,
-            which stays the same from frame to frame of a video.
+        color_by: "instance", a colour per row of the instances; "class", a colour per class; or a
+            number per row, such as those of an `Associator`: equal numbers, equal colours.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -90,7 +94,7 @@ def draw_regions(
     class_names: Sequence[str] | None = None,
     *,
     alpha: float = 0.5,
-    color_by: str = "instance",
+    color_by: ColorBy = "instance",
     font_size: int | None = None,
 ) -> np.ndarray:
     """Draw instances that are cut out already; see `draw_instances`.
@@ -100,17 +104,19 @@ def draw_regions(
         regions: The instances, at the size of the picture.
         class_names: Name per class.
         alpha: Opacity of the masks' filling, 0 to 1.
-        color_by: "instance" or "class".
+        color_by: "instance", "class", or a number per row of the instances.
         font_size: Of the labels, in pixels. None: by the size of the picture.
 
     Returns:
         (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: `color_by` is neither of the two.
+        ValueError: `color_by` is another word.
     """
-    if color_by not in ("instance", "class"):
-        raise ValueError(f'color_by must be "instance" or "class", not {color_by!r}.')
+    if isinstance(color_by, str) and color_by not in ("instance", "class"):
+        raise ValueError(
+            f'color_by must be "instance", "class" or a number per instance, not {color_by!r}.'
+        )
     canvas = np.ascontiguousarray(image_bgr).copy()
     thickness = max(1, round(min(canvas.shape[:2]) / 400))
 
@@ -144,8 +150,12 @@ def class_name(category: int, class_names: Sequence[str] | None) -> str:
     return f"class {category}"
 
 
-def _color(region: Region, color_by: str) -> tuple[int, int, int]:
-    return PALETTE[(region.index if color_by == "instance" else region.category) % len(PALETTE)]
+def _color(region: Region, color_by: ColorBy) -> tuple[int, int, int]:
+    if not isinstance(color_by, str):
+        number = int(color_by[region.index])
+    else:
+        number = region.index if color_by == "instance" else region.category
+    return PALETTE[number % len(PALETTE)]
 
 
 def draw_mask(
@@ -166,8 +176,9 @@ def draw_mask(
     """
     height, width = region.mask.shape
     patch = canvas[region.top : region.top + height, region.left : region.left + width]
-    tinted = cv2.addWeighted(patch, 1 - alpha, np.full_like(patch, color), alpha, 0)
-    np.copyto(patch, tinted, where=region.mask[..., None].astype(bool))
+    # The blend of 256 values instead of that of each pixel.
+    blend = cv2.addWeighted(_RAMP, 1 - alpha, np.full_like(_RAMP, color), alpha, 0)
+    cv2.copyTo(cv2.LUT(patch, blend), region.mask, patch)
 
     # [-2]: OpenCV 3 returns the image, too, before the contours.
     contours = cv2.findContours(region.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[-2]

@@ -1,16 +1,35 @@
-"""Frames of video files and cameras in, an mp4 file out, by OpenCV alone."""
+"""Frames of video files and cameras in, an mp4 file out, and threads so that none waits for another."""
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
+try:
+    import av
+except ImportError:  # the extra `video` is not installed
+    av = None
+
+logger = logging.getLogger(__name__)
+
 # What cameras and damaged files that tell no usable frame rate are taken to have.
 _DEFAULT_FPS = 25.0
 _MAX_FPS = 1000.0
+# The first release of PyAV whose FFmpeg can write a file that is playable at any time.
+_MIN_AV = 14
+_SECONDS_BETWEEN_KEYFRAMES = 2
+
+_ENCODER_ERRORS = (OSError, av.FFmpegError) if av else (OSError,)
+
+T = TypeVar("T")
 
 
 class VideoSource:
@@ -67,11 +86,44 @@ class VideoSource:
         self._capture.release()
 
 
+@contextmanager
+def one_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
+    """Make each item in a thread while the one before it is used.
+
+    Chains of these are the stages of a pipeline; its memory is bounded, as no stage is more than one
+    item ahead of the next. Errors come where the item would. On leaving the context, by `break` and
+    Ctrl-C, too, the item being made is waited for, and no other is begun.
+
+    Args:
+        items: Whatever yields them; only the thread runs it.
+
+    Yields:
+        The same items, in their order.
+    """
+    source, end = iter(items), object()
+    pool = ThreadPoolExecutor(1)
+
+    def passed_on() -> Iterator[T]:
+        coming = pool.submit(next, source, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, source, end)
+            yield item
+
+    try:
+        yield passed_on()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 class VideoSink:
     """An mp4 file to write frames to, as a context manager.
 
+    With PyAV it is H.264, which every player and browser knows, else MPEG-4 part 2.
+
     The file gets its name when it is complete: on leaving the context, also by an exception such as
     Ctrl-C. Without any frame there is no file, and one that was there before is left as it was.
+    Until then its name is hidden (".clip.partial.mp4"); of H.264, what a killed process leaves there
+    is playable.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -90,7 +142,7 @@ class VideoSink:
         self.num_frames = 0
         self._fps = fps
         self._partial = path.with_name(f".{path.stem}.partial.mp4")
-        self._writer: cv2.VideoWriter | None = None
+        self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
         self._size = (0, 0)
 
     def write(self, frame: np.ndarray) -> None:
@@ -99,21 +151,27 @@ class VideoSink:
         Raises:
             OSError: The file cannot be written.
         """
-        if self._writer is None:
-            self._open(frame.shape[0], frame.shape[1])
-        if frame.shape[1::-1] != self._size:
-            frame = _fit(frame, self._size)
-        self._writer.write(frame)
+        with self._as_os_error():
+            if self._encoder is None:
+                self._open(frame.shape[0], frame.shape[1])
+            if frame.shape[1::-1] != self._size:
+                frame = _fit(frame, self._size)
+            self._encoder.write(frame)
         self.num_frames += 1
 
     def _open(self, height: int, width: int) -> None:
-        # The encoder takes even sizes only, and would cut the odd row or column off.
+        # The encoders take even sizes only, and would cut the odd row or column off.
         self._size = (width + width % 2, height + height % 2)
-        codec = cv2.VideoWriter_fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(self._partial), codec, self._fps, self._size)
-        if not self._writer.isOpened():
-            self._writer = None
-            raise OSError(f"{self.path}: cannot write a video here.")
+        kind = _H264Encoder if _can_encode_h264() else _Mpeg4Encoder
+        self._encoder = kind(self._partial, self._fps, self._size)
+
+    @contextmanager
+    def _as_os_error(self) -> Iterator[None]:
+        # Some of PyAV's errors are OSErrors, and all name another file than the user did.
+        try:
+            yield
+        except _ENCODER_ERRORS as error:
+            raise OSError(f"{self.path}: cannot write a video here ({error.strerror}).") from error
 
     def __enter__(self) -> "VideoSink":
         """Return the sink itself."""
@@ -126,13 +184,72 @@ class VideoSink:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file and give it its name."""
-        if self._writer is None:
+        if self._encoder is None:
             return
-        self._writer.release()
-        if self.num_frames:
-            self._partial.replace(self.path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        try:
+            with self._as_os_error():
+                self._encoder.close()
+        finally:
+            # Also after a failure, as of a full disk: the frames before it can be played.
+            if self.num_frames:
+                self._partial.replace(self.path)
+            else:
+                self._partial.unlink(missing_ok=True)
+
+
+class _H264Encoder:
+    """H.264 by PyAV; the arguments are a path, frames per second and (width, height)."""
+
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        # Fragments, each complete in itself and written at once, which closing turns into an
+        # ordinary file.
+        options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._stream = self._container.add_stream(
+            "libx264",
+            rate=Fraction(fps).limit_denominator(1001),  # 30000 / 1001 is 29.97
+            options={"preset": "veryfast", "crf": "20"},
+        )
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+        context = self._stream.codec_context
+        context.gop_size = math.ceil(fps * _SECONDS_BETWEEN_KEYFRAMES)
+        # One beside the model is enough, and takes no cores from it.
+        context.thread_count = 1
+        # What the conversion makes; players guess by the size where they are not told.
+        context.colorspace = av.video.reformatter.Colorspace.ITU601
+        context.color_range = av.video.reformatter.ColorRange.MPEG
+        # Begun at once: a place that cannot be written to is told before the first frames.
+        self._container.start_encoding()
+
+    def write(self, frame: np.ndarray) -> None:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="bgr24")
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode())
+        self._container.close()
+
+
+class _Mpeg4Encoder:
+    """MPEG-4 part 2 by OpenCV, with the same arguments."""
+
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        logger.warning(
+            "PyAV %d or newer with libx264 is not installed (pip install av): the video becomes "
+            "MPEG-4 part 2, which browsers do not play.",
+            _MIN_AV,
+        )
+        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+        if not self._writer.isOpened():
+            raise OSError(None, "OpenCV cannot open it")
+        self.write, self.close = self._writer.write, self._writer.release
+
+
+def _can_encode_h264() -> bool:
+    if av is None or int(av.__version__.split(".")[0]) < _MIN_AV:
+        return False
+    return "libx264" in av.codecs_available
 
 
 def _fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:

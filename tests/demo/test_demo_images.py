@@ -50,6 +50,29 @@ def test_json_holds_what_is_drawn(run, photo, tmp_path, make_picture):
     assert (drawn[13:17, 38:42] == make_picture(3)[13:17, 38:42]).all()
 
 
+def test_large_images_in_tiles(run, tmp_path, monkeypatch):
+    picture = np.full((40, 200, 3), 20, dtype=np.uint8)
+    for left in (5, 60, 150):
+        picture[10:20, left : left + 10] = 200
+    assert cv2.imwrite(str(tmp_path / "a.png"), picture)
+    widths = []
+    monkeypatch.setattr(cv2, "connectedComponents", spy(cv2.connectedComponents, widths))
+    for options, largest in (((), 200), (("--tiles", 64), 64)):
+        widths.clear()
+        assert run("--input", "a.png", "--json", "a.json", *options) == 0
+        records = json.loads((tmp_path / "a.json").read_text())
+        assert sorted(record["bbox"][0] for record in records) == [5, 60, 150]
+        assert max(widths) == largest
+
+
+def spy(function, widths):
+    def spied(picture):
+        widths.append(picture.shape[1])
+        return function(picture)
+
+    return spied
+
+
 def test_a_folder_with_a_broken_image(run, photo, tmp_path, capsys):
     photo("photos/a.png")
     (tmp_path / "photos" / "b.jpg").write_bytes(b"\xff\xd8\xff not an image")

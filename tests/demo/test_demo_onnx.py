@@ -1,12 +1,13 @@
 """The demo with an exported model in place of a config and a checkpoint."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from detectron2.structures import Boxes, Instances
+
+from solo.prediction import Predictor
 
 
 class OnePixel:
@@ -15,10 +16,10 @@ class OnePixel:
     class_names = ("zero", "one")
     category_ids = (10, 11)
 
-    def __init__(self, path):
-        self.path = path
+    def find(self, images):
+        return [self.find_one(image) for image in images]
 
-    def __call__(self, image):
+    def find_one(self, image):
         masks = torch.zeros(1, *image.shape[:2], dtype=torch.bool)
         masks[0, 0, 0] = True
         return Instances(
@@ -33,14 +34,14 @@ class OnePixel:
 def test_draws_what_the_file_finds(demo, photo, tmp_path, monkeypatch, make_picture):
     made = []
     monkeypatch.setattr(
-        sys.modules["runner"],
-        "OnnxPredictor",
-        lambda path: made.append(path) or OnePixel(path),
+        Predictor,
+        "from_onnx",
+        lambda path, tiles: made.append((str(path), tiles)) or Predictor(OnePixel(), tiles=tiles),
     )
     found = tmp_path / "found.json"
     arguments = ["--onnx", "model.onnx", "--input", str(photo()), "--json", str(found)]
     assert demo.main(arguments) == 0
-    assert [str(path) for path in made] == ["model.onnx"]
+    assert made == [("model.onnx", None)]
     (record,) = json.loads(found.read_text())
     assert (record["category_id"], record["category_name"]) == (11, "one")
     assert record["bbox"] == [0, 0, 1, 1] and record["score"] == pytest.approx(0.9, abs=1e-5)

@@ -1,11 +1,34 @@
 """The demo on videos and cameras."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from solo.visualization.video import VideoSource
+
+# A program that runs the demo on a video of which there is always one more frame.
+ENDLESS = """
+import runpy, sys
+sys.path[:0] = [{tests!r}, {demo!r}]
+import conftest  # registers the model
+from solo.visualization.video import VideoSource
+read = VideoSource.__iter__
+def read_for_ever(self):
+    (frame, *_) = read(self)
+    while True:
+        yield frame.copy()
+VideoSource.__iter__ = read_for_ever
+sys.argv = ["demo.py", *{arguments!r}]
+runpy.run_path({demo!r} + "/demo.py", run_name="__main__")
+"""
 
 
 def count_frames(path):
@@ -21,13 +44,41 @@ def test_round_trip(run, video, tmp_path, capsys):
         assert drawn.fps == 8
     records = json.loads((tmp_path / "found.json").read_text())
     assert [record["frame"] for record in records] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert [record["track_id"] for record in records] == [0, 1] * 5
     assert records[0]["file_name"] == str(path)
-    assert capsys.readouterr().out == "5 frames done.\n"
+    summary = r"5 frames in [\d.]+ s: [\d.]+ frames/s \(model \d+%\)\.\n"
+    assert re.fullmatch(summary, capsys.readouterr().out)
 
 
 def test_to_a_file(run, video, tmp_path):
     assert run("--video", video(), "--output", tmp_path / "new" / "drawn.mp4") == 0
     assert count_frames(tmp_path / "new" / "drawn.mp4") == 5
+
+
+def test_objects_keep_their_colours(run, tmp_path):
+    # The model lists instances from top to bottom: the order changes where the squares pass.
+    path = tmp_path / "passing.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 8, (96, 96))
+    places = [(4 + 4 * step, 64 - 4 * step) for step in range(16)]  # tops of the left and the right
+    for left, right in places:
+        frame = np.full((96, 96, 3), 20, dtype=np.uint8)
+        frame[left : left + 24, 8:32] = 200
+        frame[right : right + 24, 56:80] = 200
+        writer.write(frame)
+    writer.release()
+    assert run("--video", path, "--output", "out.mp4", "--json", "found.json") == 0
+    records = json.loads((tmp_path / "found.json").read_text())
+    sides = [(record["bbox"][0] > 40, record["track_id"]) for record in records]
+    assert set(sides) == {(False, 0), (True, 1)} and sides[0] != sides[-2]
+    with VideoSource(tmp_path / "out.mp4") as drawn:
+        frames = np.array(list(drawn), dtype=int)
+    middles = [
+        (frame[left + 12, 20], frame[right + 12, 68])
+        for frame, (left, right) in zip(frames, places, strict=True)
+    ]
+    lefts, rights = np.array(middles).transpose(1, 0, 2)
+    assert np.abs(lefts[0] - rights[0]).max() > 40
+    assert np.ptp(lefts, axis=0).max() < 25 and np.ptp(rights, axis=0).max() < 25
 
 
 @pytest.mark.parametrize(
@@ -40,6 +91,7 @@ def test_to_a_file(run, video, tmp_path):
         (("--video", "clip.mp4", "--output", "."), "is an input"),
         (("--video", "clip.mp4", "--output", "text.mp4/out"), "cannot be written to"),
         (("--video", "clip.mp4", "--json", "clip.mp4"), "is an input"),
+        (("--video", "clip.mp4", "--output", "out", "--tiles", "0"), "size of tiles is 0"),
         (("--webcam", "93", "--output", "out.mp4"), "camera 93: cannot be opened"),
     ],
 )
@@ -82,7 +134,38 @@ def test_ctrl_c_leaves_a_playable_video(run, video, tmp_path, monkeypatch, capsy
     assert count_frames(tmp_path / "out" / "clip.mp4") == 3
     records = json.loads((tmp_path / "found.json").read_text())
     assert {record["frame"] for record in records} == {0, 1, 2}
-    assert capsys.readouterr().out == "3 frames done, stopped before the end.\n"
+    assert re.fullmatch(r"3 frames in .*, stopped before the end\.\n", capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
+    tests = Path(__file__).parent
+    arguments = [*model, "--video", str(video()), "--output", str(tmp_path / "out")]
+    demo = str(tests.parents[1] / "demo")
+    program = ENDLESS.format(tests=str(tests), demo=demo, arguments=arguments)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tests.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not (tmp_path / "out" / ".clip.partial.mp4").exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    done = int(re.match(r"(\d+) frames in .*, stopped before the end", output)[1])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
+    # The one that was being written may be in it, too.
+    assert 0 <= count_frames(tmp_path / "out" / "clip.mp4") - done <= 1
 
 
 def test_a_failure_midway_keeps_the_frames_before(run, video, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import nn
 
 from solo.config import get_cfg
-from solo.engine.predictor import Predictor, inference_config
+from solo.engine import predictor as predictor_module
+from solo.engine.predictor import TorchPredictor, inference_config
 
 
 @META_ARCH_REGISTRY.register()
@@ -24,10 +25,10 @@ class Recorder(nn.Module):
         self.weight = nn.Parameter(torch.zeros(cfg.MODEL.SOLO.NUM_CLASSES))
 
     def forward(self, inputs):
-        self.inputs = inputs
+        self.batches = [*getattr(self, "batches", []), inputs]
         assert not self.training
         assert not torch.is_grad_enabled()
-        return [{"instances": Instances((inputs[0]["height"], inputs[0]["width"]))}]
+        return [{"instances": Instances((item["height"], item["width"]))} for item in inputs]
 
 
 def make_cfg(tmp_path, num_classes=2, **content):
@@ -49,8 +50,8 @@ def test_the_input_is_that_of_evaluation(tmp_path, image_format):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     cfg = make_cfg(tmp_path)
     cfg.INPUT.FORMAT = image_format
-    predictor = Predictor(cfg)
-    found = predictor(read_image(str(tmp_path / "a.png"), "BGR"))
+    predictor = TorchPredictor(cfg)
+    (found,) = predictor.find([read_image(str(tmp_path / "a.png"), "BGR")])
     assert found.image_size == (40, 90)
     assert (predictor.model.weight == 1).all()
 
@@ -58,35 +59,42 @@ def test_the_input_is_that_of_evaluation(tmp_path, image_format):
     augmented = AugInput(read_image(str(tmp_path / "a.png"), image_format))
     ResizeShortestEdge([32, 32], 50, "choice")(augmented)
     expected = torch.from_numpy(np.ascontiguousarray(augmented.image.transpose(2, 0, 1)))
-    (given,) = predictor.model.inputs
+    ((given,),) = predictor.model.batches
     assert given["image"].shape == (3, 22, 50)
     assert torch.equal(given["image"], expected.float())
 
 
-def test_gray_and_alpha(tmp_path):
-    predictor = Predictor(make_cfg(tmp_path))
-    gray = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    given = []
-    for image in (gray, gray[:, :, None], np.dstack([gray] * 3), np.dstack([gray] * 3 + [gray])):
-        predictor(image)
-        given.append(predictor.model.inputs[0]["image"])
-    for image in given[1:]:
-        assert torch.equal(image, given[0])
+def test_images_of_one_size_go_through_the_network_together(tmp_path):
+    predictor = TorchPredictor(make_cfg(tmp_path))
+    # 32 x 50, 32 x 32 and 32 x 50 pixels after resizing, each with its own gray.
+    images = [
+        np.full((*size, 3), 50 * i, np.uint8) for i, size in enumerate([(64, 99), (9, 9)] * 2)
+    ]
+    found = predictor.find(images)
+    assert [each.image_size for each in found] == [(64, 99), (9, 9)] * 2
+    shades = [[item["image"].mean().item() for item in batch] for batch in predictor.model.batches]
+    assert shades == [[0, 100], [50, 150]]
+    assert predictor.find([]) == []
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((4, 4, 2), np.uint8),
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((0, 4, 3), np.uint8),
-        np.zeros((1, 4, 4, 3), np.uint8),
-        None,
-    ],
-)
-def test_what_is_no_image_is_refused(tmp_path, image):
-    with pytest.raises(ValueError, match="An image must be"):
-        Predictor(make_cfg(tmp_path))(image)
+def test_augmented_views_are_made_of_the_image_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor_module, "SOLOWithTTA", lambda cfg, model: model)
+    cfg = make_cfg(tmp_path)
+    cfg.TEST.AUG.ENABLED = True
+    predictor = TorchPredictor(cfg)
+    image = np.random.default_rng(0).integers(0, 255, (64, 99, 3), dtype=np.uint8)
+    predictor.find([image])
+    ((given,),) = predictor.model.batches
+    # BGR: what the config says.
+    assert torch.equal(given["image"], torch.from_numpy(image.transpose(2, 0, 1)))
+    assert (given["height"], given["width"]) == (64, 99)
+
+
+def test_augmentation_wraps_the_model(tmp_path):
+    cfg = make_cfg(tmp_path)
+    cfg.TEST.AUG.ENABLED = True
+    with pytest.raises(ValueError, match=r"not for Recorder: set TEST\.AUG\.ENABLED False"):
+        TorchPredictor(cfg)
 
 
 def test_class_names(tmp_path):
@@ -96,23 +104,23 @@ def test_class_names(tmp_path):
     )
     try:
         cfg = make_cfg(tmp_path, class_names=["zero", "one"])
-        assert Predictor(cfg).class_names == ("zero", "one")
+        assert TorchPredictor(cfg).class_names == ("zero", "one")
         cfg.DATASETS.TRAIN = (name,)
         # The checkpoint's come first; ids of other classes are not taken for theirs.
-        assert Predictor(cfg).class_names == ("zero", "one")
-        assert Predictor(cfg).category_ids == (0, 1)
+        assert TorchPredictor(cfg).class_names == ("zero", "one")
+        assert TorchPredictor(cfg).category_ids == (0, 1)
 
         cfg = make_cfg(tmp_path)
-        assert Predictor(cfg).class_names == ()
+        assert TorchPredictor(cfg).class_names == ()
         cfg.DATASETS.TRAIN = (name,)
-        assert Predictor(cfg).class_names == ("cat", "dog")
-        assert Predictor(cfg).category_ids == (17, 18)
+        assert TorchPredictor(cfg).class_names == ("cat", "dog")
+        assert TorchPredictor(cfg).category_ids == (17, 18)
         cfg.MODEL.SOLO.NUM_CLASSES = 0
-        assert Predictor(cfg).class_names == ("cat", "dog")
+        assert TorchPredictor(cfg).class_names == ("cat", "dog")
         # Names of a data set with another number of classes are none.
         cfg = make_cfg(tmp_path, num_classes=3)
         cfg.DATASETS.TRAIN = (name,)
-        assert Predictor(cfg).class_names == ()
+        assert TorchPredictor(cfg).class_names == ()
     finally:
         MetadataCatalog.remove(name)
 
@@ -121,12 +129,12 @@ def test_the_number_of_classes_comes_from_the_checkpoint(tmp_path):
     cfg = make_cfg(tmp_path, class_names=["zero", "one"])
     cfg.MODEL.SOLO.NUM_CLASSES = 0
     cfg.freeze()
-    assert Predictor(cfg).class_names == ("zero", "one")
+    assert TorchPredictor(cfg).class_names == ("zero", "one")
     assert cfg.MODEL.SOLO.NUM_CLASSES == 0
     cfg = make_cfg(tmp_path)
     cfg.MODEL.SOLO.NUM_CLASSES = 0
     with pytest.raises(ValueError, match=r"Set MODEL\.SOLO\.NUM_CLASSES"):
-        Predictor(cfg)
+        TorchPredictor(cfg)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_wrong_configs(tmp_path, key, value, words):
     cfg = make_cfg(tmp_path)
     cfg.merge_from_list([key, value])
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        Predictor(cfg)
+        TorchPredictor(cfg)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
@@ -149,14 +157,14 @@ def test_no_cuda(tmp_path):
     cfg = make_cfg(tmp_path)
     cfg.MODEL.DEVICE = "cuda"
     with pytest.raises(ValueError, match='set it to "cpu"'):
-        Predictor(cfg)
+        TorchPredictor(cfg)
 
 
 def test_a_checkpoint_without_all_weights_is_refused(tmp_path):
     cfg = make_cfg(tmp_path)
     torch.save({"model": {"other": torch.ones(2)}}, cfg.MODEL.WEIGHTS)
     with pytest.raises(ValueError, match="checkpoint"):
-        Predictor(cfg)
+        TorchPredictor(cfg)
 
 
 def test_inference_config(tmp_path):

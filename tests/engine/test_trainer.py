@@ -2,15 +2,19 @@
 
 import json
 import math
+from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from engine_toys import ToyTrainer, toy_config, train
+from detectron2.modeling import build_model
+from engine_toys import ToyTrainer, solov2_config, toy_config, train
 from torch import Tensor
 
 from solo.checkpoint import read_checkpoint
+from solo.engine import Trainer
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
@@ -222,3 +226,26 @@ def test_learning_rate_scales_with_the_workers(tmp_path: Path) -> None:
     trainer = ToyTrainer(cfg)
     assert pytest.approx(0.025) == trainer.cfg.SOLVER.BASE_LR
     assert trainer.max_iter == 12
+
+
+def test_augmented_views_are_evaluated_at_the_end(tmp_path: Path, monkeypatch: Any) -> None:
+    cfg = solov2_config(tmp_path)
+    cfg.TEST.AUG.ENABLED = True
+    model = build_model(cfg).train()
+    seen = []
+
+    def evaluate(cfg: Any, model: Any) -> OrderedDict[str, Any]:
+        seen.append((type(model).__name__, cfg.INPUT.MIN_SIZE_TEST, cfg.OUTPUT_DIR))
+        return OrderedDict(segm={"AP": float(len(seen))})
+
+    for module in ("trainer", "evaluation"):
+        monkeypatch.setattr(f"solo.engine.{module}.evaluate", evaluate)
+    trainer = SimpleNamespace(cfg=cfg, module=model, iter=3, max_iter=6)
+    plain = ("SOLOv2", 192, str(tmp_path))
+    assert Trainer.evaluate(trainer) == {"segm": {"AP": 1.0}}
+    assert seen == [plain]
+    # As detectron2's loop leaves it.
+    trainer.iter = 6
+    assert Trainer.evaluate(trainer) == {"segm": {"AP": 2.0}, "segm_TTA": {"AP": 3.0}}
+    assert seen[1:] == [plain, ("SOLOWithTTA", 0, str(tmp_path / "TTA"))]
+    assert model.training

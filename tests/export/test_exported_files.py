@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from torch import nn
 
-from solo.engine.predictor import Predictor, inference_config
 from solo.export.check import MAX_SCORE_ERROR
 from solo.export.export import ExportRequest, export_model
-from solo.export.predictor import OnnxPredictor
 from solo.export.runtime import Model
 from solo.export.torch_export import read_program
+from solo.prediction import Predictor
 from tests.export.conftest import NOTHING, PICTURES
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -27,7 +26,7 @@ def both(request, files, pictures, tmp_path_factory):
     model = files(request.param)
     folder = tmp_path_factory.mktemp("exported")
     done = export_model(ExportRequest(**model, output=folder, images=pictures))
-    return Predictor(inference_config(*model.values(), "cpu")), done
+    return Predictor.from_config(**model, device="cpu"), done
 
 
 # A few seconds each to trace, and a few to translate.
@@ -35,7 +34,7 @@ def both(request, files, pictures, tmp_path_factory):
 def test_onnx_finds_what_the_predictor_finds(both):
     predictor, done = both
     assert done.agreement.instances > 20
-    exported = OnnxPredictor(done.path, threads=1)
+    exported = Predictor.from_onnx(done.path, threads=1)
     # 100 x 150, 150 x 100 and 100 x 105 pixels after resizing: three sizes of the input.
     for picture in PICTURES:
         expected, found = predictor(picture), exported(picture)

@@ -132,12 +132,12 @@ def bare_python(tmp_path_factory):
 def test_it_runs_where_there_is_no_torch(bare_python, files, pictures, tmp_path):
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason="the extra `export` is not installed")
-    from solo.engine.predictor import Predictor, inference_config
     from solo.export.export import ExportRequest, export_model
+    from solo.prediction import Predictor
 
     model = files("SOLOv2")
     export_model(ExportRequest(**model, output=tmp_path, images=pictures))
-    predictor = Predictor(inference_config(*model.values(), "cpu"))
+    predictor = Predictor.from_config(**model, device="cpu")
     expected = [predictor(picture) for picture in PICTURES]
 
     code = (

@@ -69,10 +69,10 @@ def test_run_lengths_are_those_of_pycocotools(data):
         data.draw(st.integers(1, width - left)),
     )
     bits = data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns))
-    part = output._Part(top, left, np.array(bits).reshape(columns, rows))
+    part = output.Part(top, left, np.array(bits).reshape(columns, rows))
     whole = np.zeros((height, width), dtype=np.uint8, order="F")
     whole[top : top + rows, left : left + columns] = part.columns.T
-    counts = {"size": [height, width], "counts": output._run_lengths(part, (height, width))}
+    counts = {"size": [height, width], "counts": output.run_lengths(part, (height, width))}
     assert coco_mask.frPyObjects([counts], height, width)[0] == coco_mask.encode(whole)
 
 

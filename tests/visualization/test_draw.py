@@ -64,6 +64,9 @@ def test_colors_are_steady_by_class_and_differ_by_instance():
     by_instance = draw_instances(image, instances)
     assert (by_class[75, 20] == by_class[75, 75]).all()
     assert (by_instance[75, 20] != by_instance[75, 75]).any()
+    by_number = draw_instances(image, instances, color_by=np.array([3, 3 + len(PALETTE)]))
+    assert (by_number[75, 20] == by_number[75, 75]).all()
+    assert (by_number[75, 20] != by_class[75, 20]).any()
     assert len(set(PALETTE)) == len(PALETTE)
 
 

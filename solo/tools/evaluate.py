@@ -1,0 +1,104 @@
+"""Evaluate a trained model on a data set: a checkpoint or an exported file, whole or in tiles.
+
+python -m solo.tools.evaluate --config-file C --weights F --dataset digits_val
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from detectron2.evaluation import print_csv_format
+from detectron2.utils.logger import setup_logger
+
+from solo.prediction import Predictor, TileRule
+from solo.prediction.evaluate import evaluate
+
+EXAMPLE = """examples:
+  python -m solo.tools.evaluate --config-file configs/quickstart/solov2_digits.yaml \\
+      --weights output/quickstart/model_final.pth --dataset digits_val
+  python -m solo.tools.evaluate --config-file C --weights F --dataset D TEST.AUG.ENABLED True
+  python -m solo.tools.evaluate --onnx exported/model.onnx --dataset digits_val --tiles 1024
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Args:
+        argv: The arguments; None: those of the process.
+    """
+    args = parse_arguments(argv)
+    for name in ("fvcore", "detectron2", "solo"):
+        setup_logger(name=name)
+    try:
+        if args.output:
+            args.output.mkdir(parents=True, exist_ok=True)
+        results = evaluate(
+            build_predictor(args),
+            args.dataset,
+            output_dir=args.output and str(args.output),
+            num_images=args.num_images,
+        )
+    except (ValueError, OSError, RuntimeError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print_csv_format(results)
+
+
+def build_predictor(args: argparse.Namespace) -> Predictor:
+    """Build what the arguments name.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: An argument, or a file, is wrong.
+        RuntimeError: onnxruntime is not installed.
+    """
+    tiles = None if args.tiles is None else TileRule(size=args.tiles)
+    if args.onnx:
+        return Predictor.from_onnx(args.onnx, tiles=tiles)
+    return Predictor.from_config(
+        args.config_file, args.weights, device=args.device, opts=args.opts, tiles=tiles
+    )
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; stop at arguments that do not go together."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.onnx and (args.weights or args.device or args.opts):
+        parser.error(
+            "--onnx FILE holds weights and config: leave out --weights, --device, KEY VALUE"
+        )
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m solo.tools.evaluate",
+        description="Evaluate a trained model on a data set, and print the tables of AP.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--config-file", metavar="FILE", help="the model's config")
+    kinds.add_argument("--onnx", metavar="FILE", help="exported model, run by onnxruntime")
+    parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
+    parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="registered name")
+    parser.add_argument(
+        "--tiles",
+        type=int,
+        metavar="SIZE",
+        help="cut images whose longer side is over SIZE pixels into tiles of that size",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for the predictions in COCO's format"
+    )
+    parser.add_argument(
+        "--num-images", type=int, metavar="N", help="N images of the data set; default: all"
+    )
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Make one HTML page about a training run: curves, AP, the best and worst images, kinds of errors.
+
+python -m solo.tools.report output/quickstart
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import solo  # noqa: F401  (registers the models and the data sets)
+from solo.analysis.held_out import examine
+from solo.analysis.run_report import open_run, render_report
+from solo.prediction import Predictor
+from solo.visualization.files import check_folder
+
+# Masks of a whole data set do not fit into memory, their run lengths do.
+_OPTIONS = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Args:
+        argv: The arguments; None: those of the process.
+    """
+    args = _parser().parse_args(argv)
+    output = args.output or args.run / "report.html"
+    try:
+        _write_report(args, output)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    print(f"written: {output}")
+
+
+def _write_report(args: argparse.Namespace, output: Path) -> None:
+    run = open_run(args.run, args.weights)
+    _check_output(output)
+    dataset = args.dataset or next(iter(run.cfg.DATASETS.TEST), "")
+    if not dataset:
+        raise ValueError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
+    predictor = Predictor.from_config(run.config_file, str(run.weights), opts=_OPTIONS)
+    held_out = examine(predictor, dataset, args.num_images)
+    output.write_text(render_report(run, held_out), encoding="utf-8")
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
+        raise ValueError(f"--output {output}: give the name of a file that ends in .html.")
+    check_folder(output.parent)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m solo.tools.report",
+        description="Make one HTML page about a training run: curves, AP, precision over recall, the "
+        "best and worst held-out images, and what kinds of errors there are. It needs no network.",
+        epilog="example: python -m solo.tools.report output/quickstart",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
+    parser.add_argument(
+        "--dataset", default="", metavar="NAME", help="registered; default: DATASETS.TEST[0]"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint; default: model_final.pth, else the last one of the run",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="page to write; default: RUN/report.html"
+    )
+    parser.add_argument(
+        "--num-images",
+        type=int,
+        metavar="N",
+        help="look at N held-out images, spread evenly; default: at all",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Plots of accuracy: that they are written for any number of classes, and the AP beside them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from solo.visualization.accuracy import class_aps, plot_error_counts, plot_precision_recall
+
+
+def precisions(num_classes):
+    curve = np.linspace(1, 0, 101)[None, :, None]
+    return np.tile(curve, (10, 1, num_classes))
+
+
+def test_aps_are_means_over_recall():
+    precision = precisions(3)
+    precision[:, :, 1] = -1
+    np.testing.assert_allclose(class_aps(precision), [[0.5, np.nan, 0.5]] * 10)
+
+
+@pytest.mark.parametrize("num_classes", [1, 4, 80])
+def test_any_number_of_classes(tmp_path, num_classes):
+    precision = precisions(num_classes)
+    if num_classes > 1:
+        precision[:, :, 0] = -1
+    plot_precision_recall(precision, ["cat"], tmp_path / "plots" / "curves.png")
+    height, width = cv2.imread(str(tmp_path / "plots" / "curves.png")).shape[:2]
+    # Panels of 3.25 inches at 130 dots: one, four, and four in each of three rows.
+    assert width == round(3.25 * 130 * min(num_classes, 4)) and (height > width / 2) == (
+        num_classes != 4
+    )
+
+
+def test_error_counts(tmp_path):
+    plot_error_counts([3, 0], [0, 0], ["one", "two"], tmp_path / "bars.png")
+    assert np.ptp(cv2.imread(str(tmp_path / "bars.png")), axis=2).max() > 60, "a bar in colour"
