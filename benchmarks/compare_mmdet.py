@@ -5,6 +5,7 @@ Examples:
     python benchmarks/compare_mmdet.py --only post,infer-500 --repeats 9 --json docs/performance.json
     python benchmarks/compare_mmdet.py --only train-solo MODEL.SOLO.RECOMPUTE True
     python benchmarks/compare_mmdet.py --json docs/performance.json --plot docs/images/performance.png
+    python benchmarks/compare_mmdet.py --only infer-500 --stages
     python benchmarks/compare_mmdet.py --quick
 
 Before a case is timed, the results of both sides are compared; if they differ, it stops. Memory is
@@ -33,6 +34,7 @@ if importlib.util.find_spec("mmdet") is None:
 
 from mmdet_cases import Case, cases  # noqa: E402
 
+from solo.benchmark import timing  # noqa: E402
 from solo.benchmark.memory import peak_memory  # noqa: E402
 from solo.benchmark.report import Report, provenance  # noqa: E402
 from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
@@ -78,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.side:
             print(json.dumps(peak_of(chosen[0], args.side)))
             return
+        if args.stages:
+            for case in chosen:
+                print_stages(case, args.repeats)
+            return
         rows = []
         for case in tqdm(chosen, desc="cases"):
             rows.append(run(case, args))
@@ -103,6 +109,22 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
     return row.with_memory(
         *(_peak_in_process(case.name, side, args) for side in ("ours", "theirs"))
     )
+
+
+def print_stages(case: Case, repeats: int) -> None:
+    """Print where the time of both sides goes.
+
+    Raises:
+        ValueError: If the case tells no stages.
+    """
+    for side in ("theirs", "ours"):
+        function = getattr(case, side)()
+        if side not in case.stages:
+            raise ValueError(f"--stages: {case.name} has none; choose cases of infer with --only.")
+        rows = timing.measure(
+            function, stages=case.stages[side], device=torch.device("cpu"), repeats=repeats
+        )
+        print(Report(timing.HEADERS, rows, f"{case.name}, {side}.").table(), flush=True)
 
 
 def peak_of(case: Case, side: str) -> float | None:
@@ -199,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the rows of --json: a .png")
     parser.add_argument("--no-memory", action="store_true", help="measure time only")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: see that it works")
+    parser.add_argument("--stages", action="store_true", help="print where the time of infer goes")
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys of our side")
     return parser

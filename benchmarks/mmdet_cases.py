@@ -5,6 +5,7 @@ from tests.parity.mmdet_oracle import CONFIGS, build_mmdet_detector, to_mmdet_tr
 
 # isort: split
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,10 +23,10 @@ from torch import Tensor, nn
 
 from solo.benchmark.infer import with_rle
 from solo.benchmark.made_up import made_up_candidates, made_up_kernels
-from solo.benchmark.models import Workload, load_model
+from solo.benchmark.models import Workload, inference_stages, load_model
 from solo.benchmark.post import run_network
 from solo.benchmark.synthetic import category_logits, object_features, training_batch
-from solo.benchmark.timing import Stopwatch
+from solo.benchmark.timing import Stages, Stopwatch
 from solo.benchmark.train import step
 from solo.checkpoint.lineages import to_solo
 from solo.engine.precision import amp_dtype, inference_precision
@@ -66,6 +67,7 @@ class Case(ABC):
     Attributes:
         name: For --only and the table.
         counts_model: Whether the memory of the weights counts.
+        stages: By "ours" and "theirs", of a case that tells them, once the side is built.
     """
 
     counts_model = False
@@ -80,6 +82,7 @@ class Case(ABC):
             opts: Config keys of our side.
         """
         self.name, self.workload = name, workload
+        self.stages: dict[str, Stages] = {}
         self._configs = MODELS[model]
         self._cfg = with_rle(
             inference_config(get_config_file(self._configs.ours), device="cpu", opts=opts)
@@ -305,6 +308,14 @@ class Infer(Post):
             return made[0], [*made[1]], made[2]
 
         detector.mask_head.register_forward_hook(exchange)
+        self.stages["theirs"] = {
+            "preprocess": [(detector.data_preprocessor, "forward")],
+            "backbone": [(detector, "extract_feat")],
+            "head": [(detector.mask_head, "forward")],
+            "candidates to masks": [(detector.mask_head, "predict_by_feat")],
+            "RLE": [(sys.modules[__name__], "encode_mask_results")],
+            "boxes": [(sys.modules[__name__], "mask2bbox")],
+        }
         image = _bgr(self._batch()[0]["image"])
         meta = {"img_shape": self.workload.size, "ori_shape": self.workload.original}
 
@@ -325,6 +336,7 @@ class Infer(Post):
 
         self._logits = getattr(self, "_logits", {})
         model.head.register_forward_hook(note)
+        self.stages["ours"] = inference_stages(model)
         height, width = self.workload.original
         item = {"image": self._batch()[0]["image"], "height": height, "width": width}
 

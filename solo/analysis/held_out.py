@@ -11,13 +11,14 @@ import numpy as np
 import pycocotools.mask as mask_util
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.detection_utils import annotations_to_instances, read_image
+from detectron2.data.detection_utils import annotations_to_instances
 from detectron2.structures import Instances
 from tqdm import tqdm
 
 from solo.analysis.errors import Overlaps, Verdict, best_threshold, classify, image_score, match
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.prediction import Predictor
+from solo.prediction.evaluate import choose_records, read_bgr
 from solo.visualization.regions import select_confident
 
 RLE = dict[str, Any]
@@ -104,18 +105,12 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         ValueError: There is no such data set, it has no masks, or other classes than the model.
         OSError: A file cannot be read.
     """
-    if dataset not in DatasetCatalog:
+    chosen = choose_records(predictor, dataset, num_images)
+    if not any(_objects(record) for record in chosen):
         raise ValueError(
-            f"There is no data set {dataset!r}. Known: {', '.join(sorted(DatasetCatalog))}."
+            f"None of the {len(chosen)} images of {dataset} has an annotated object: there is nothing "
+            "to compare with."
         )
-    records = DatasetCatalog.get(dataset)
-    names = list(MetadataCatalog.get(dataset).thing_classes)
-    if len(names) != len(predictor.category_ids):
-        raise ValueError(
-            f"The model has {len(predictor.category_ids)} classes, and the data set {dataset} has "
-            f"{len(names)}: take one with the model's classes."
-        )
-    chosen = _choose(records, num_images, dataset)
     # faster-coco-eval takes no names, as of Cityscapes' images, for their ids.
     named = any(isinstance(record["image_id"], str) for record in chosen)
     evaluator = _CurveEvaluator(dataset, distributed=False, use_fast_impl=False if named else None)
@@ -129,30 +124,13 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
     threshold = _best_threshold(seen)
     return HeldOut(
         dataset=dataset,
-        class_names=names,
-        num_records=len(records),
+        class_names=list(MetadataCatalog.get(dataset).thing_classes),
+        num_records=len(DatasetCatalog.get(dataset)),
         tables=tables,
         precisions=evaluator.precisions,
         threshold=threshold,
         images=[_judge(image, threshold) for image in seen],
     )
-
-
-def _choose(
-    records: Sequence[dict[str, Any]], num_images: int | None, dataset: str
-) -> list[dict[str, Any]]:
-    if num_images is None:
-        num_images = len(records)
-    if num_images < 1:
-        raise ValueError(f"Cannot look at {num_images} images of {dataset}: take 1 at least.")
-    count = min(num_images, len(records))
-    chosen = [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
-    if not any(_objects(record) for record in chosen):
-        raise ValueError(
-            f"None of the {count} images of {dataset} has an annotated object: there is nothing to "
-            "compare with."
-        )
-    return chosen
 
 
 def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,7 +139,7 @@ def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _see(record: dict[str, Any], predictor: Predictor) -> _Seen:
     """Find the instances of an image."""
-    found = predictor(np.ascontiguousarray(read_image(record["file_name"], "BGR")))
+    found = predictor(read_bgr(record))
     # A mask of a large image is a thousand times its run lengths.
     kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
     found = Instances(found.image_size, **kept, pred_rles=predicted_rles(found))

@@ -24,6 +24,8 @@ Stages = dict[str, Sequence[tuple[Owner, str]]]
 """Per stage, the functions whose time it is, each by its owner and its name."""
 
 REST = "the rest"
+HEADERS = ("stage", "median, ms", "p90, ms", "peak, MB", "GFLOP/s")
+"""Of the columns of a table of rows."""
 
 
 class Row(NamedTuple):

@@ -1,16 +1,15 @@
 """Evaluate a predictor on a data set: what runs it, and how, is its own affair."""
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from detectron2.data import MetadataCatalog
-from detectron2.evaluation import DatasetEvaluator
-from torch.utils.data import Dataset
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from solo.config import get_cfg
-from solo.data import SOLODatasetMapper, build_test_loader
+from solo.data import SOLODatasetMapper
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.prediction.predictor import Predictor
 
@@ -38,32 +37,40 @@ def evaluate(
         OSError: A file cannot be read or written.
         ValueError: The data set is not known, has other classes, or cannot be evaluated on.
     """
-    items = _read_lazily(dataset_name)
-    _check_classes(predictor, dataset_name)
+    records = choose_records(predictor, dataset_name, num_images)
     evaluator = build_evaluator(get_cfg(), dataset_name, output_dir)
-    indices = range(len(items))
-    if num_images is not None:
-        indices = _spread(num_images, len(items), evaluator)
+    if num_images is not None and not isinstance(evaluator, COCOEvaluator):
+        raise ValueError(
+            "The evaluator of this data set counts the objects of all images: leave out the number "
+            "of images."
+        )
     evaluator.reset()
-    image_ids = []
-    for index in tqdm(indices, desc=dataset_name, unit=" images"):
-        item = items[index]
-        image_ids.append(item["image_id"])
-        # The evaluators want the record, not the pixels.
-        image = item.pop("image").permute(1, 2, 0).numpy()
-        evaluator.process([item], [{"instances": predictor(image)}])
+    for record in tqdm(records, desc=dataset_name, unit=" images"):
+        evaluator.process([record], [{"instances": predictor(read_bgr(record))}])
     if num_images is None:
         return evaluator.evaluate()
-    return evaluator.evaluate(img_ids=image_ids)
+    return evaluator.evaluate(img_ids=[record["image_id"] for record in records])
 
 
-def _read_lazily(dataset_name: str) -> Dataset[dict[str, Any]]:
-    """Return the records, each with its image as (3, H, W) uint8 BGR, read when it is taken."""
-    mapper = SOLODatasetMapper(is_train=False, augmentations=[], image_format="BGR")
-    return build_test_loader(get_cfg(), dataset_name, mapper).dataset
+def choose_records(
+    predictor: Predictor, dataset_name: str, num_images: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the records of a data set that a predictor is to be tried on.
 
+    Args:
+        predictor: With the classes of the data set, in its order.
+        dataset_name: As registered with detectron2.
+        num_images: So many, at most all, spread evenly over the data set. None: all.
 
-def _check_classes(predictor: Predictor, dataset_name: str) -> None:
+    Raises:
+        OSError: A file of the data set cannot be read.
+        ValueError: The data set is not known or has other classes, or the number is below 1.
+    """
+    if dataset_name not in DatasetCatalog:
+        raise ValueError(
+            f"There is no data set {dataset_name!r}. Known: {', '.join(sorted(DatasetCatalog))}."
+        )
+    records = DatasetCatalog.get(dataset_name)
     given = len(predictor.category_ids)
     wanted = len(MetadataCatalog.get(dataset_name).thing_classes)
     if given != wanted:
@@ -71,16 +78,23 @@ def _check_classes(predictor: Predictor, dataset_name: str) -> None:
             f"The model has {given} classes, and the data set {dataset_name} has {wanted}: evaluate "
             "it on a data set with its own classes."
         )
-
-
-def _spread(num_images: int, available: int, evaluator: DatasetEvaluator) -> list[int]:
-    """Return the indices of so many images, at most all of them, evenly over a data set."""
+    if num_images is None:
+        return records
     if num_images < 1:
         raise ValueError(f"Cannot evaluate on {num_images} images: ask for 1 at least.")
-    if not isinstance(evaluator, COCOEvaluator):
-        raise ValueError(
-            "The evaluator of this data set counts the objects of all images: leave out the number "
-            "of images."
-        )
-    count = min(num_images, available)
-    return np.linspace(0, available - 1, count).round().astype(int).tolist()
+    count = min(num_images, len(records))
+    return [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
+
+
+def read_bgr(record: dict[str, Any]) -> np.ndarray:
+    """Return the image of a record, (H, W, 3) uint8, the right way up.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    return _mapper()(record)["image"].permute(1, 2, 0).numpy()
+
+
+@lru_cache(maxsize=1)
+def _mapper() -> SOLODatasetMapper:
+    return SOLODatasetMapper(is_train=False, augmentations=[], image_format="BGR")

@@ -11,7 +11,7 @@ import torch
 from detectron2.config import CfgNode
 
 import solo  # noqa: F401  (registers the models and the data sets)
-from solo.benchmark import data, evaluation, infer, post, sweep, train
+from solo.benchmark import data, evaluation, infer, post, sweep, timing, train
 from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.report import Report, write_json
@@ -23,7 +23,6 @@ from solo.visualization.performance import plot_sweep
 
 # For the examples.
 _MODEL = "--config-file coco/solov2_R_50_FPN_1x.yaml"
-STAGES = ("stage", "median, ms", "p90, ms", "peak, MB", "GFLOP/s")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,7 +57,7 @@ def _run_model(args: argparse.Namespace) -> Report:
     if not args.sweep:
         rows = args.benchmark(cfg, workload, **settings)
         limit = describe_limit(torch.device(cfg.MODEL.DEVICE))
-        return Report(STAGES, rows, f"{args.timed}\n{limit}")
+        return Report(timing.HEADERS, rows, f"{args.timed}\n{limit}")
 
     def measure(point: Workload) -> object:
         return args.benchmark(cfg, point, **settings)[-1]
@@ -66,7 +65,7 @@ def _run_model(args: argparse.Namespace) -> Report:
     rows = sweep.sweep(measure, workload, args.sweep)
     if args.plot:
         plot_sweep([row._asdict() for row in rows], args.plot)
-    return Report((args.sweep, "value", *STAGES[1:-1]), rows, args.timed)
+    return Report((args.sweep, "value", *timing.HEADERS[1:-1]), rows, args.timed)
 
 
 def _run_evaluation(args: argparse.Namespace) -> Report:
