@@ -58,7 +58,7 @@ def evaluate(cfg: CfgNode) -> dict:
         model = build_model(cfg)
         names = dataset_class_names(cfg.DATASETS.TRAIN)
         SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
-        engine.check_test_data(cfg)
+        engine.check_evaluation(cfg, model)
     results = engine.evaluate(cfg, model)
     if cfg.TEST.AUG.ENABLED:
         results.update(engine.evaluate_with_tta(cfg, model))

@@ -64,14 +64,14 @@ def find_instances(path: Path, predictor: Predictor) -> Found:
     try:
         instances = predictor(image)
         records = predictor.to_dicts(instances)
+        seconds = time.perf_counter() - start
+        size = shown_size(*image.shape[:2])
+        picture = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+        regions = get_regions(instances, size=size)
     except Exception as error:  # whatever it is, the page stays up for the next image
         reason = f"{type(error).__name__}: {error}"
         raise RuntimeError(f"The model failed on {path.name}: {reason}") from error
-    seconds = time.perf_counter() - start
-
-    size = shown_size(*image.shape[:2])
-    picture = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-    return Found(path.name, picture, get_regions(instances, size=size), records, seconds)
+    return Found(path.name, picture, regions, records, seconds)
 
 
 def read_upload(path: Path) -> np.ndarray:

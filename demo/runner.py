@@ -141,11 +141,13 @@ class Runner:
         if options.onnx:
             self._predictor = Predictor.from_onnx(options.onnx, tiles=tiles)
             return
+        # Tiles may find a thousand objects: megabytes as RLE, gigabytes as bitmaps.
+        lean = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if tiles else []
         self._predictor = Predictor.from_config(
             options.config_file,
             options.weights,
             device=options.device,
-            opts=options.opts,
+            opts=[*lean, *options.opts],
             tiles=tiles,
         )
 

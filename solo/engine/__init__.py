@@ -1,6 +1,6 @@
 """Training and evaluation."""
 
-from solo.engine.evaluation import check_test_data, evaluate, evaluate_with_tta
+from solo.engine.evaluation import check_evaluation, evaluate, evaluate_with_tta
 from solo.engine.launch import LaunchError, launch
 from solo.engine.setup import exit_on, load_config, setup_config, setup_run
 from solo.engine.solver import build_optimizer
@@ -10,7 +10,7 @@ __all__ = [
     "LaunchError",
     "Trainer",
     "build_optimizer",
-    "check_test_data",
+    "check_evaluation",
     "evaluate",
     "evaluate_with_tta",
     "exit_on",

@@ -68,16 +68,19 @@ def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
     return OrderedDict((f"{name}_TTA", result) for name, result in results.items())
 
 
-def check_test_data(cfg: CfgNode) -> None:
-    """Raise now what :func:`evaluate` would raise later about the data sets of DATASETS.TEST.
+def check_evaluation(cfg: CfgNode, model: nn.Module) -> None:
+    """Raise now what :func:`evaluate` would raise later, about DATASETS.TEST or TEST.AUG.
 
     Args:
         cfg: The config.
+        model: See :func:`evaluate`.
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If a data set is unknown, or cannot be evaluated on.
+        ValueError: If a data set is unknown, or cannot be evaluated on, or the views make no sense.
     """
+    if cfg.TEST.AUG.ENABLED:
+        SOLOWithTTA(cfg, model)
     for name in cfg.DATASETS.TEST:
         build_test_loader(cfg, name)
         build_evaluator(cfg, name, _output_dir(cfg, name))

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
-from solo.engine.evaluation import best_metric_name, check_test_data, evaluate, evaluate_with_tta
+from solo.engine.evaluation import best_metric_name, check_evaluation, evaluate, evaluate_with_tta
 from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
 from solo.engine.precision import amp_dtype
 from solo.engine.solver import build_optimizer
@@ -148,7 +148,7 @@ class Trainer(TrainerBase):
 
     def check_evaluation(self) -> None:
         """Raise now what :meth:`evaluate` would raise in hours, about the test data."""
-        check_test_data(self.cfg)
+        check_evaluation(self.cfg, self.module)
 
     def train(self) -> OrderedDict[str, Any]:
         """Train up to SOLVER.MAX_ITER.

@@ -159,11 +159,14 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
         mask_thresh: Probability above which a pixel belongs to a mask.
     """
     count = int(outputs["count"])
+    # Zeros take no memory where nothing is written: a large photo has a hundred masks of its size.
     masks = np.zeros((count, *frames.original), dtype=bool)
-    for mask, soft in zip(masks, outputs["masks"][:count], strict=True):
+    boxes = np.zeros((count, 4), dtype=np.float32)
+    for index, soft in enumerate(outputs["masks"][:count]):
         soft = cv2.resize(soft, frames.padded[::-1])[: frames.resized[0], : frames.resized[1]]
-        np.greater(cv2.resize(soft, frames.original[::-1]), mask_thresh, out=mask)
-    boxes = np.array([_box(mask) for mask in masks], dtype=np.float32).reshape(-1, 4)
+        hard = cv2.resize(soft, frames.original[::-1]) > mask_thresh
+        left, top, right, bottom = boxes[index] = _box(hard)
+        masks[index, top:bottom, left:right] = hard[top:bottom, left:right]
     return Instances(masks, boxes, outputs["classes"][:count], outputs["scores"][:count])
 
 

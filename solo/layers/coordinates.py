@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+_CHANNELS = {"x": slice(0, 1), "y": slice(1, 2), "xy": slice(0, 2)}
+
 
 def coordinate_channels(features: Tensor) -> Tensor:
     """Return x, then y, in [-1, 1] over the (padded) frame of the features.
@@ -35,5 +37,4 @@ def with_coordinates(features: Tensor, axes: str = "xy") -> Tensor:
     """Append x, y or both to the channels: (N, C, H, W) -> (N, C + len(axes), H, W)."""
     if not axes:
         return features
-    chosen = coordinate_channels(features)[:, ["xy".index(axis) for axis in axes]]
-    return torch.cat([features, chosen], dim=1)
+    return torch.cat([features, coordinate_channels(features)[:, _CHANNELS[axes]]], dim=1)

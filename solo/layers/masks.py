@@ -12,6 +12,9 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
+# Pixels of masks encoded at a time (32 MB).
+_PIXELS_AT_A_TIME = 1 << 25
+
 
 def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tensor:
     """Turn any of detectron2's mask structures into one tensor.
@@ -152,7 +155,11 @@ def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
     """Encode (M, H, W) bool masks, on any device, as COCO's RLE dicts, `counts` being bytes."""
-    # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
-    # transpose of a contiguous (M, W, H).
-    columns = masks.to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
-    return coco_mask.encode(columns.T)
+    rles = []
+    count = max(_PIXELS_AT_A_TIME // max(masks.shape[1] * masks.shape[2], 1), 1)
+    for chunk in masks.split(count) if len(masks) else ():
+        # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
+        # transpose of a contiguous (M, W, H).
+        columns = chunk.to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+        rles += coco_mask.encode(columns.T)
+    return rles

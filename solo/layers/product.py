@@ -1,6 +1,7 @@
 """Matrix products in float32: by oneDNN on CPUs, as convolutions are.
 
-`torch.mm` asks MKL, which is two to three times slower on CPUs that are not Intel's.
+`torch.mm` asks MKL, which is two to three times slower on CPUs that are not Intel's. But oneDNN copies the
+second factor: smaller products of training, where memory counts, are better left to `torch.mm`.
 """
 
 from typing import Any
@@ -34,6 +35,7 @@ def _suits(left: Tensor, right: Tensor) -> bool:
         and left.numel() > 0
         and right.numel() > 0
         and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
@@ -51,6 +53,8 @@ class _Product(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         left, right = ctx.saved_tensors
+        # One that was expanded has no strides that oneDNN knows.
+        gradient = gradient.contiguous()
         of_left, of_right = ctx.needs_input_grad
         return (
             _product(gradient, right.t()) if of_left else None,

@@ -9,6 +9,7 @@ Legend: V views, H, W image size.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ from solo.modeling.meta_arch import SOLO
 
 # IoU with the best one from which on what other views found is the same object.
 _SAME = 0.5
+# While one image is looked at, the model gives run lengths. (A lock in a module could not be copied.)
+_ONE_AT_A_TIME = Lock()
 
 
 class _Found(NamedTuple):
@@ -61,7 +64,7 @@ class SOLOWithTTA(nn.Module):
                 flip. None: detectron2's.
 
         Raises:
-            ValueError: If it is another model.
+            ValueError: If it is another model, or there are no sizes.
         """
         super().__init__()
         if isinstance(model, DistributedDataParallel):
@@ -70,6 +73,10 @@ class SOLOWithTTA(nn.Module):
             raise ValueError(
                 f"Test-time augmentation here is for SOLO, not for {type(model).__name__}: set "
                 "TEST.AUG.ENABLED False."
+            )
+        if tta_mapper is None and not cfg.TEST.AUG.MIN_SIZES:
+            raise ValueError(
+                "TEST.AUG.MIN_SIZES is empty: give a size, or set TEST.AUG.ENABLED False."
             )
         self.model = model
         self.tta_mapper = tta_mapper or DatasetMapperTTA(cfg)
@@ -101,17 +108,18 @@ class SOLOWithTTA(nn.Module):
         return [{"instances": self._find(item)} for item in batched_inputs]
 
     def _find(self, item: dict[str, Any]) -> Instances:
-        height, width = item["image"].shape[-2:]
-        item = {"height": height, "width": width, **item}
+        image = item["image"].cpu()
+        height, width = image.shape[-2:]
+        item = {"height": height, "width": width, **item, "image": image}
         found: list[_Found] = []
         views = self.tta_mapper(item)
-        with _run_lengths_from(self.model):
+        with _ONE_AT_A_TIME, _run_lengths_from(self.model):
             for index, view in enumerate(views):
                 transforms = view.pop("transforms")
                 instances = self.model([view])[0]["instances"]
                 found += _in_the_image(instances, transforms, index)
         size = (item["height"], item["width"])
-        groups = list(_group(found))
+        groups = list(_group(found, class_agnostic=self.model.finder.class_agnostic))
         return make_instances(
             [_vote(group, size) for group in groups],
             [sum(member.score for member in group) / len(views) for group in groups],
@@ -161,13 +169,15 @@ def _flip(rle: RLE, across: int, down: int) -> RLE:
     return coco_mask.encode(np.asfortranarray(coco_mask.decode(rle)[::down, ::across]))
 
 
-def _group(found: list[_Found]) -> Iterator[list[_Found]]:
+def _group(found: list[_Found], *, class_agnostic: bool = False) -> Iterator[list[_Found]]:
     """Yield what is one object, the best of it first: of each view one at most.
 
-    What a view found twice is left to be a group of its own, with a score as low as there.
+    What a view found twice is left to be a group of its own, with a score as low as there. As in the
+    suppression of each view, `class_agnostic` lets different classes be one object.
     """
-    for category in sorted({item.category for item in found}):
-        members = [item for item in found if item.category == category]
+    kinds = [0 if class_agnostic else item.category for item in found]
+    for kind in sorted(set(kinds)):
+        members = [item for item, other in zip(found, kinds, strict=True) if other == kind]
         members.sort(key=lambda item: -item.score)
         rles = [item.rle for item in members]
         same = coco_mask.iou(rles, rles, [0] * len(rles)) >= _SAME

@@ -64,7 +64,7 @@ def choose_records(
 
     Raises:
         OSError: A file of the data set cannot be read.
-        ValueError: The data set is not known or has other classes, or the number is below 1.
+        ValueError: The data set is not known or has other classes or another order of them, or the number is below 1.
     """
     if dataset_name not in DatasetCatalog:
         raise ValueError(
@@ -77,6 +77,12 @@ def choose_records(
         raise ValueError(
             f"The model has {given} classes, and the data set {dataset_name} has {wanted}: evaluate "
             "it on a data set with its own classes."
+        )
+    names, known = tuple(MetadataCatalog.get(dataset_name).thing_classes), predictor.class_names
+    if known != names and sorted(known) == sorted(names):
+        raise ValueError(
+            f"The classes of the model, {', '.join(known)}, are in another order than those of the "
+            f"data set {dataset_name}, {', '.join(names)}: scores would be those of wrong classes."
         )
     if num_images is None:
         return records

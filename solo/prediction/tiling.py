@@ -264,12 +264,13 @@ def _find_whole(image: np.ndarray, find: Find, rule: TileRule) -> list[_Found]:
     instances = find([small])[0]
     found = []
     fields = (rles_of(instances), instances.scores.tolist(), instances.pred_classes.tolist())
+    tiles = rule.tiles(size)
     for rle, score, category in zip(*fields, strict=True):
         # One at a time: its soft mask has a float a pixel.
         soft = torch.from_numpy(coco_mask.decode(rle)).float()[None]
         (enlarged,), boxes = encoded_masks(soft, ImageSize(reduced, reduced, size), 0.5)
         box = Box(*(int(side) for side in boxes[0].tolist()))
-        if not any(tile.holds(box) for tile in rule.tiles(size)):
+        if any(box) and not any(tile.holds(box) for tile in tiles):
             found.append(_Found(enlarged, box, score, category, is_cut=False))
     return found
 

@@ -56,7 +56,8 @@ def _run_model(args: argparse.Namespace) -> Report:
         settings["repeats"] = args.num_images or args.repeats
     if not args.sweep:
         rows = args.benchmark(cfg, workload, **settings)
-        limit = describe_limit(torch.device(cfg.MODEL.DEVICE))
+        mixed = cfg.TEST.AMP.ENABLED or cfg.SOLVER.AMP.ENABLED
+        limit = describe_limit(torch.device(cfg.MODEL.DEVICE), mixed=mixed)
         return Report(timing.HEADERS, rows, f"{args.timed}\n{limit}")
 
     def measure(point: Workload) -> object:

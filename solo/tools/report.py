@@ -10,6 +10,7 @@ from pathlib import Path
 import solo  # noqa: F401  (registers the models and the data sets)
 from solo.analysis.held_out import examine
 from solo.analysis.run_report import open_run, render_report
+from solo.checkpoint.files import write_text
 from solo.prediction import Predictor
 from solo.visualization.files import check_folder
 
@@ -40,7 +41,7 @@ def _write_report(args: argparse.Namespace, output: Path) -> None:
         raise ValueError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
     predictor = Predictor.from_config(run.config_file, str(run.weights), opts=_OPTIONS)
     held_out = examine(predictor, dataset, args.num_images)
-    output.write_text(render_report(run, held_out), encoding="utf-8")
+    write_text(render_report(run, held_out), output)
 
 
 def _check_output(output: Path) -> None:

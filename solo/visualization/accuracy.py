@@ -35,16 +35,21 @@ def plot_precision_recall(
 ) -> None:
     """Plot precision over recall at IoU 0.5, at 0.75 and as the mean over the thresholds.
 
-    The first panel is the mean of all classes, where there are several. Of more classes than there are panels, those of the
-    lowest AP are drawn.
+    The first panel is the mean of all classes, where there are several. Of more classes than there are
+    panels, those of the lowest AP are drawn.
 
     Args:
         precision: (T, R, K), -1 where a class has no objects.
         class_names: Name per class.
         output_png: Where to.
+
+    Raises:
+        ValueError: No class has objects.
     """
     aps = class_aps(precision).mean(axis=0)
     present = np.flatnonzero(~np.isnan(aps))
+    if not len(present):
+        raise ValueError("No class has an object: there is no curve to draw.")
     drawn = present
     if len(drawn) > MAX_CLASS_PANELS:
         drawn = drawn[np.argsort(aps[drawn], kind="stable")[:MAX_CLASS_PANELS]]

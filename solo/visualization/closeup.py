@@ -4,8 +4,8 @@ Legend: H, W size of the image in pixels, h, w of the part.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 import torch
@@ -51,32 +51,25 @@ def draw_close_up(
     Returns:
         (H, W, 3) uint8, BGR.
     """
-    objects, found = _with_masks(truth), _with_masks(prediction)
-    shown = [objects.pred_masks[list(truth_rows)], found.pred_masks[list(prediction_rows)]]
-    box = _box_around(torch.cat(shown).any(dim=0).numpy())
+    chosen = [truth.pred_rles[row] for row in truth_rows]
+    chosen += [prediction.pred_rles[row] for row in prediction_rows]
+    box = _box_around(chosen, truth.image_size)
     left, top, right, bottom = box
     part = scale_to(image_bgr[top:bottom, left:right], side)
     panels = [
-        Panel(_draw(part, _cropped(objects, box), truth_rows, class_names), ("truth",)),
-        Panel(_draw(part, _cropped(found, box), prediction_rows, class_names), ("prediction",)),
+        Panel(_draw(part, _cropped(truth, box), truth_rows, class_names), ("truth",)),
+        Panel(
+            _draw(part, _cropped(prediction, box), prediction_rows, class_names), ("prediction",)
+        ),
     ]
     return gallery(panels, 2)
 
 
-def _with_masks(instances: Instances) -> Instances:
-    """Return the same instances with `pred_masks`, (n, H, W) bool, in the place of `pred_rles`."""
-    fields = dict(instances.get_fields())
-    masks = [torch.from_numpy(mask_util.decode(rle)).bool() for rle in fields.pop("pred_rles")]
-    empty = torch.zeros(0, *instances.image_size, dtype=torch.bool)
-    result = Instances(instances.image_size, **fields)
-    result.pred_masks = torch.stack(masks) if masks else empty
-    return result
-
-
-def _box_around(shown: np.ndarray) -> Box:
-    """Return the square around (H, W) pixels, with a margin, as far as the image reaches."""
-    height, width = shown.shape
-    left, top, box_width, box_height = cv2.boundingRect(shown.astype(np.uint8))
+def _box_around(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Box:
+    """Return the square around masks, with a margin, as far as the (H, W) image reaches."""
+    height, width = size
+    bounds = mask_util.toBbox(mask_util.merge(list(rles))) if rles else np.zeros(4)
+    left, top, box_width, box_height = (int(value) for value in bounds)
     if not box_width:
         return 0, 0, width, height
     side = round(max(max(box_width, box_height) * (1 + 2 * _MARGIN), _MIN_SIDE))
@@ -90,9 +83,19 @@ def _within(start: int, length: int, limit: int) -> int:
 
 
 def _cropped(instances: Instances, box: Box) -> Instances:
+    """Return the part of instances inside a box, with `pred_masks` in the place of `pred_rles`."""
     left, top, right, bottom = box
-    part = Instances((bottom - top, right - left), **instances.get_fields())
-    part.pred_masks = instances.pred_masks[:, top:bottom, left:right]
+    size = (bottom - top, right - left)
+    fields = dict(instances.get_fields())
+    part = Instances(size)
+    # One at a time: all masks of a large image are gigabytes.
+    masks = [
+        torch.from_numpy(mask_util.decode(rle)[top:bottom, left:right].astype(bool))
+        for rle in fields.pop("pred_rles")
+    ]
+    part.pred_masks = torch.stack(masks) if masks else torch.zeros(0, *size, dtype=torch.bool)
+    for name, value in fields.items():
+        part.set(name, value)
     return part
 
 

@@ -185,6 +185,7 @@ class VideoSink:
     ) -> None:
         """Close the file and give it its name."""
         if self._encoder is None:
+            self._partial.unlink(missing_ok=True)  # of an encoder that could not be built
             return
         try:
             with self._as_os_error():

@@ -9,6 +9,7 @@ class Perfect:
     """Finds the objects, crowds among them, of the records of a data set, one after the other."""
 
     category_ids = (0, 1, 2)
+    class_names = ()
 
     def __init__(self, records):
         self.records = iter(records)

@@ -48,6 +48,7 @@ def test_what_is_under_the_threshold_is_left_out(tmp_path):
         return found
 
     predict.category_ids = (0, 1, 2)
+    predict.class_names = ()
     with registered(records) as name:
         held_out = examine(predict, name)
     # The first step above 0.3.

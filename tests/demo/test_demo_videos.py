@@ -152,10 +152,13 @@ def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
         text=True,
     )
     try:
-        while not (tmp_path / "out" / ".clip.partial.mp4").exists():
+        partial = tmp_path / "out" / ".clip.partial.mp4"
+        deadline = time.monotonic() + 120
+        # Of some size: frames have come, not only the head of the file.
+        while not partial.exists() or partial.stat().st_size < 4000:
             assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        time.sleep(0.3)
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     finally:

@@ -22,6 +22,12 @@ def test_product_and_gradients(by_rows):
     torch.testing.assert_close(ours, theirs)
 
 
+def test_gradient_that_is_one_number():
+    left, right = factors()
+    ours = torch.autograd.grad(product(left, right).sum(), (left, right))
+    torch.testing.assert_close(ours, torch.autograd.grad((left @ right).sum(), (left, right)))
+
+
 def test_gradient_of_one_factor_only():
     left, right = factors()
     (gradient,) = torch.autograd.grad(product(left, right.detach()).sum(), left)

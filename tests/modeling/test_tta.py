@@ -155,6 +155,11 @@ def test_other_models_are_refused():
         SOLOWithTTA(make_cfg(), nn.Linear(1, 1))
 
 
+def test_no_views_are_refused():
+    with pytest.raises(ValueError, match=r"TEST\.AUG\.MIN_SIZES is empty"):
+        SOLOWithTTA(*tiny_model(MIN_SIZES=()))
+
+
 def test_the_views_are_those_of_the_config():
     cfg, model = tiny_model(MIN_SIZES=(32, 48), MAX_SIZE=60, FLIP=True)
     seen = []
@@ -209,6 +214,13 @@ def test_groups_have_one_of_each_view():
 def test_less_than_half_in_common_are_two():
     assert len(list(_group([bar(0, 20, 0.9, 0), bar(0, 39, 0.8, 1)]))) == 1
     assert len(list(_group([bar(0, 20, 0.9, 0), bar(0, 41, 0.8, 1)]))) == 2
+
+
+def test_classes_are_apart_unless_suppression_ignores_them():
+    two = [bar(0, 20, 0.9, 0), bar(0, 20, 0.8, 1)._replace(category=7)]
+    assert len(list(_group(two))) == 2
+    (group,) = _group(two, class_agnostic=True)
+    assert group[0].score == 0.9
 
 
 def test_a_view_that_finds_nothing_counts():

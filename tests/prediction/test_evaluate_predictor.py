@@ -99,3 +99,11 @@ def test_unknown_and_unreadable_data(records, dataset):
     DatasetCatalog.get(dataset)[1]["file_name"] += ".gone"
     with pytest.raises(ValueError, match=r"cannot read the image .*1\.png\.gone"):
         evaluate(Predictor(oracle), dataset)
+
+
+def test_another_order_of_the_classes_is_refused(records, dataset):
+    oracle = Oracle(records)
+    names = MetadataCatalog.get(dataset).thing_classes
+    oracle.class_names = tuple(reversed(names))
+    with pytest.raises(ValueError, match="are in another order than those of the data set"):
+        evaluate(Predictor(oracle), dataset)

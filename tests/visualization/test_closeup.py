@@ -64,4 +64,6 @@ def test_the_part_that_is_shown(shown, box):
     left, top, right, bottom = shown
     pixels = np.zeros((100, 200), dtype=bool)
     pixels[top:bottom, left:right] = True
-    assert _box_around(pixels) == box
+    rles = predicted_rles(Instances((100, 200), pred_masks=torch.from_numpy(pixels)[None]))
+    assert _box_around(rles, (100, 200)) == box
+    assert _box_around([], (100, 200)) == (0, 0, 200, 100)

@@ -166,12 +166,14 @@ def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     height, width = feature.shape[-2:]
     taps = weight.permute(2, 3, 0, 1).flatten(end_dim=2) @ feature.flatten(1)
+    # In mixed precision, too, they are added up in float32, as a convolution does.
+    taps = taps.float()
     taps = resize(taps.view(1, -1, height, width), (height, 2 * width))
     columns = _add_moved(*taps.unflatten(1, (3, 3, -1)).unbind(2), moves=((1, -1), (-1, 1)))
     columns = resize(columns.flatten(1, 2), (2 * height, 2 * width))
     moves = ((0, 0, 1, -1), (0, 0, -1, 1))
     maps = _add_moved(*columns.unflatten(1, (3, -1)).unbind(1), moves=moves)
-    return (maps + bias[:, None, None]).float().sigmoid_()[0]
+    return (maps + bias[:, None, None]).sigmoid_()[0]
 
 
 def _add_moved(
