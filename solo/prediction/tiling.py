@@ -282,7 +282,8 @@ def _settle(found: list[_Found], wholes: list[_Found], thresh: float) -> list[_F
     """
     complete = [item for item in found if not item.is_cut]
     wholes = [item for item in wholes if _overlap(item, complete, share=False) < thresh]
-    found = sorted(found, key=lambda item: -coco_mask.area(item.rle))
+    # Areas are unsigned.
+    found = sorted(found, key=lambda item: -int(coco_mask.area(item.rle)))
     # A piece that a seam cut off, and that agreed with no other, for instance since little is seen of it.
     pieces = {
         index

@@ -242,6 +242,8 @@ def server(model, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Where the tests run in the background, Ctrl-C is ignored, and would be by this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     watchdog = threading.Timer(TIMEOUT / 1000 * 2, process.kill)

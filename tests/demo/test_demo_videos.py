@@ -150,6 +150,8 @@ def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background, Ctrl-C is ignored, and would be by this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         partial = tmp_path / "out" / ".clip.partial.mp4"
