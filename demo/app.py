@@ -14,9 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from model_arguments import add_model_arguments, check_model_arguments
 from page_content import Found, find_instances, list_instances, select, write_found
 
-from solo.engine.predictor import inference_config
+from solo.engine.predictor import TorchPredictor, inference_config
 from solo.prediction import Predictor
 
 EXAMPLE = """example:
@@ -137,8 +138,7 @@ def load_model(args: argparse.Namespace) -> tuple[Predictor, list[str]]:
     # A hundred masks of a large photo are megabytes as RLE and gigabytes as bitmaps.
     opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
     cfg = inference_config(args.config_file, args.weights, args.device, opts)
-    predictor = Predictor.from_config(args.config_file, args.weights, device=args.device, opts=opts)
-    return predictor, [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
+    return Predictor(TorchPredictor(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
 
 
 def build_page(
@@ -295,10 +295,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.onnx and (args.weights or args.device or args.opts):
-        parser.error("--onnx FILE holds weights and config: leave out --weights, --device, --opts")
-    if len(args.opts) % 2:
-        parser.error(f"--opts takes pairs KEY VALUE; {len(args.opts)} words were given")
+    check_model_arguments(parser, args)
     if not 1 <= args.port <= 65535:
         parser.error(f"--port {args.port}: give 1 to 65535")
     return args
@@ -311,16 +308,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = parser.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--config-file", type=Path, metavar="FILE")
-    kinds.add_argument(
-        "--onnx", type=Path, metavar="FILE", help="exported model, run by onnxruntime on the CPU"
-    )
-    parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
-    parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
-    parser.add_argument(
-        "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
-    )
+    add_model_arguments(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",

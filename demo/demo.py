@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from image_files import find_images
+from model_arguments import add_model_arguments, check_model_arguments
 from runner import Options, Runner
 
 EXAMPLE = """example:
@@ -92,10 +93,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--output and --json name the same file")
     if not 0 <= args.confidence_threshold <= 1:
         parser.error(f"--confidence-threshold {args.confidence_threshold}: give 0 to 1")
-    if args.onnx and (args.weights or args.device or args.opts):
-        parser.error("--onnx FILE holds weights and config: leave out --weights, --device, --opts")
-    if len(args.opts) % 2:
-        parser.error(f"--opts takes pairs KEY VALUE; {len(args.opts)} words were given")
+    check_model_arguments(parser, args)
     return args
 
 
@@ -107,13 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     model = parser.add_argument_group("model")
-    kinds = model.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--config-file", type=Path, metavar="FILE")
-    kinds.add_argument(
-        "--onnx", type=Path, metavar="FILE", help="exported model, run by onnxruntime on the CPU"
-    )
-    model.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
-    model.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    add_model_arguments(model)
     model.add_argument(
         "--confidence-threshold",
         type=float,
@@ -126,9 +118,6 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="SIZE",
         help="look at images whose longer side is over SIZE pixels in overlapping tiles of SIZE",
-    )
-    model.add_argument(
-        "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
     )
     _add_inputs(parser)
     outputs = parser.add_argument_group("outputs")

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from coco_results import to_records
 from detectron2.structures import Instances
 from image_files import (
     check_output,
@@ -200,7 +199,9 @@ class Runner:
 
     def _describe(self, found: Instances, source: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the entries of the JSON file, where one is asked for."""
-        return to_records(found, self._predictor, source) if self.options.json else []
+        if not self.options.json:
+            return []
+        return [{**source, **record} for record in self._predictor.to_dicts(found)]
 
     def _remember(self, records: list[dict[str, Any]]) -> None:
         """Count an image or frame whose picture is written: only then it is done."""

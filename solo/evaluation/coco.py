@@ -20,7 +20,7 @@ from detectron2.utils.file_io import PathManager
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from solo.layers.masks import encode_masks
+from solo.layers.rles import rles_of
 
 try:
     from faster_coco_eval import COCO as FastCOCO  # noqa: N811  (a class, whatever its case)
@@ -204,11 +204,9 @@ def predicted_rles(instances: Instances) -> list[dict[str, Any]] | None:
     Returns:
         One per detection; None if there are no masks.
     """
-    if instances.has("pred_rles"):
-        return [_as_json(rle) for rle in instances.pred_rles]
-    if instances.has("pred_masks"):
-        return [_as_json(rle) for rle in encode_masks(instances.pred_masks)]
-    return None
+    if not (instances.has("pred_rles") or instances.has("pred_masks")):
+        return None
+    return [_as_json(rle) for rle in rles_of(instances)]
 
 
 def _ground_truth(dataset_name: str, *, needs_masks: bool) -> COCO:

@@ -118,34 +118,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
-    verb = _add_verb(
+    verb = _add_model_verb(
         verbs,
         "infer",
         "inference, from the image to run lengths",
-        f"{_MODEL} --original 1024x2048 --size 672x1344",
+        "--original 1024x2048 --size 672x1344",
+        sweeps=("candidates", "size"),
     )
-    verb.set_defaults(run=_run_model, benchmark=infer.benchmark_inference, timed=infer.TIMED)
-    _add_model(verb, sweeps=("candidates", "size"))
+    verb.set_defaults(benchmark=infer.benchmark_inference, timed=infer.TIMED)
     _add_candidates(verb)
     _add_dataset(verb)
 
-    verb = _add_verb(
+    verb = _add_model_verb(
         verbs,
         "post",
         "what follows the network, to run lengths",
-        f"{_MODEL} --sweep candidates --plot post.png",
+        "--sweep candidates --plot post.png",
+        sweeps=("candidates", "size"),
     )
-    verb.set_defaults(run=_run_model, benchmark=post.benchmark_post, timed=post.TIMED)
-    _add_model(verb, sweeps=("candidates", "size"))
+    verb.set_defaults(benchmark=post.benchmark_post, timed=post.TIMED)
     _add_candidates(verb)
 
-    verb = _add_verb(verbs, "train", "a step of training", f"{_MODEL} --images 2 --objects 80")
-    verb.set_defaults(run=_run_model, benchmark=train.benchmark_training, timed=train.TIMED)
-    _add_model(verb, sweeps=("objects", "size"))
+    verb = _add_model_verb(
+        verbs, "train", "a step of training", "--images 2 --objects 80", sweeps=("objects", "size")
+    )
+    verb.set_defaults(benchmark=train.benchmark_training, timed=train.TIMED)
     verb.add_argument("--images", type=int, help="of the batch; default: 1")
     verb.add_argument("--objects", type=int, help="of each image; default: 20")
     _add_dataset(verb)
 
+    _add_data(verbs)
+    _add_evaluation(verbs)
+    return parser
+
+
+def _add_data(verbs: argparse._SubParsersAction) -> None:
     verb = _add_verb(
         verbs,
         "data",
@@ -158,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
     verb.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
 
+
+def _add_evaluation(verbs: argparse._SubParsersAction) -> None:
     verb = _add_verb(
         verbs,
         "eval",
@@ -170,7 +179,6 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--budget", type=float, default=600, metavar="S", help="seconds; default: %(default)s"
     )
-    return parser
 
 
 def _add_verb(
@@ -193,7 +201,12 @@ def _example(verb: str, arguments: str) -> str:
     return f"example:\n  python -m solo.tools.benchmark {verb} \\\n    {arguments}"
 
 
-def _add_model(verb: argparse.ArgumentParser, sweeps: Sequence[str]) -> None:
+def _add_model_verb(
+    verbs: argparse._SubParsersAction, name: str, what: str, example: str, *, sweeps: Sequence[str]
+) -> argparse.ArgumentParser:
+    """Add a verb that runs a model, with all that these share."""
+    verb = _add_verb(verbs, name, what, f"{_MODEL} {example}")
+    verb.set_defaults(run=_run_model)
     verb.add_argument(
         "--config-file", required=True, metavar="FILE", help="a file, or a name in the model zoo"
     )
@@ -204,6 +217,7 @@ def _add_model(verb: argparse.ArgumentParser, sweeps: Sequence[str]) -> None:
     verb.add_argument("--sweep", choices=sweeps, help="measure the whole at several values of it")
     verb.add_argument("--plot", type=Path, metavar="FILE", help="draw the sweep: a .png")
     verb.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+    return verb
 
 
 def _add_candidates(verb: argparse.ArgumentParser) -> None:
