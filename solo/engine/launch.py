@@ -1,8 +1,10 @@
 """Start a function in as many processes as training uses: torchrun's, spawned ones, or this one."""
 
+import atexit
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -159,11 +161,22 @@ def _run_in_group(place: _Place, url: str, main: Callable[..., Any], args: tuple
     )
     _create_local_group(place)
     comm.synchronize()
-    main(*args)
+    try:
+        main(*args)
+    except SystemExit as end:
+        atexit.register(_end_now, end.code)
+        raise
     # Not after an error: another process may be in the middle of a collective, and this one would
     # wait for it instead of ending with its message.
     comm._LOCAL_PROCESS_GROUP = None
     distributed.destroy_process_group()
+
+
+def _end_now(code: str | int | None) -> None:
+    """Keep the exit status: a thread of gloo that outlives the interpreter aborts the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _create_local_group(place: _Place) -> None:

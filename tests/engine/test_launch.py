@@ -1,5 +1,6 @@
 """Several processes: they take the step that one would take, and fail like one."""
 
+import atexit
 import logging
 import os
 import subprocess
@@ -55,6 +56,8 @@ def lose_one_image(output_dir: str) -> None:
         trainer.train()
     except FloatingPointError as error:
         Path(output_dir, f"error{comm.get_rank()}.txt").write_text(str(error))
+        # What a thread of gloo does, now and then, that outlives the interpreter.
+        atexit.register(os.abort)
         # As train_net.py ends.
         raise SystemExit(7) from error
 
