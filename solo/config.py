@@ -46,9 +46,10 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
-    # Whether training keeps only the inputs of the towers and of the backbone's stages, and computes
-    # the rest again on the way back: the same numbers, about half the memory, a third more work.
-    node.RECOMPUTE = False
+    # What training computes again on the way back instead of keeping it; the numbers are the same.
+    # "none"; "cheap": the backbone's stages, the soft masks of the loss, normalisation and ReLU of the
+    # towers (a tenth more time); "all": the convolutions of the towers, too (a third more time).
+    node.RECOMPUTE = "none"
     # Foreground probability of a cell before training (bias of the last convolutions).
     node.PRIOR_PROB = 0.01
 

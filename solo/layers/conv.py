@@ -1,11 +1,14 @@
 """Towers of 3x3 convolutions with normalisation and ReLU, as every branch of the heads uses them."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
+import torch
 from detectron2.layers import Conv2d, get_norm
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from solo.layers.coordinates import with_coordinates
 from solo.layers.deform_conv import DeformConv
@@ -95,8 +98,25 @@ class Tower(nn.Sequential):
         return super().forward(with_coordinates(features, self.coordinates))
 
 
+class LeanTower(Tower):
+    """A tower of which training keeps what the convolutions give, but not what goes into them."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run the layers on (N, C, H, W) features."""
+        if not torch.is_grad_enabled():
+            return super().forward(features)
+        features = _convolve(self[0], with_coordinates(features, self.coordinates))
+        for before, conv in pairwise(self):
+            # On the way back this stops where the convolution has its input, so none runs twice.
+            features = checkpoint(_finish_and_convolve, before, conv, features, use_reentrant=False)
+        return _finish(self[-1], features)
+
+
 class RecomputedTower(Recomputed, Tower):
     """A tower of which training keeps the features only."""
+
+
+_TOWERS = {"none": Tower, "cheap": LeanTower, "all": RecomputedTower}
 
 
 def conv_tower(
@@ -107,13 +127,27 @@ def conv_tower(
     norm: Norm,
     deform: Deform,
     coordinates: str = "",
-    recompute: bool = False,
+    recompute: str = "none",
 ) -> Tower:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
 
-    With `recompute`, training keeps the input only; not where batch normalisation gathers statistics.
     See :class:`Tower` for the `coordinates`, which `in_channels` leaves out.
+
+    Args:
+        in_channels: Channels in.
+        channels: Channels of all convolutions.
+        num_convs: How many.
+        norm: See `conv_norm_relu`.
+        deform: Which are deformable.
+        coordinates: "", "x", "y" or "xy".
+        recompute: What training computes again: "none", "cheap" (normalisation and ReLU) or "all"; nothing
+            where batch normalisation gathers statistics, or where there is nothing cheap.
+
+    Raises:
+        ValueError: If `recompute` or `deform.convs` is none of its words.
     """
+    if recompute not in _TOWERS:
+        raise ValueError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
     inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(
@@ -121,8 +155,25 @@ def conv_tower(
         )
         for width, deformable in zip(inputs, deform.choose(num_convs), strict=True)
     ]
-    lean = recompute and not gathers_statistics(*convs)
-    return (RecomputedTower if lean else Tower)(*convs, coordinates=coordinates)
+    if gathers_statistics(*convs) or (recompute == "cheap" and not norm):
+        recompute = "none"
+    return _TOWERS[recompute](*convs, coordinates=coordinates)
+
+
+def _finish_and_convolve(before: nn.Module, conv: nn.Module, features: Tensor) -> Tensor:
+    return _convolve(conv, _finish(before, features))
+
+
+def _convolve(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:
+    """Run the convolution of a layer of `conv_norm_relu` alone."""
+    if isinstance(layer, DeformConv):
+        return layer.convolve(features)
+    return nn.Conv2d.forward(layer, features)
+
+
+def _finish(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:
+    """Run what follows the convolution in a layer of `conv_norm_relu`."""
+    return F.relu_(layer.norm(features))
 
 
 def init_conv(conv: nn.Module, *, bias: float = 0.0) -> None:

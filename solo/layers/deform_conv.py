@@ -50,14 +50,18 @@ class DeformConv(nn.Module):
         nn.init.zeros_(self.offset.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Convolve (N, C, H, W), keeping the size."""
-        offset, weights = split_offsets(self.offset(features), self.modulated)
-        features = deform_conv2d(
-            features, offset, self.weight, self.bias, padding=self.padding, mask=weights
-        )
+        """Convolve (N, C, H, W), keeping the size, normalise, and cut off below zero."""
+        features = self.convolve(features)
         if self.norm is not None:
             features = self.norm(features)
         return F.relu_(features)
+
+    def convolve(self, features: Tensor) -> Tensor:
+        """Convolve (N, C, H, W), keeping the size."""
+        offset, weights = split_offsets(self.offset(features), self.modulated)
+        return deform_conv2d(
+            features, offset, self.weight, self.bias, padding=self.padding, mask=weights
+        )
 
 
 def split_offsets(offsets: Tensor, modulated: bool) -> tuple[Tensor, Tensor | None]:

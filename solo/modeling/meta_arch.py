@@ -90,7 +90,8 @@ class SOLO(nn.Module):
         node = cfg.MODEL.SOLO
         backbone = build_backbone(cfg)
         replace_deform_convs(backbone)
-        if node.RECOMPUTE:
+        recompute = node.RECOMPUTE != "none"
+        if recompute:
             recompute_stages(backbone)
         name = node.HEAD or cls.default_head
         head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
@@ -120,7 +121,7 @@ class SOLO(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "channels_last": _is_channels_last(cfg),
-            "recompute": node.RECOMPUTE,
+            "recompute": recompute,
         }
 
     @property

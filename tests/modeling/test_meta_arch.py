@@ -200,10 +200,13 @@ def test_bitmasks_are_not_changed():
     assert torch.equal(item["instances"].gt_masks.tensor, before)
 
 
-def plain_and_recomputing(cfg):
+recomputing = pytest.mark.parametrize("recompute", ["cheap", "all"])
+
+
+def plain_and_recomputing(cfg, recompute):
     """The same model twice, the second with RECOMPUTE, each after one backward pass."""
     plain = build(cfg)
-    cfg.MODEL.SOLO.RECOMPUTE = True
+    cfg.MODEL.SOLO.RECOMPUTE = recompute
     lean = build(cfg)
     lean.load_state_dict(plain.state_dict())
     for model in (plain, lean):
@@ -211,20 +214,24 @@ def plain_and_recomputing(cfg):
     return plain, lean
 
 
-def test_recomputing_changes_no_number(variant):
+@recomputing
+@pytest.mark.parametrize("norm", ["GN", ""])
+def test_recomputing_changes_no_number(variant, norm, recompute):
     cfg = make_cfg(variant)
+    cfg.MODEL.SOLO.NORM = norm
     cfg.MODEL.RESNETS.NORM = "FrozenBN"
     cfg.MODEL.SOLO.NUM_CONVS = 3
-    plain, lean = plain_and_recomputing(cfg)
+    plain, lean = plain_and_recomputing(cfg, recompute)
     for (name, one), other in zip(plain.named_parameters(), lean.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, msg=name)
 
 
-def test_recomputing_leaves_the_statistics_of_batch_normalisation_alone():
+@recomputing
+def test_recomputing_leaves_the_statistics_of_batch_normalisation_alone(recompute):
     cfg = make_cfg()
     cfg.MODEL.SOLO.NORM = "BN"
     cfg.MODEL.SOLO.NUM_CONVS = 2
-    plain, lean = plain_and_recomputing(cfg)
+    plain, lean = plain_and_recomputing(cfg, recompute)
     for (name, one), other in zip(plain.named_buffers(), lean.buffers(), strict=True):
         torch.testing.assert_close(one, other, msg=name)
 

@@ -61,7 +61,7 @@ class Head(nn.Module, ABC):
         strides: Sequence[int],
         num_grids: Sequence[int],
         deform: Deform = Deform(),  # noqa: B008  (immutable)
-        recompute: bool = False,
+        recompute: str = "none",
     ) -> None:
         """Check that the levels fit together, and build the category tower.
 
@@ -77,7 +77,7 @@ class Head(nn.Module, ABC):
             strides: Stride it is resized to.
             num_grids: Cells per side, S.
             deform: Which convolutions of the towers are deformable.
-            recompute: Whether training trades time for memory in the towers.
+            recompute: What training computes again in the towers; see `conv_tower`.
 
         Raises:
             ValueError: If the lists are of different lengths.

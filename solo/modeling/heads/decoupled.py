@@ -112,7 +112,7 @@ class FactorHead(Head):
             unique, index = index.unique(return_inverse=True)
             # The enlarged feature is the largest tensor here: not kept where memory counts.
             decode = decode_maps
-            if self._tower_settings["recompute"]:
+            if self._tower_settings["recompute"] != "none":
                 decode = partial(checkpoint, decode_maps, use_reentrant=False)
             maps = decode(feature, predictor.weight[unique], predictor.bias[unique])
         else:
