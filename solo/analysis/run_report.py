@@ -15,13 +15,13 @@ import cv2
 import jinja2
 import numpy as np
 from detectron2.config import CfgNode
-from detectron2.data.detection_utils import read_image
 
 import solo
 from solo.analysis.errors import DEFINITIONS, Kind
 from solo.analysis.examples import Example, best_and_worst, find_examples
 from solo.analysis.held_out import HeldOut, ImageResult
 from solo.engine.predictor import inference_config
+from solo.prediction.evaluate import read_bgr
 from solo.visualization.accuracy import (
     MAX_CLASS_PANELS,
     class_aps,
@@ -249,7 +249,7 @@ def _class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
 
 
 def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, Any]:
-    row = SheetRow(_read(image), image.truth, image.found)
+    row = SheetRow(read_bgr({"file_name": image.file_name}), image.truth, image.found)
     sheet = prediction_sheet([row], class_names, threshold=0, cell_size=_CELL_SIZE)
     return {
         "picture": _jpeg(sheet),
@@ -264,7 +264,7 @@ def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, 
 def _example_image(example: Example, class_names: Sequence[str]) -> dict[str, str]:
     image = example.image
     picture = draw_close_up(
-        _read(image),
+        read_bgr({"file_name": image.file_name}),
         image.truth,
         image.found,
         class_names,
@@ -272,10 +272,6 @@ def _example_image(example: Example, class_names: Sequence[str]) -> dict[str, st
         prediction_rows=example.predictions,
     )
     return {"picture": _jpeg(picture), "name": Path(image.file_name).name}
-
-
-def _read(image: ImageResult) -> np.ndarray:
-    return np.ascontiguousarray(read_image(image.file_name, "BGR"))
 
 
 def _plot(draw: Callable[[Path], None]) -> str:

@@ -96,9 +96,10 @@ def read_bgr(record: dict[str, Any]) -> np.ndarray:
     """Return the image of a record, (H, W, 3) uint8, the right way up.
 
     Raises:
-        ValueError: It cannot be read.
+        ValueError: It cannot be read, or has another size than the record says.
     """
-    return _mapper()(record)["image"].permute(1, 2, 0).numpy()
+    image = _mapper()(record)["image"]
+    return image.permute(1, 2, 0).contiguous().numpy()
 
 
 @lru_cache(maxsize=1)
