@@ -3,7 +3,7 @@
 Examples:
     python benchmarks/compare_mmdet.py --json docs/performance.json
     python benchmarks/compare_mmdet.py --only post,infer-500 --repeats 9 --json docs/performance.json
-    python benchmarks/compare_mmdet.py --only train-solo MODEL.SOLO.RECOMPUTE True
+    python benchmarks/compare_mmdet.py --only train-solo MODEL.SOLO.RECOMPUTE cheap
     python benchmarks/compare_mmdet.py --json docs/performance.json --plot docs/images/performance.png
     python benchmarks/compare_mmdet.py --only infer-500 --stages
     python benchmarks/compare_mmdet.py --quick
@@ -32,7 +32,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 if importlib.util.find_spec("mmdet") is None:
     raise SystemExit("error: mmdetection is not installed: pip install -e .[parity]")
 
-from mmdet_cases import Case, Infer, cases  # noqa: E402
+from mmdet_cases import cases  # noqa: E402
+from mmdet_sides import Case, Infer  # noqa: E402
 
 from solo.benchmark import timing  # noqa: E402
 from solo.benchmark.memory import peak_memory  # noqa: E402

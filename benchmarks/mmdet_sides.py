@@ -1,0 +1,424 @@
+"""Both sides of what is compared with mmdetection 3.3.0, and whether their results are equal."""
+
+# Before anything of mmdet: it stands in for mmcv's compiled operators.
+from tests.parity.mmdet_oracle import CONFIGS, build_mmdet_detector, to_mmdet_truth
+
+# isort: split
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from detectron2.structures import Boxes, Instances
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import encode_mask_results
+from mmdet.structures.mask.utils import mask2bbox
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from pycocotools import mask as coco_mask
+from torch import Tensor, nn
+
+from solo.benchmark.infer import with_rle
+from solo.benchmark.made_up import made_up_candidates, made_up_kernels
+from solo.benchmark.models import Workload, inference_stages, load_model
+from solo.benchmark.post import run_network
+from solo.benchmark.synthetic import category_logits, object_features, training_batch
+from solo.benchmark.timing import Stages, Stopwatch
+from solo.benchmark.train import step
+from solo.checkpoint.lineages import to_solo
+from solo.engine.precision import amp_dtype, inference_precision
+from solo.engine.predictor import inference_config
+from solo.engine.solver import build_optimizer
+from solo.layers.masks import downsample_masks
+from solo.layers.output import ImageSize
+from solo.model_zoo import get_config_file
+from solo.modeling.fuse import fuse_batch_norm
+from solo.modeling.heads import HeadOutputs
+from solo.modeling.heads.solov2 import DynamicMasks
+
+
+class Configs(NamedTuple):
+    """The config of a model here, and in mmdet."""
+
+    ours: str
+    theirs: str
+
+
+MODELS = {
+    "solo": Configs("coco/solo_R_50_FPN_1x.yaml", "solo/solo_r50_fpn_1x_coco.py"),
+    "decoupled": Configs(
+        "coco/decoupled_solo_R_50_FPN_1x.yaml", "solo/decoupled-solo_r50_fpn_1x_coco.py"
+    ),
+    "solov2": Configs("coco/solov2_R_50_FPN_1x.yaml", "solov2/solov2_r50_fpn_1x_coco.py"),
+    "light": Configs(
+        "coco/solov2_light_448_R_50_FPN_3x.yaml", "solov2/solov2-light_r50_fpn_ms-3x_coco.py"
+    ),
+}
+# Share of the pixels of the masks that may differ, by rounding at their edges.
+_PIXELS = 1e-4
+
+
+class Case(ABC):
+    """Something that both sides do.
+
+    Attributes:
+        name: For --only and the table.
+        counts_model: Whether the memory of the weights counts.
+        stages: By "ours" and "theirs", of a case that tells them, once the side is built.
+    """
+
+    counts_model = False
+
+    def __init__(self, name: str, model: str, workload: Workload, opts: Sequence[str] = ()) -> None:
+        """Note what to do; nothing is built before a side is asked for.
+
+        Args:
+            name: Of the case.
+            model: Of MODELS.
+            workload: How much there is to do.
+            opts: Config keys of our side.
+        """
+        self.name, self.workload = name, workload
+        self.stages: dict[str, Stages] = {}
+        self._configs = MODELS[model]
+        self._cfg = with_rle(
+            inference_config(get_config_file(self._configs.ours), device="cpu", opts=opts)
+        )
+        self._weights: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def theirs(self) -> Callable[[], Any]:
+        """Build mmdet's side."""
+
+    @abstractmethod
+    def ours(self) -> Callable[[], Any]:
+        """Build our side, with the weights of theirs if that was built before."""
+
+    @abstractmethod
+    def check(self, ours: Any, theirs: Any) -> str:
+        """Return what is equal about the results; raise ValueError if they differ."""
+
+    def _detector(self) -> nn.Module:
+        torch.manual_seed(0)
+        detector = build_mmdet_detector(self._configs.theirs)
+        self._weights = to_solo(detector.state_dict()).weights
+        return detector
+
+    def _model(self) -> nn.Module:
+        model = load_model(self._cfg)
+        if self._weights:
+            model.load_state_dict(self._weights)
+        return model
+
+    def _batch(self) -> list[dict[str, Any]]:
+        return training_batch(
+            self.workload.images, self.workload.objects, self.workload.size, num_classes=80
+        )
+
+    def _truth(self) -> list[Instances]:
+        """Return the objects of the batch, gt_masks as tensors."""
+        truth = [item["instances"] for item in self._batch()]
+        for instances in truth:
+            instances.gt_masks = instances.gt_masks.tensor
+        return truth
+
+
+class Targets(Case):
+    """Which cells have to find which object, and the small masks they learn from."""
+
+    def theirs(self) -> Callable[[], Any]:
+        """Build mmdet's side."""
+        head = self._detector().mask_head
+        truth = [to_mmdet_truth(item, self.workload.size) for item in self._truth()]
+        small = tuple(side // 4 for side in self.workload.size)
+        return lambda: [head._get_targets_single(item, featmap_sizes=small) for item in truth]
+
+    def ours(self) -> Callable[[], Any]:
+        """Build our side."""
+        assigner, truth, size = self._model().assigner, self._truth(), self.workload.size
+        small = (size[0] // 4, size[1] // 4)
+
+        def run() -> list[Any]:
+            results = []
+            for item in truth:
+                boxes, classes, masks = item.gt_boxes.tensor, item.gt_classes, item.gt_masks
+                targets = assigner(boxes, classes, masks, size)
+                results.append((targets, downsample_masks(masks, 4, small)))
+            return results
+
+        return run
+
+    def check(self, ours: Any, theirs: Any) -> str:
+        """Compare the categories of the cells, and the masks of all pairs."""
+        count = 0
+        for (targets, masks), (their_masks, labels, *_) in zip(ours, theirs, strict=True):
+            same = torch.equal(targets.categories, torch.cat([level.flatten() for level in labels]))
+            pairs = masks[targets.instances]
+            if not same or not torch.equal(pairs, torch.cat(list(their_masks)).bool()):
+                raise ValueError(f"{self.name}: the targets differ.")
+            count += len(pairs)
+        return f"{count} pairs, all equal"
+
+
+class TargetsAndLosses(Case):
+    """From the outputs of the head to the losses and the gradients of the outputs."""
+
+    def theirs(self) -> Callable[[], Any]:
+        """Build mmdet's side."""
+        detector, size = self._detector(), self.workload.size
+        truth = [to_mmdet_truth(item, size) for item in self._truth()]
+        metas = [{"img_shape": size, "ori_shape": size}] * len(truth)
+        kernels, logits, feature = self._leaves()
+
+        def run() -> dict[str, Tensor]:
+            losses = detector.mask_head.loss_by_feat(kernels, logits, feature, truth, metas)
+            self._backward(losses, [*kernels, *logits, feature])
+            return losses
+
+        return run
+
+    def ours(self) -> Callable[[], Any]:
+        """Build our side."""
+        model, truth, size = self._model(), self._truth(), self.workload.size
+        kernels, logits, feature = self._leaves()
+
+        def run() -> dict[str, Tensor]:
+            cells = torch.cat([level.flatten(2) for level in kernels], dim=2).mT
+            masks = DynamicMasks(cells.unbind(), feature.unbind())
+            losses = model.losses(HeadOutputs(logits, masks), truth, size)
+            self._backward(losses, [*kernels, *logits, feature])
+            return losses
+
+        return run
+
+    def check(self, ours: Any, theirs: Any) -> str:
+        """Compare the category loss; the mask losses have other denominators."""
+        return _compare_losses(self.name, ours["loss_category"], theirs["loss_cls"])
+
+    def _leaves(self) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Draw outputs of the head: kernels and logits per level, and the mask feature."""
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(scale: float, *shape: int) -> Tensor:
+            drawn = scale * torch.randn(self.workload.images, *shape, generator=generator)
+            return drawn.requires_grad_()
+
+        node = self._cfg.MODEL.SOLO
+        kernels = [draw(0.05, node.MASK_FEATURE.DIM, side, side) for side in node.NUM_GRIDS]
+        logits = [draw(1, 80, side, side) for side in node.NUM_GRIDS]
+        small = (side // 4 for side in self.workload.size)
+        return kernels, logits, draw(1, node.MASK_FEATURE.DIM, *small)
+
+    @staticmethod
+    def _backward(losses: dict[str, Tensor], leaves: list[Tensor]) -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        sum(losses.values()).backward()
+
+
+class Found(NamedTuple):
+    """What a side finds in an image.
+
+    Attributes:
+        scores: (n,) in descending order.
+        classes: (n,) int64.
+        rles: n of COCO's RLE dicts.
+        boxes: (n, 4) XYXY.
+        boxes_s: Seconds of the boxes, where they are a step of their own.
+    """
+
+    scores: Tensor
+    classes: Tensor
+    rles: list[dict[str, Any]]
+    boxes: Tensor
+    boxes_s: float = 0.0
+
+
+class Post(Case):
+    """From the outputs of the head to run lengths and boxes."""
+
+    def theirs(self) -> Callable[[], Found]:
+        """Build mmdet's side."""
+        head = self._detector().mask_head.eval()
+        kernels, logits, feature = self._outputs()
+        meta = {"img_shape": self.workload.size, "ori_shape": self.workload.original}
+
+        @torch.no_grad()
+        def run() -> Found:
+            # The list of logits is written into.
+            found = head.predict_by_feat(kernels, [*logits], feature, batch_img_metas=[meta])
+            return _encode(found[0])
+
+        return run
+
+    def ours(self) -> Callable[[], Found]:
+        """Build our side."""
+        model = self._model().eval()
+        padded, outputs = run_network(model, self.workload)
+        size = ImageSize(padded, self.workload.size, self.workload.original)
+
+        @torch.no_grad()
+        def run() -> Found:
+            return _found(model.find(outputs, [size])[0])
+
+        return run
+
+    def check(self, ours: Found, theirs: Found) -> str:
+        """Compare scores, classes, boxes and pixels."""
+        counts = len(ours.scores), len(theirs.scores)
+        if counts[0] != counts[1]:
+            raise ValueError(f"{self.name}: ours are {counts[0]} instances, theirs {counts[1]}.")
+        share = _different_pixels(ours.rles, theirs.rles)
+        same = torch.allclose(ours.scores, theirs.scores, atol=1e-4)
+        same &= torch.equal(ours.classes, theirs.classes)
+        same &= torch.allclose(ours.boxes, theirs.boxes, atol=1)
+        # Mixed precision is no promise of equal results.
+        if not self._cfg.TEST.AMP.ENABLED and not (same and share <= _PIXELS):
+            raise ValueError(f"{self.name}: the instances differ; {share:.1e} of their pixels.")
+        return (
+            f"{len(ours.scores)} instances, {share:.0e} of their pixels differ; "
+            f"{1000 * theirs.boxes_s:.0f} ms of theirs are boxes"
+        )
+
+    def _outputs(self) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Return, as mmdet's head has them, the outputs that ours gets, too."""
+        node = self._cfg.MODEL.SOLO
+        channels, sides = node.MASK_FEATURE.DIM, node.NUM_GRIDS
+        kernels = [made_up_kernels(side, channels) for side in sides]
+        logits = category_logits(sides, node.NUM_CLASSES, self.workload.candidates)
+        small = (self.workload.size[0] // 4, self.workload.size[1] // 4)
+        feature = object_features(channels, small, 4, filling=self.workload.filling)
+        return kernels, logits, feature[None]
+
+
+class Infer(Post):
+    """From the image to run lengths and boxes; the outputs of the head are exchanged meanwhile."""
+
+    def theirs(self) -> Callable[[], Found]:
+        """Build mmdet's side."""
+        detector = self._detector().eval()
+        made = self._outputs()
+        self._logits: dict[str, list[Tensor]] = {}
+
+        def exchange(module: nn.Module, inputs: Any, outputs: Any) -> Any:
+            self._logits["theirs"] = outputs[1]
+            return made[0], [*made[1]], made[2]
+
+        detector.mask_head.register_forward_hook(exchange)
+        self.stages["theirs"] = {
+            "preprocess": [(detector.data_preprocessor, "forward")],
+            "backbone": [(detector, "extract_feat")],
+            "head": [(detector.mask_head, "forward")],
+            "candidates to masks": [(detector.mask_head, "predict_by_feat")],
+            "RLE": [(sys.modules[__name__], "encode_mask_results")],
+            "boxes": [(sys.modules[__name__], "mask2bbox")],
+        }
+        image = _bgr(self._batch()[0]["image"])
+        meta = {"img_shape": self.workload.size, "ori_shape": self.workload.original}
+
+        @torch.no_grad()
+        def run() -> Found:
+            data = {"inputs": [image], "data_samples": [DetDataSample(metainfo=meta)]}
+            return _encode(detector.test_step(data)[0].pred_instances)
+
+        return run
+
+    def ours(self) -> Callable[[], Found]:
+        """Build our side."""
+        model = self._model().eval()
+        fuse_batch_norm(model)
+
+        def note(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> None:
+            self._logits["ours"] = outputs.category_logits
+
+        self._logits = getattr(self, "_logits", {})
+        model.head.register_forward_hook(note)
+        self.stages["ours"] = inference_stages(model)
+        height, width = self.workload.original
+        item = {"image": self._batch()[0]["image"], "height": height, "width": width}
+
+        @torch.no_grad()
+        def run() -> Found:
+            with made_up_candidates(model, self.workload), inference_precision(self._cfg):
+                return _found(model([item])[0]["instances"])
+
+        return run
+
+    def check(self, ours: Found, theirs: Found) -> str:
+        """Compare the logits that were exchanged, too."""
+        for mine, other in zip(self._logits["ours"], self._logits["theirs"], strict=True):
+            if not self._cfg.TEST.AMP.ENABLED and not torch.allclose(mine, other, atol=1e-2):
+                raise ValueError(f"{self.name}: the outputs of the heads differ.")
+        return super().check(ours, theirs)
+
+
+class Train(Case):
+    """A step of training: forward, backward and the update."""
+
+    counts_model = True
+
+    def theirs(self) -> Callable[[], Any]:
+        """Build mmdet's side."""
+        detector = self._detector().train()
+        wrapper = build_optim_wrapper(
+            detector, Config.fromfile(CONFIGS / self._configs.theirs).optim_wrapper
+        )
+        size, batch = self.workload.size, self._batch()
+        images, samples = [_bgr(item["image"]) for item in batch], []
+        for truth in self._truth():
+            sample = DetDataSample(metainfo={"img_shape": size, "ori_shape": size})
+            sample.gt_instances = to_mmdet_truth(truth, size)
+            samples.append(sample)
+        return lambda: detector.train_step({"inputs": images, "data_samples": samples}, wrapper)
+
+    def ours(self) -> Callable[[], Any]:
+        """Build our side."""
+        model = self._model().train()
+        optimizer, watch, batch = build_optimizer(self._cfg, model), _watch(), self._batch()
+        dtype = amp_dtype(model.device) if self._cfg.SOLVER.AMP.ENABLED else None
+        return lambda: step(model, optimizer, batch, dtype, watch)
+
+    def check(self, ours: Any, theirs: Any) -> str:
+        """Compare the category loss; the mask losses have other denominators."""
+        tolerance = 0.05 if self._cfg.SOLVER.AMP.ENABLED else 1e-3
+        return _compare_losses(self.name, ours["loss_category"], theirs["loss_cls"], tolerance)
+
+
+def _watch() -> Stopwatch:
+    return Stopwatch(torch.device("cpu"))
+
+
+def _bgr(image: Tensor) -> Tensor:
+    return image.flip(0).contiguous()
+
+
+def _compare_losses(name: str, ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> str:
+    difference = abs(float(ours) / float(theirs) - 1)
+    if not difference <= tolerance:
+        raise ValueError(f"{name}: the category losses are {float(ours)} and {float(theirs)}.")
+    return f"category loss {float(ours):.4g}, relative difference {difference:.0e}"
+
+
+def _encode(found: Any) -> Found:
+    """Encode mmdet's masks as its evaluator does, and add boxes, which its SOLO leaves at zero."""
+    rles = encode_mask_results(found.masks.detach().cpu().numpy())
+    start = time.perf_counter()
+    boxes = mask2bbox(found.masks)
+    return Found(found.scores, found.labels, rles, boxes, time.perf_counter() - start)
+
+
+def _found(instances: Instances) -> Found:
+    boxes: Boxes = instances.pred_boxes
+    return Found(instances.scores, instances.pred_classes, instances.pred_rles, boxes.tensor)
+
+
+def _different_pixels(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> float:
+    """Return the share of the pixels of masks, of either side, that the other does not have."""
+    different = either = 0
+    for pair in zip(ours, theirs, strict=True):
+        union, both = (coco_mask.area(coco_mask.merge(list(pair), intersect=i)) for i in (0, 1))
+        different, either = different + int(union) - int(both), either + int(union)
+    return different / max(either, 1)
