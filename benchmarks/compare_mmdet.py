@@ -4,6 +4,7 @@ Examples:
     python benchmarks/compare_mmdet.py --json docs/performance.json
     python benchmarks/compare_mmdet.py --only post,infer-500 --repeats 9 --json docs/performance.json
     python benchmarks/compare_mmdet.py --only train-solo MODEL.SOLO.RECOMPUTE cheap
+    python benchmarks/compare_mmdet.py --only infer-500 --mmdet-amp TEST.AMP.ENABLED True
     python benchmarks/compare_mmdet.py --json docs/performance.json --plot docs/images/performance.png
     python benchmarks/compare_mmdet.py --only infer-500 --stages
     python benchmarks/compare_mmdet.py --quick
@@ -19,7 +20,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         chosen = _choose(args)
         if args.side:
-            print(json.dumps(peak_of(chosen[0], args.side)))
+            print(json.dumps(peak_of(chosen[0], args.side, args.mmdet_amp)))
             return
         if args.stages:
             for case in chosen:
-                print_stages(case, args.repeats)
+                print_stages(case, args)
             return
         rows = []
         for case in tqdm(chosen, desc="cases"):
@@ -103,10 +104,10 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
     Raises:
         ValueError: If the results differ.
     """
-    theirs, ours = case.theirs(), case.ours()
+    theirs, ours = (build_side(case, side, args.mmdet_amp) for side in ("theirs", "ours"))
     note = case.check(ours(), theirs())
     seconds = take_turns(ours, theirs, repeats=args.repeats)
-    row = compare(_label(case.name, args.opts), *seconds, note)
+    row = compare(_label(case.name, args), *seconds, note)
     if args.no_memory:
         return row
     return row.with_memory(
@@ -114,26 +115,34 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
     )
 
 
-def print_stages(case: Case, repeats: int) -> None:
+def build_side(case: Case, side: str, mmdet_amp: bool) -> Callable[[], Any]:
+    """Build a side of a case, mmdet's in mixed precision if asked for; ours has keys for that."""
+    function = getattr(case, side)()
+    if side == "ours" or not mmdet_amp:
+        return function
+    return torch.autocast("cpu", torch.bfloat16)(function)
+
+
+def print_stages(case: Case, args: argparse.Namespace) -> None:
     """Print where the time of both sides of a case that tells its stages goes."""
     for side in ("theirs", "ours"):
-        function = getattr(case, side)()
+        function = build_side(case, side, args.mmdet_amp)
         rows = timing.measure(
-            function, stages=case.stages[side], device=torch.device("cpu"), repeats=repeats
+            function, stages=case.stages[side], device=torch.device("cpu"), repeats=args.repeats
         )
         print(Report(timing.HEADERS, rows, f"{case.name}, {side}.").table(), flush=True)
 
 
-def peak_of(case: Case, side: str) -> float | None:
+def peak_of(case: Case, side: str, mmdet_amp: bool) -> float | None:
     """Return the peak of the memory of one side in MB, in a process that did nothing before."""
 
     def build_and_run() -> None:
-        getattr(case, side)()()
+        build_side(case, side, mmdet_amp)()
 
     cpu = torch.device("cpu")
     if case.counts_model:
         return peak_memory(build_and_run, cpu)
-    return peak_memory(getattr(case, side)(), cpu)
+    return peak_memory(build_side(case, side, mmdet_amp), cpu)
 
 
 def read_rows(path: Path | None) -> list[dict[str, Any]]:
@@ -165,7 +174,8 @@ def merge_json(row: Comparison, path: Path) -> None:
 
 def _peak_in_process(name: str, side: str, args: argparse.Namespace) -> float | None:
     command = [sys.executable, __file__, "--only", name, "--side", side]
-    command += ["--threads", str(args.threads), *(["--quick"] if args.quick else []), *args.opts]
+    command += ["--threads", str(args.threads), *(["--quick"] if args.quick else [])]
+    command += [*(["--mmdet-amp"] if args.mmdet_amp else []), *args.opts]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
@@ -173,8 +183,8 @@ def _peak_in_process(name: str, side: str, args: argparse.Namespace) -> float | 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _label(name: str, opts: Sequence[str]) -> str:
-    return " ".join([name, *opts])
+def _label(name: str, args: argparse.Namespace) -> str:
+    return " ".join([name, *(["--mmdet-amp"] if args.mmdet_amp else []), *args.opts])
 
 
 def _choose(args: argparse.Namespace) -> list[Case]:
@@ -221,6 +231,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-memory", action="store_true", help="measure time only")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: see that it works")
     parser.add_argument("--stages", action="store_true", help="print where the time of infer goes")
+    parser.add_argument(
+        "--mmdet-amp",
+        action="store_true",
+        help="run mmdet in mixed precision, in bfloat16; ours: TEST.AMP, SOLVER.AMP",
+    )
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys of our side")
     return parser
