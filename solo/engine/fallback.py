@@ -36,7 +36,7 @@ class WithCPUFallback(nn.Module):
         if not self._warned:
             logger.warning(
                 "Out of GPU memory (%s): this image, and others like it, run on the CPU. Lower "
-                "INPUT.MIN_SIZE_TEST or MODEL.SOLO.TEST.MAX_CANDIDATES, or set "
+                "INPUT.MIN_SIZE_TEST (TEST.AUG.MIN_SIZES) or MODEL.SOLO.TEST.MAX_CANDIDATES, or set "
                 "MODEL.SOLO.TEST.MASK_FORMAT to 'rle'.",
                 str(error).splitlines()[0],
             )
