@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TOOLS = sorted(
-    path.stem for path in (ROOT / "solo" / "tools").glob("*.py") if path.stem != "__init__"
-)
+TOOLS = sorted(path.stem for path in (ROOT / "solo" / "tools").glob("[!_]*.py"))
 VERBS = ("data", "train", "infer", "post", "eval")
 COMMANDS = {
     **{f"python -m solo.tools.{name}": [name] for name in TOOLS},

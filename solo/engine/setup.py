@@ -6,7 +6,6 @@ import logging
 import os
 import platform
 import re
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ def exit_on(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from error
+        raise SystemExit(f"error: {error}") from error
 
 
 def setup_config(args: argparse.Namespace) -> CfgNode:

@@ -1,6 +1,7 @@
-"""Measure a data set as a config trains on it, and propose grids, scale ranges and input size.
+r"""Measure a data set as a config trains on it; propose NUM_GRIDS, SCALE_RANGES and input size.
 
-python -m solo.tools.analyze_dataset --config-file C --dataset digits_train --output analysis
+example: python -m solo.tools.analyze_dataset --output analysis \
+    --config-file configs/quickstart/solov2_digits.yaml
 """
 
 import argparse
@@ -9,27 +10,22 @@ from pathlib import Path
 
 import yaml
 
-import solo  # noqa: F401  (registers the models and the data sets)
 from solo.analysis import Analysis, analysis_config, analyze_dataset
 from solo.analysis.report import class_counts, numbers, summary
+from solo.engine import exit_on
+from solo.tools._command import add_config, build_parser
 from solo.visualization.files import check_folder
 from solo.visualization.survey import LevelSettings, plot_survey
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    try:
+    with exit_on(ValueError, OSError):
         check_folder(args.output)
         cfg = analysis_config(args.config_file, args.opts, args.dataset)
         analysis = analyze_dataset(cfg, args.num_images)
         _write(analysis, args.output)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     print(summary(analysis))
     print(f"written: {args.output / 'analysis.yaml'} and {args.output / 'analysis.png'}")
 
@@ -56,15 +52,8 @@ def _write(analysis: Analysis, folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.analyze_dataset",
-        description="Measure a data set as a config trains on it, and propose NUM_GRIDS, "
-        "SCALE_RANGES and the input size.",
-        epilog="example:\n  python -m solo.tools.analyze_dataset --output analysis \\\n"
-        "    --config-file configs/quickstart/solov2_digits.yaml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="of the training run")
+    parser = build_parser("analyze_dataset", __doc__)
+    add_config(parser, "config of the training run")
     parser.add_argument("--dataset", default="", help="registered name; default: DATASETS.TRAIN")
     parser.add_argument(
         "--output",
@@ -80,7 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="images to look at, the first ones of training; default: %(default)s",
     )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
     return parser
 
 

@@ -1,6 +1,7 @@
-"""Measure time and memory of training, inference and evaluation, stage by stage.
+r"""Measure time and memory of training, inference and evaluation, stage by stage.
 
-python -m solo.tools.benchmark infer --config-file coco/solov2_R_50_FPN_1x.yaml --candidates 500
+example: python -m solo.tools.benchmark infer \
+    --config-file coco/solov2_R_50_FPN_1x.yaml --candidates 500
 """
 
 import argparse
@@ -10,38 +11,34 @@ from pathlib import Path
 import torch
 from detectron2.config import CfgNode
 
-import solo  # noqa: F401  (registers the models and the data sets)
 from solo.benchmark import data, evaluation, infer, post, sweep, timing, train
 from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.report import Report, write_json
 from solo.config import get_cfg
+from solo.engine import exit_on
 from solo.engine.predictor import inference_config
 from solo.engine.setup import merge_options
 from solo.model_zoo import get_config_file
+from solo.tools._command import add_config, add_opts, build_parser
 from solo.visualization.performance import plot_sweep
 
-# For the examples.
+# For the examples of the verbs.
 _MODEL = "--config-file coco/solov2_R_50_FPN_1x.yaml"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
     threads = torch.get_num_threads()
     try:
-        if args.threads < 1:
-            raise ValueError(f"--threads {args.threads}: give 1 or more.")
-        torch.set_num_threads(args.threads)
-        report = args.run(args)
-        if args.json:
-            write_json(report, args.json)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+        with exit_on(ValueError, OSError):
+            if args.threads < 1:
+                raise ValueError(f"--threads {args.threads}: give 1 or more.")
+            torch.set_num_threads(args.threads)
+            report = args.run(args)
+            if args.json:
+                write_json(report, args.json)
     finally:
         torch.set_num_threads(threads)
     print(report.table())
@@ -110,12 +107,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.benchmark",
-        description="Measure time and memory, stage by stage.",
-        epilog=_example("infer", f"{_MODEL} --candidates 500"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = build_parser("benchmark", __doc__)
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
     verb = _add_model_verb(
@@ -163,7 +155,7 @@ def _add_data(verbs: argparse._SubParsersAction) -> None:
     verb.add_argument("--size", type=int, default=640, help="pixels a side; default: %(default)s")
     verb.add_argument("--images", type=int, default=32, help="per repeat; default: %(default)s")
     verb.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
-    verb.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+    add_opts(verb)
 
 
 def _add_evaluation(verbs: argparse._SubParsersAction) -> None:
@@ -188,7 +180,7 @@ def _add_verb(
         name,
         help=what,
         description=f"Measure {what}.",
-        epilog=_example(name, example),
+        epilog=f"example: python -m solo.tools.benchmark {name} \\\n    {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     threads = torch.get_num_threads()
@@ -197,26 +189,19 @@ def _add_verb(
     return verb
 
 
-def _example(verb: str, arguments: str) -> str:
-    return f"example:\n  python -m solo.tools.benchmark {verb} \\\n    {arguments}"
-
-
 def _add_model_verb(
     verbs: argparse._SubParsersAction, name: str, what: str, example: str, *, sweeps: Sequence[str]
 ) -> argparse.ArgumentParser:
     """Add a verb that runs a model, with all that these share."""
     verb = _add_verb(verbs, name, what, f"{_MODEL} {example}")
     verb.set_defaults(run=_run_model)
-    verb.add_argument(
-        "--config-file", required=True, metavar="FILE", help="a file, or a name in the model zoo"
-    )
+    add_config(verb, "a file, or a name in the model zoo")
     verb.add_argument("--weights", default="", metavar="FILE", help="default: random ones")
     verb.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
     verb.add_argument("--size", type=_size, metavar="HxW", help="of the input; default: 800x1088")
     verb.add_argument("--repeats", type=int, default=10, help="default: %(default)s")
     verb.add_argument("--sweep", choices=sweeps, help="measure the whole at several values of it")
     verb.add_argument("--plot", type=Path, metavar="FILE", help="draw the sweep: a .png")
-    verb.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
     return verb
 
 

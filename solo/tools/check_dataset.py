@@ -1,6 +1,8 @@
 """List what is broken in a data set, before training stumbles over it.
 
-python -m solo.tools.check_dataset --json cats/train.json --images cats/images
+Files, masks, boxes, classes and ids are checked. The exit status is 1 if there are errors, else 0.
+
+example: python -m solo.tools.check_dataset --json cats/train.json --images cats/images
 """
 
 import argparse
@@ -11,26 +13,21 @@ from typing import Any
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-import solo  # noqa: F401  (registers the data sets)
 from solo.config import get_cfg
 from solo.data.checks import check_records
 from solo.data.datasets import register_coco_json
 from solo.data.datasets.coco_document import check_coco_json
 from solo.data.findings import Finding, Kind
+from solo.engine import exit_on
 from solo.engine.setup import merge_file, merge_options
+from solo.tools._command import add_opts, build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; the exit status is 0 if there are no errors, else 1.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    try:
+    with exit_on(ValueError, OSError):
         findings = check(args)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     for name, found in findings.items():
         print(report(name, found, args.first))
     if any(finding.kind.is_error for found in findings.values() for finding in found):
@@ -124,13 +121,7 @@ def _rows(findings: dict[str, list[Finding]]) -> Iterator[dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.check_dataset",
-        description="List what is broken in a data set: files, masks, boxes, classes and ids. The "
-        "exit status is 1 if there are errors, else 0.",
-        epilog="example: python -m solo.tools.check_dataset --json cats/train.json "
-        "--images cats/images",
-    )
+    parser = build_parser("check_dataset", __doc__)
     parser.add_argument("--json", metavar="FILE", help="annotations in COCO's format")
     parser.add_argument("--images", metavar="DIR", help="folder of the images of --json")
     parser.add_argument(
@@ -152,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         "--first", type=int, default=5, metavar="N", help="listed of each kind (default: 5)"
     )
     parser.add_argument("--json-report", metavar="FILE", help="write all that is wrong as json")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+    add_opts(parser)
     return parser
 
 

@@ -1,6 +1,10 @@
-"""Convert a checkpoint of another SOLO implementation to ours, or any to mmdetection's names.
+r"""Convert a checkpoint of another SOLO implementation to ours, or any to mmdetection's layout.
 
-python -m solo.tools.convert_checkpoint SOLOv2_R50_3x.pth solov2_R_50_FPN_3x.pth
+Those of the official code, mmdetection 3.x and AdelaiDet are told by the names in them. Training
+and evaluation load them as they are, too.
+
+example: python -m solo.tools.convert_checkpoint SOLOv2_R50_3x.pth solov2.pth \
+    --config-file configs/coco/solov2_R_50_FPN_3x.yaml
 """
 
 import argparse
@@ -19,20 +23,16 @@ from solo.checkpoint.rules import is_ours
 from solo.config import get_cfg
 from solo.data import resolve_num_classes
 from solo.data.datasets import register_coco_json
+from solo.engine import exit_on
 from solo.engine.setup import merge_file
+from solo.tools._command import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    try:
+    with exit_on(ValueError, OSError):
         print(convert(**vars(args)))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 def convert(
@@ -105,14 +105,7 @@ def _model_weights(config_file: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.convert_checkpoint",
-        description="Convert a checkpoint of the official code, mmdetection 3.x or AdelaiDet, which "
-        "is told by its names, to ours; or any of them, and ours, to mmdetection's layout. Training "
-        "and evaluation load the former as they are, too.",
-        epilog="example: python -m solo.tools.convert_checkpoint SOLOv2_R50_3x.pth solov2.pth "
-        "--config-file configs/coco/solov2_R_50_FPN_3x.yaml",
-    )
+    parser = build_parser("convert_checkpoint", __doc__)
     parser.add_argument("source", type=Path, metavar="IN", help="checkpoint to read")
     parser.add_argument("target", type=Path, metavar="OUT", help="checkpoint to write")
     parser.add_argument(

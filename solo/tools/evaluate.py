@@ -1,6 +1,11 @@
-"""Evaluate a trained model on a data set: a checkpoint or an exported file, whole or in tiles.
+r"""Evaluate a trained model on a data set, and print the tables of AP.
 
-python -m solo.tools.evaluate --config-file C --weights F --dataset digits_val
+The model is a checkpoint or an exported file; it sees images whole or in tiles.
+
+example: python -m solo.tools.evaluate --config-file configs/quickstart/solov2_digits.yaml \
+    --weights output/quickstart/model_final.pth --dataset digits_val
+example: python -m solo.tools.evaluate --config-file C --weights F --dataset D TEST.AUG.ENABLED True
+example: python -m solo.tools.evaluate --onnx exported/model.onnx --dataset digits_val --tiles 1024
 """
 
 import argparse
@@ -10,27 +15,18 @@ from pathlib import Path
 from detectron2.evaluation import print_csv_format
 from detectron2.utils.logger import setup_logger
 
+from solo.engine import exit_on
 from solo.prediction import Predictor, TileRule
 from solo.prediction.evaluate import evaluate
-
-EXAMPLE = """examples:
-  python -m solo.tools.evaluate --config-file configs/quickstart/solov2_digits.yaml \\
-      --weights output/quickstart/model_final.pth --dataset digits_val
-  python -m solo.tools.evaluate --config-file C --weights F --dataset D TEST.AUG.ENABLED True
-  python -m solo.tools.evaluate --onnx exported/model.onnx --dataset digits_val --tiles 1024
-"""
+from solo.tools._command import add_opts, build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = parse_arguments(argv)
     for name in ("fvcore", "detectron2", "solo"):
         setup_logger(name=name)
-    try:
+    with exit_on(ValueError, OSError, RuntimeError):
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
         results = evaluate(
@@ -39,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             output_dir=args.output and str(args.output),
             num_images=args.num_images,
         )
-    except (ValueError, OSError, RuntimeError) as error:
-        raise SystemExit(f"error: {error}") from error
     print_csv_format(results)
 
 
@@ -74,14 +68,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.evaluate",
-        description="Evaluate a trained model on a data set, and print the tables of AP.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = build_parser("evaluate", __doc__)
     kinds = parser.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--config-file", metavar="FILE", help="the model's config")
+    kinds.add_argument("--config-file", metavar="FILE", help="config of the model")
     kinds.add_argument("--onnx", metavar="FILE", help="exported model, run by onnxruntime")
     parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
     parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
@@ -98,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-images", type=int, metavar="N", help="N images of the data set; default: all"
     )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+    add_opts(parser)
     return parser
 
 

@@ -1,44 +1,29 @@
-"""Export a trained model to ONNX or torch.export, and compare the file with the model.
+r"""Export a trained model to ONNX or torch.export, and compare the file with the model on images.
 
-python -m solo.tools.export_model --config-file C --weights F --output exported/
+example: python -m solo.tools.export_model --output exported/ \
+    --config-file configs/quickstart/solov2_digits.yaml --weights output/quickstart/model_final.pth
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import solo  # noqa: F401  (registers the models and the data sets)
+from solo.engine import exit_on
 from solo.export.export import SUFFIXES, ExportRequest, export_model
-
-EXAMPLE = """example:
-  python -m solo.tools.export_model --config-file configs/quickstart/solov2_digits.yaml \\
-      --weights output/quickstart/model_final.pth --output exported/
-"""
+from solo.tools._command import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    names = ("config_file", "weights", "output", "format", "size", "post", "images", "opts")
-    try:
-        done = export_model(ExportRequest(**{name: getattr(args, name) for name in names}))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
+    with exit_on(ValueError, OSError):
+        done = export_model(ExportRequest(**vars(args)))
     print(f"{done.path}: {done.agreement}.")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.export_model",
-        description="Export a trained model, and compare the file with the model on images.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="the model's config")
+    parser = build_parser("export_model", __doc__)
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="config of the model")
     parser.add_argument("--weights", required=True, metavar="FILE", help="checkpoint to load")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill")
     parser.add_argument("--format", choices=list(SUFFIXES), default="onnx", help="default: onnx")

@@ -1,31 +1,19 @@
 """Plot the losses, the learning rate and the AP of training runs.
 
-python -m solo.tools.plot_metrics output/my_run
+example: python -m solo.tools.plot_metrics output/run_a output/run_b --output compared.png
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from solo.engine import exit_on
+from solo.tools._command import build_parser
 from solo.visualization.curves import plot_metrics, plot_runs
-
-EXAMPLE = """example:
-  python -m solo.tools.plot_metrics output/run_a output/run_b --output compared.png
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.plot_metrics",
-        description="Plot the losses, the learning rate and the AP of training runs.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Run the command with these arguments; None: with those of the process."""
+    parser = build_parser("plot_metrics", __doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="output folder of a run")
     parser.add_argument(
         "--output",
@@ -34,10 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="picture to write; several runs are compared in it. Default: metrics.png in each RUN",
     )
     args = parser.parse_args(argv)
-    try:
+    with exit_on(ValueError, OSError):
         _plot(args.runs, args.output)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 def _plot(runs: Sequence[Path], output: Path | None) -> None:

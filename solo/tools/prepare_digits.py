@@ -1,6 +1,8 @@
 """Make the embedded data set `digits` ahead of training, which otherwise makes it when it starts.
 
-python -m solo.tools.prepare_digits --output datasets
+It has about 4,200 images and is written once; nothing is downloaded.
+
+example: python -m solo.tools.prepare_digits --output datasets
 """
 
 import argparse
@@ -11,27 +13,25 @@ from pathlib import Path
 from detectron2.utils.logger import setup_logger
 
 from solo.data.datasets.digits import build_digits, default_root
+from solo.engine import exit_on
+from solo.tools._command import build_parser
 
 logger = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the tool."""
-    args = _parser().parse_args(arguments)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments; None: with those of the process."""
+    args = _parser().parse_args(argv)
     setup_logger(name="solo")
-    folder = build_digits(args.output)
+    with exit_on(ValueError, OSError):
+        folder = build_digits(args.output)
     logger.info("digits_train and digits_val are in %s", folder)
     if args.output.resolve() != default_root().resolve():
         logger.info("to train on them there, set SOLO_DATASETS=%s", args.output)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.prepare_digits",
-        description="Write the data set digits, about 4,200 images, once; nothing is downloaded.",
-        epilog="example:\n  python -m solo.tools.prepare_digits --output datasets",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = build_parser("prepare_digits", __doc__)
     parser.add_argument(
         "--output",
         type=Path,

@@ -1,17 +1,21 @@
-"""Make one HTML page about a training run: curves, AP, the best and worst images, kinds of errors.
+"""Make one HTML page about a training run, readable without a network.
 
-python -m solo.tools.report output/quickstart
+It has curves, AP, precision over recall, the best and worst held-out images, and what kinds of
+errors there are.
+
+example: python -m solo.tools.report output/quickstart
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import solo  # noqa: F401  (registers the models and the data sets)
 from solo.analysis.held_out import examine
 from solo.analysis.run_report import open_run, render_report
 from solo.checkpoint.files import write_text
+from solo.engine import exit_on
 from solo.prediction import Predictor
+from solo.tools._command import build_parser
 from solo.visualization.files import check_folder
 
 # Masks of a whole data set do not fit into memory, their run lengths do.
@@ -19,17 +23,11 @@ _OPTIONS = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
     output = args.output or args.run / "report.html"
-    try:
+    with exit_on(ValueError, OSError):
         _write_report(args, output)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     print(f"written: {output}")
 
 
@@ -51,12 +49,7 @@ def _check_output(output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.report",
-        description="Make one HTML page about a training run: curves, AP, precision over recall, the "
-        "best and worst held-out images, and what kinds of errors there are. It needs no network.",
-        epilog="example: python -m solo.tools.report output/quickstart",
-    )
+    parser = build_parser("report", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
     parser.add_argument(
         "--dataset", default="", metavar="NAME", help="registered; default: DATASETS.TEST[0]"

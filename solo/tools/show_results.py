@@ -1,14 +1,15 @@
 """Print the AP tables of a run and where its pictures are.
 
-python -m solo.tools.show_results output/quickstart
+example: python -m solo.tools.show_results output/quickstart
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
+from solo.engine import exit_on
+from solo.tools._command import build_parser
 from solo.visualization.curves import Metrics, read_metrics
 
 _KINDS = ("bbox", "segm")
@@ -16,22 +17,12 @@ _SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.show_results",
-        description="Print the AP tables of a run and where its pictures are.",
-        epilog="example: python -m solo.tools.show_results output/quickstart",
-    )
+    """Run the command with these arguments; None: with those of the process."""
+    parser = build_parser("show_results", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
     run = parser.parse_args(argv).run
-    try:
+    with exit_on(ValueError, OSError):
         metrics = read_metrics(run / "metrics.json")
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     print(summary_table(metrics))
     print(class_table(metrics))
     for picture in sorted(run.glob("*.png")):

@@ -1,55 +1,22 @@
-"""Draw which cells of each level have to find which object of the first training images.
+r"""Draw which cells of each level have to find which object of the first training images.
 
-python -m solo.tools.show_targets --config-file C --num-images 4 --output targets.png
+Objects that no cell takes are outlined in red.
+
+example: python -m solo.tools.show_targets --output targets.png \
+    --config-file configs/quickstart/solov2_digits.yaml
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-import solo  # noqa: F401  (registers the models and the data sets)
-from solo.analysis import analysis_config
 from solo.analysis.pictures import target_sheet
-from solo.visualization.files import check_picture_path, write_picture
+from solo.tools._sheet import sheet_parser, write_sheet
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
-    args = _parser().parse_args(argv)
-    try:
-        check_picture_path(args.output)
-        cfg = analysis_config(args.config_file, args.opts)
-        write_picture(target_sheet(cfg, args.num_images), args.output)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m solo.tools.show_targets",
-        description="Draw which cells of each level have to find which object of the first "
-        "training images; objects that no cell takes are outlined in red.",
-        epilog="example:\n  python -m solo.tools.show_targets --output targets.png \\\n"
-        "    --config-file configs/quickstart/solov2_digits.yaml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="of the training run")
-    parser.add_argument(
-        "--num-images", type=int, default=4, metavar="N", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("targets.png"),
-        metavar="FILE",
-        help=".png or .jpg; default: %(default)s",
-    )
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
-    return parser
+    """Run the command with these arguments; None: with those of the process."""
+    parser = sheet_parser("show_targets", __doc__, num_images=4, output="targets.png")
+    args = parser.parse_args(argv)
+    write_sheet(args, lambda cfg: target_sheet(cfg, args.num_images))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
 def test_weights_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
     failed = run(command(tmp_path, "MODEL.WEIGHTS", "nowhere.pth"))
     assert failed.returncode == 1
-    assert "train_net.py: The checkpoint nowhere.pth does not exist" in failed.stderr
+    assert "error: The checkpoint nowhere.pth does not exist" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 
@@ -140,7 +140,7 @@ def test_a_mistake_is_one_sentence(
     with pytest.raises(SystemExit, match=message) as caught:
         train_net.main()
     # What Python prints to stderr, with exit status 1, is the message and nothing else.
-    assert str(caught.value.code).startswith("train_net.py: ")
+    assert str(caught.value.code).startswith("error: ")
 
 
 def test_help_has_an_example(
