@@ -41,6 +41,7 @@ from solo.benchmark.memory import peak_memory  # noqa: E402
 from solo.benchmark.report import Report, provenance  # noqa: E402
 from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
 from solo.checkpoint.files import write_text  # noqa: E402
+from solo.engine import exit_on  # noqa: E402
 from solo.visualization.performance import plot_comparison  # noqa: E402
 
 TIMED = (
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments; None: those of the process.
     """
     args = _parser().parse_args(argv)
-    try:
+    with exit_on(ValueError, OSError):
         if args.stages and (args.json or args.plot):
             raise ValueError("--stages only prints: leave out --json and --plot.")
         if min(args.repeats, args.threads) < 1:
@@ -93,8 +94,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows.append(run(case, args))
             if args.json:
                 merge_json(rows[-1], args.json)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
     print(Report(HEADERS, rows, TIMED).table())
 
 

@@ -26,6 +26,7 @@ from detectron2.modeling import build_model
 from tqdm import trange
 
 from solo.benchmark.report import Report, write_json
+from solo.engine import exit_on
 from solo.engine.predictor import TorchPredictor, inference_config
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
@@ -91,17 +92,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments; None: those of the process.
     """
     args = _parser().parse_args(argv)
-    if min(args.rounds, args.threads) < 1:
-        raise SystemExit("error: --rounds and --threads must be 1 or more.")
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
-    try:
+    with exit_on(ValueError, OSError, RuntimeError):
+        if min(args.rounds, args.threads) < 1:
+            raise ValueError("--rounds and --threads must be 1 or more.")
+        torch.set_num_threads(args.threads)
+        cv2.setNumThreads(args.threads)
         with tempfile.TemporaryDirectory() as folder:
             report = Report(HEADERS, compare(args, Path(folder)), TIMED)
         if args.json:
             write_json(report, args.json)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise SystemExit(f"error: {error}") from error
     print(report.table())
 
 
