@@ -1,14 +1,15 @@
 """From soft masks over the network's input to binary masks, run lengths and boxes of the image.
 
 Both bilinear steps, to the padded input and from there, cropped, to the image, are linear and separable:
-one matrix per axis does both. Where no pixel of a soft mask exceeds the threshold, nothing of the result
-does; so a small object costs what its own box costs, and no mask of the image's size is made for run lengths.
+along each axis, a pixel of the image is a sum of a few of the soft mask. Where no pixel of a soft mask exceeds
+the threshold, nothing of the result does; so a small object costs what its own box costs, and no mask of the
+image's size is made for run lengths. On CPUs all that is NumPy's and OpenCV's in the caller's own thread: what is
+this small waits longer for a second thread than that helps.
 
 Legend: n masks, h, w soft mask size, H, W image size, r, c rows and columns of a part of the image.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,13 +20,13 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.layers.masks import bounds, count_pixels, encode_masks, masks_to_boxes, resize_soft_masks
+from solo.layers.masks import bounds, encode_masks, masks_to_boxes, resize_soft_masks
 
 # Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
 _PIXELS_AT_A_TIME = 1 << 25
 # Devices where one mask after the other, as large as its object, is faster than all at once.
 _DEVICES_OF_PARTS = ("cpu",)
-# Share of the image from which on a resize of all of it is faster than two matrix products.
+# Share of the image from which on a resize of all of it is faster.
 _LARGE = 1 / 3
 
 
@@ -52,18 +53,24 @@ class Part(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """Both resizing steps along one axis.
+    """Both resizing steps along one axis: k pixels of the soft mask for each one of the image.
 
     Attributes:
-        matrix: (size of the image, size of the soft mask).
+        sources: (k, size of the image), which ones, in ascending order.
+        weights: (k, size of the image) float32.
         reach: (2, size of the soft mask), the first pixel of the image that each one has a part in,
             and one past the last.
-        sources: (2, size of the image), the other way around.
     """
 
-    matrix: Tensor
-    reach: np.ndarray
     sources: np.ndarray
+    weights: np.ndarray
+    reach: np.ndarray
+
+    def part(self, begin: int, end: int) -> tuple[slice, np.ndarray, np.ndarray]:
+        """Return which soft pixels some of the image come from, and of these the sources and weights."""
+        sources = self.sources[:, begin:end]
+        first = sources[0, 0]
+        return slice(first, sources[-1, -1] + 1), sources - first, self.weights[:, begin:end]
 
 
 def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple[Tensor, Tensor]:
@@ -84,12 +91,11 @@ def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple
     # NumPy's zeros cost nothing where nothing is written.
     masks = np.zeros((len(soft_masks), *size.original), dtype=bool)
     boxes = np.zeros((len(soft_masks), 4), dtype=np.float32)
-    with _one_thread():
-        for index, part in enumerate(_parts(soft_masks, size, threshold)):
-            columns, rows = part.columns.shape
-            place = masks[index, part.top : part.top + rows, part.left : part.left + columns]
-            place[...] = part.columns.T
-            boxes[index] = _box(part)
+    for index, part in enumerate(_parts(soft_masks.numpy(), size, threshold)):
+        columns, rows = part.columns.shape
+        place = masks[index, part.top : part.top + rows, part.left : part.left + columns]
+        place[...] = part.columns.T
+        boxes[index] = _box(part)
     return torch.from_numpy(masks), torch.from_numpy(boxes)
 
 
@@ -114,11 +120,10 @@ def encoded_masks(
             boxes.append(masks_to_boxes(chunk))
         return rles, torch.cat(boxes)
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
-    with _one_thread():
-        for index, part in enumerate(_parts(soft_masks, size, threshold)):
-            lengths = run_lengths(part, size.original)
-            counts.append({"size": list(size.original), "counts": lengths})
-            boxes[index] = _box(part)
+    for index, part in enumerate(_parts(soft_masks.numpy(), size, threshold)):
+        lengths = run_lengths(part, size.original)
+        counts.append({"size": list(size.original), "counts": lengths})
+        boxes[index] = _box(part)
     rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
     return rles, torch.from_numpy(boxes)
 
@@ -147,18 +152,7 @@ def resized_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iter
         yield resize_soft_masks(chunk, size.original) > threshold
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread: products this small wait longer for a second one than it helps."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[Part]:
+def _parts(soft_masks: np.ndarray, size: ImageSize, threshold: float) -> Iterator[Part]:
     """Yield what each soft mask covers of the image."""
     height, width = size.original
     rows, columns = (
@@ -167,36 +161,60 @@ def _parts(soft_masks: Tensor, size: ImageSize, threshold: float) -> Iterator[Pa
         )
         for axis in (0, 1)
     )
-    occupied = count_pixels(soft_masks > threshold)
-    boxes = torch.stack([*bounds(occupied[0] > 0), *bounds(occupied[1] > 0)], dim=1).tolist()
-    for soft, (left, right, top, bottom) in zip(soft_masks, boxes, strict=True):
-        y0, y1 = (rows.reach[0, top], rows.reach[1, bottom - 1]) if bottom else (0, 0)
-        x0, x1 = (columns.reach[0, left], columns.reach[1, right - 1]) if right else (0, 0)
+    for soft in soft_masks:
+        left, top, across, down = cv2.boundingRect((soft > threshold).view(np.uint8))
+        y0, y1 = (rows.reach[0, top], rows.reach[1, top + down - 1]) if down else (0, 0)
+        x0, x1 = (columns.reach[0, left], columns.reach[1, left + across - 1]) if across else (0, 0)
         if (y1 - y0) * (x1 - x0) > _LARGE * height * width:
-            yield Part(0, 0, _resize_all(soft.numpy(), size) > threshold)
+            yield Part(0, 0, _resize_all(soft, size) > threshold)
         elif y0 < y1 and x0 < x1:
-            from_rows = slice(rows.sources[0, y0], rows.sources[1, y1 - 1])
-            from_columns = slice(columns.sources[0, x0], columns.sources[1, x1 - 1])
-            values = soft[from_rows, from_columns].t() @ rows.matrix[y0:y1, from_rows].t()
-            values = columns.matrix[x0:x1, from_columns] @ values
-            yield Part(y0, x0, (values > threshold).numpy())
+            from_rows, *row_sums = rows.part(y0, y1)
+            from_columns, *column_sums = columns.part(x0, x1)
+            values = _weighted_sums(soft[from_rows, from_columns], *row_sums)
+            values = _weighted_sums(np.ascontiguousarray(values.T), *column_sums)
+            yield Part(y0, x0, values > threshold)
         else:
             yield Part(0, 0, np.zeros((0, 0), dtype=bool))
+
+
+def _weighted_sums(values: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Add up rows, k for each one of the result.
+
+    Args:
+        values: (m, c) float32.
+        sources: (k, n) indices of rows.
+        weights: (k, n) float32.
+
+    Returns:
+        (n, c) float32.
+    """
+    sums, part = (np.empty((sources.shape[1], values.shape[1]), np.float32) for _ in range(2))
+    for index, (source, weight) in enumerate(zip(sources, weights, strict=True)):
+        out = part if index else sums
+        # No index is out of bounds; but where one might be, NumPy writes a copy first.
+        np.take(values, source, axis=0, out=out, mode="clip")
+        out *= weight[:, None]
+        if index:
+            sums += part
+    return sums
 
 
 # Images of a data set share few sizes.
 @lru_cache(maxsize=64)
 def _axis(soft: int, padded: int, resized: int, original: int) -> _Axis:
-    """Build both resizing steps along one axis: what they make of the identity."""
+    """Build both resizing steps along one axis: from what they make of the identity."""
     matrix = F.interpolate(torch.eye(soft)[None], size=padded, mode="linear", align_corners=False)
     matrix = F.interpolate(
         matrix[..., :resized], size=original, mode="linear", align_corners=False
-    )[0].t()
-    positive = matrix > 0
-    reach, sources = (torch.stack(bounds(side)).numpy() for side in (positive.t(), positive))
+    )[0]
+    first, end = bounds(matrix.t() > 0)
+    wanted = first + torch.arange(int((end - first).max()))[:, None]
+    sources = wanted.clamp(max=soft - 1)
+    weights = matrix.gather(0, sources) * (wanted == sources)
+    reach = torch.stack(bounds(matrix > 0)).numpy()
     # What lies in the padding reaches beyond the image.
     reach[:, reach[1] == 0] = original
-    return _Axis(matrix.contiguous(), reach, sources)
+    return _Axis(sources.numpy(), weights.numpy(), reach)
 
 
 def _resize_all(soft: np.ndarray, size: ImageSize) -> np.ndarray:
