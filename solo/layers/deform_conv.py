@@ -59,9 +59,30 @@ class DeformConv(nn.Module):
     def convolve(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size."""
         offset, weights = split_offsets(self.offset(features), self.modulated)
-        return deform_conv2d(
+        return _deform_conv(
             features, offset, self.weight, self.bias, padding=self.padding, mask=weights
         )
+
+
+def _deform_conv(
+    features: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    mask: Tensor | None,
+    **geometry: int | tuple[int, int],
+) -> Tensor:
+    """Run torchvision's operator, under autocast in float32: on CPUs it knows nothing else."""
+    kind = features.device.type
+    if not torch.is_autocast_enabled(kind):
+        return deform_conv2d(features, offset, weight, bias, mask=mask, **geometry)
+    with torch.autocast(kind, enabled=False):
+        mask = None if mask is None else mask.float()
+        result = deform_conv2d(
+            features.float(), offset.float(), weight, bias, mask=mask, **geometry
+        )
+    return result.to(features.dtype)
 
 
 def split_offsets(offsets: Tensor, modulated: bool) -> tuple[Tensor, Tensor | None]:
@@ -97,7 +118,7 @@ class TorchvisionDeformConv(nn.Module):
 
     def forward(self, features: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
         """Convolve with given offsets and, for DCNv2, weights of the sampling points."""
-        features = deform_conv2d(features, offset, self.weight, mask=mask, **self.geometry)
+        features = _deform_conv(features, offset, self.weight, mask=mask, **self.geometry)
         if self.norm is not None:
             features = self.norm(features)
         return features if self.activation is None else self.activation(features)

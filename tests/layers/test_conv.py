@@ -6,14 +6,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from solo.layers.conv import Deform, conv_tower
 
+KINDS = {
+    "plain": torch.ops.aten.convolution.default,
+    "deformable": torch.ops.torchvision.deform_conv2d.default,
+}
+
 
 class ConvolutionCount(TorchDispatchMode):
-    """Counts the convolutions that run."""
+    """Counts the convolutions of a kind that run."""
 
-    count = 0
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.count = KINDS[kind], 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func is torch.ops.aten.convolution.default
+        self.count += func is self.kind
         return func(*args, **(kwargs or {}))
 
 
@@ -28,10 +35,12 @@ def features():
     return torch.randn(2, 32, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("recompute", "runs"), [("none", 3), ("cheap", 3), ("all", 6)])
-def test_only_all_convolves_twice(recompute, runs):
-    with ConvolutionCount() as mode:
-        tower(recompute)(features()).sum().backward()
+def test_only_all_convolves_twice(recompute, runs, kind):
+    convs = "all" if kind == "deformable" else "none"
+    with ConvolutionCount(kind) as mode:
+        tower(recompute, convs)(features()).sum().backward()
     assert mode.count == runs
 
 

@@ -78,3 +78,28 @@ def test_a_model_with_deformable_convolutions_everywhere(modulated):
         assert torch.isfinite(parameter.grad).all(), name
     assert model.backbone.bottom_up.res3[0].conv2_offset.weight.grad.abs().sum() > 0
     assert len(model.eval()([training_item()])) == 1
+
+
+@pytest.mark.parametrize("modulated", [False, True])
+def test_mixed_precision(modulated):
+    torch.manual_seed(0)
+    conv = DeformConv(4, 6, 3, norm="", modulated=modulated)
+    torch.nn.init.normal_(conv.offset.weight, std=0.01)
+    torch.nn.init.normal_(conv.weight)
+    features = torch.randn(2, 4, 9, 11).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = conv(features)
+        found.sum().backward()
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), conv(features.float()), atol=0.1, rtol=0.05)
+    assert torch.isfinite(conv.offset.weight.grad).all() and conv.weight.grad.abs().max() > 0
+
+
+def test_mixed_precision_of_a_whole_model():
+    cfg = make_cfg()
+    cfg.MODEL.RESNETS.DEFORM_ON_PER_STAGE = [False, True, True, True]
+    cfg.MODEL.SOLO.DEFORM_CONVS = "all"
+    model = build(cfg)
+    with torch.autocast("cpu", torch.bfloat16):
+        sum(model([training_item()]).values()).backward()
+        model.eval()([{"image": training_item()["image"]}])
