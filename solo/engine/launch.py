@@ -62,6 +62,7 @@ def launch(
         _join_torchrun(os.environ, main, args)
         return
     _check_counts(num_gpus, num_machines, machine_rank)
+    num_gpus = max(num_gpus, 1)
     if num_gpus * num_machines <= 1:
         main(*args)
         return

@@ -36,7 +36,13 @@ def parallelize(model: nn.Module, device: torch.device) -> nn.Module:
         for module in model.modules()
     )
     device_ids = [comm.get_local_rank()] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=device_ids, **{_BUFFERS_FLAG: has_statistics})
+    return DistributedDataParallel(
+        model,
+        device_ids=device_ids,
+        # Else it waits for gradients that parameters of these features never get.
+        find_unused_parameters=getattr(model, "has_unread_features", False),
+        **{_BUFFERS_FLAG: has_statistics},
+    )
 
 
 def gather_rows(row: Tensor) -> Tensor:

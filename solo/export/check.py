@@ -117,7 +117,7 @@ def _find(model: SOLO, inputs: np.ndarray, frames: runtime.Frames) -> tuple[Inst
     """Return what the model finds, on the CPU, and the number of candidates."""
     batch = torch.from_numpy(inputs).to(model.device)
     batch = (batch - model.pixel_mean) / model.pixel_std
-    outputs = model.head(model.backbone(batch.contiguous(memory_format=model.memory_format)))
+    outputs = model.run_network(batch)
     found = model.find(outputs, [ImageSize(*frames)])[0].to("cpu")
     probabilities = cell_probabilities(outputs.category_logits)
     return found, int((probabilities > model.finder.score_thresh).sum())

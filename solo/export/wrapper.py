@@ -78,7 +78,7 @@ class TraceableSOLO(nn.Module):
         """
         model = self.model
         image = (image - model.pixel_mean) / model.pixel_std
-        outputs = model.head(model.backbone(image.contiguous(memory_format=model.memory_format)))
+        outputs = model.run_network(image)
         probabilities = cell_probabilities(outputs.category_logits)[0]
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)

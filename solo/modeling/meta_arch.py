@@ -18,7 +18,7 @@ from solo.layers.deform_conv import replace_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.modeling import losses
 from solo.modeling.backbones.recompute import recompute_stages
-from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
+from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -129,6 +129,11 @@ class SOLO(nn.Module):
         """Where the model lives, and its inputs are moved to."""
         return self.pixel_mean.device
 
+    @property
+    def has_unread_features(self) -> bool:
+        """Whether the backbone makes features that the head does not look at."""
+        return not self.backbone.output_shape().keys() <= self.head.features_read
+
     def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
         """Train on, or find instances in, a batch in detectron2's format.
 
@@ -144,8 +149,7 @@ class SOLO(nn.Module):
             ValueError: If training inputs lack instances or masks.
         """
         images = self.preprocess(batched_inputs)
-        features = self.backbone(images.tensor.contiguous(memory_format=self.memory_format))
-        outputs = self.head(features)
+        outputs = self.run_network(images.tensor)
         size = tuple(images.tensor.shape[-2:])
         if self.training:
             return self.losses(outputs, self._ground_truth(batched_inputs), size)
@@ -165,6 +169,10 @@ class SOLO(nn.Module):
         images = [(image - self.pixel_mean) / self.pixel_std for image in images]
         divisor = max(self.backbone.size_divisibility, *self.head.strides)
         return ImageList.from_tensors(images, divisor)
+
+    def run_network(self, images: Tensor) -> HeadOutputs:
+        """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
+        return self.head(self.backbone(images.contiguous(memory_format=self.memory_format)))
 
     def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
         """Return the annotations of each image on the device, gt_masks as (M, h, w) bool."""
@@ -234,7 +242,7 @@ class SOLO(nn.Module):
         return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
 
     def find(self, outputs: Any, sizes: list[ImageSize]) -> list[Instances]:
-        """Turn the outputs of the head into the instances of each image, as if it were alone."""
+        """Turn the outputs of the head into the instances of each image, whatever the others are."""
         probabilities = cell_probabilities(outputs.category_logits)
         stride = min(self.head.mask_strides)
         results = []

@@ -38,6 +38,18 @@ def train_solov2_one_step(output_dir: str) -> None:
     trainer.train()
 
 
+def train_without_p2(output_dir: str) -> None:
+    """Take two steps: the second would fail if the first still waited for the gradients of p2."""
+    cfg = solov2_config(Path(output_dir), MAX_ITER=2, OPTIMIZER="SGD")
+    cfg.MODEL.META_ARCHITECTURE = "SOLO"
+    cfg.MODEL.SOLO.IN_FEATURES = [
+        "p3" if name == "p2" else name for name in cfg.MODEL.SOLO.IN_FEATURES
+    ]
+    trainer = RectangleTrainer(cfg)
+    trainer.resume_or_load()
+    trainer.train()
+
+
 def lose_one_image(output_dir: str) -> None:
     """Have a bad image in the share of the second worker only."""
     trainer = ToyTrainer(toy_config(Path(output_dir), BASE_LR=0.01))
@@ -72,6 +84,7 @@ def take_a_step_then_fail(output_dir: str) -> None:
     # In one start of the processes, which takes longer than all that they do.
     train_one_step(f"{output_dir}/two")
     train_solov2_one_step(f"{output_dir}/solov2_two")
+    train_without_p2(f"{output_dir}/no_p2")
     lose_one_image(f"{output_dir}/bad")
 
 
@@ -94,6 +107,8 @@ def test_two_workers_take_the_step_of_one_and_stop_together(
     assert_same_weights(tmp_path / "one", tmp_path / "two")
     launch(train_solov2_one_step, (str(tmp_path / "solov2_one"),))
     assert_same_weights(tmp_path / "solov2_one", tmp_path / "solov2_two")
+
+    assert (tmp_path / "no_p2/model_final.pth").exists()
 
     # One bad loss, in the share of the second, stops both before the step.
     messages = [(tmp_path / f"bad/error{rank}.txt").read_text() for rank in (0, 1)]
@@ -118,6 +133,13 @@ def test_torchrun(tmp_path: Path) -> None:
     )
     assert (tmp_path / "rank1.txt").read_text() == "1 2 1"
     assert (tmp_path / "model_final.pth").exists()
+
+
+def test_no_gpus_on_two_machines_are_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("torch.multiprocessing.spawn", lambda f, nprocs, args: started.append(args))
+    launch(print, num_gpus=0, num_machines=2, dist_url="tcp://127.0.0.1:1")
+    assert started[0][:2] == (1, 2)
 
 
 @pytest.mark.parametrize(

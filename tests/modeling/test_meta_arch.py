@@ -154,20 +154,17 @@ def test_instances_fit_together(variant, overfitted):
         assert torch.equal(instances.scores, instances.scores.sort(descending=True).values)
 
 
-def test_a_batch_of_mixed_sizes_equals_each_alone(variant, overfitted):
-    """Each image gets what it gets alone when padded to the same size."""
+def test_an_image_is_not_changed_by_its_neighbour(variant, overfitted):
     model, _ = overfit(overfitted, variant)
     model.eval()
     large = {"image": training_item()["image"]}
     small = {"image": training_item(seed=2)["image"][:, :40, :50], "height": 80, "width": 100}
     together = model([large, small])
     assert together[1]["instances"].image_size == (80, 100)
-    alone = model([large, small])[1]["instances"]
     # The large image only sets the padding: another one of its size changes nothing.
     other = model([{"image": torch.rand(3, 64, 64) * 255}, small])[1]["instances"]
-    for instances in (alone, other):
-        assert torch.equal(instances.pred_masks, together[1]["instances"].pred_masks)
-        torch.testing.assert_close(instances.scores, together[1]["instances"].scores)
+    assert torch.equal(other.pred_masks, together[1]["instances"].pred_masks)
+    torch.testing.assert_close(other.scores, together[1]["instances"].scores)
 
 
 def test_rle_equals_bitmasks(overfitted):
@@ -242,6 +239,16 @@ def test_wider_kernels_also_find_nothing_in_an_empty_image():
     model = build(cfg)
     total(model([training_item()])).backward()
     assert len(model.eval()([{"image": torch.zeros(3, 64, 64)}])[0]["instances"]) == 0
+
+
+def test_features_that_no_head_reads():
+    cfg = make_cfg("SOLO")
+    assert not build(cfg).has_unread_features
+    cfg.MODEL.SOLO.IN_FEATURES = ["p3", "p3", "p4", "p5", "p6"]
+    assert build(cfg).has_unread_features
+    cfg = make_cfg("SOLOv2")
+    cfg.MODEL.SOLO.IN_FEATURES = ["p3", "p3", "p4", "p5", "p6"]
+    assert not build(cfg).has_unread_features  # the mask feature reads p2
 
 
 def test_features_that_the_backbone_does_not_make():

@@ -119,6 +119,11 @@ class Head(nn.Module, ABC):
         return predictor
 
     @property
+    def features_read(self) -> set[str]:
+        """Names of the features that the head looks at."""
+        return set(self.in_features)
+
+    @property
     def mask_strides(self) -> tuple[int, ...]:
         """Per level, the stride of the soft masks in training: twice the size of the features."""
         return tuple(stride // 2 for stride in self.strides)

@@ -94,6 +94,11 @@ class SOLOv2Head(Head):
         }
 
     @property
+    def features_read(self) -> set[str]:
+        """Those of the levels and of the mask feature."""
+        return {*self.in_features, *self.mask_feature.in_features}
+
+    @property
     def mask_strides(self) -> tuple[int, ...]:
         """The mask feature serves all levels."""
         return (self._mask_stride,) * self.grids.num_levels
