@@ -152,12 +152,17 @@ def test_unknown_suppression():
 def test_more_candidates_than_enter_the_suppression_give_the_same(scene):
     """Then no masks are kept, and those of the best are decoded again."""
     probabilities, decode = scene
-    few = finder(pre_nms_topk=5)(probabilities, decode, SIZE)
-    assert len(few) <= 5
-    best = finder()(probabilities, decode, SIZE)
-    assert set(few.scores.tolist()) & set(best.scores.tolist())
+    candidates = finder().candidates(probabilities)
+    every, ious = finder().measure(candidates, decode)
     chunks = []
-    finder(pre_nms_topk=5, chunk_size=7)(
-        probabilities, lambda cells: (chunks.append(len(cells)), decode(cells))[1], SIZE
-    )
+
+    def watch(cells):
+        chunks.append(len(cells))
+        return decode(cells)
+
+    best, best_ious = finder(pre_nms_topk=5, chunk_size=7).measure(candidates, watch)
     assert max(chunks) == 7
+    for mine, theirs in zip(best, every, strict=True):
+        assert torch.equal(mine, theirs[:5])
+    assert torch.equal(best_ious, ious[:5, :5])
+    assert 0 < best_ious.triu(1).max() < 1

@@ -5,7 +5,6 @@ of a level.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -25,13 +24,13 @@ class Factors(NamedTuple):
     Attributes:
         x: Per level and image, (C, h, w).
         y: Per level and image, (C, h, w); the same tensors as `x` where one tower serves both.
-        maps: The decoded maps of all columns and rows by (image, level, "x" or "y", size), at test, where
-            candidates come in chunks that share them.
+        maps: At test, what was decoded of one image, by (image, level, "x" or "y", size): the map of each
+            column or row, which the candidates of the next chunk may share.
     """
 
     x: list[Sequence[Tensor]]
     y: list[Sequence[Tensor]]
-    maps: dict[tuple[int, int, str, tuple[int, int] | None], Tensor]
+    maps: dict[tuple[int, int, str, tuple[int, int] | None], dict[int, Tensor]]
 
 
 class FactorHead(Head):
@@ -108,21 +107,26 @@ class FactorHead(Head):
         """Return the maps of chosen columns or rows of a level, (P, H, W) probabilities."""
         feature = getattr(outputs, axis)[level][image]
         predictor = getattr(self, f"mask_predictors_{axis}")[level]
+
+        def decode(chosen: Tensor) -> Tensor:
+            maps = self._decode(feature, predictor.weight[chosen], predictor.bias[chosen])
+            return resize_soft_masks(maps, size) if size else maps
+
+        unique, inverse = index.unique(return_inverse=True)
         if torch.is_grad_enabled():
-            unique, index = index.unique(return_inverse=True)
-            # The enlarged feature is the largest tensor here: not kept where memory counts.
-            decode = decode_maps
-            if self._tower_settings["recompute"] != "none":
-                decode = partial(checkpoint, decode_maps, use_reentrant=False)
-            maps = decode(feature, predictor.weight[unique], predictor.bias[unique])
-        else:
-            key = (image, level, axis, size)
-            if key not in outputs.maps:
-                maps = decode_maps(feature, predictor.weight, predictor.bias)
-                outputs.maps[key] = resize_soft_masks(maps, size) if size else maps
-            maps = outputs.maps[key]
-        maps = maps[index]
-        return resize_soft_masks(maps, size) if size else maps
+            return decode(unique)[inverse]
+        for key in [key for key in outputs.maps if key[0] != image]:
+            del outputs.maps[key]
+        known = outputs.maps.setdefault((image, level, axis, size), {})
+        if new := [number for number in unique.tolist() if number not in known]:
+            known.update(zip(new, decode(unique.new_tensor(new)), strict=True))
+        return torch.stack([known[number] for number in index.tolist()])
+
+    def _decode(self, *arguments: Tensor) -> Tensor:
+        """Decode maps; what lies between, the largest tensors here, is not kept where memory counts."""
+        if self._tower_settings["recompute"] == "none" or not torch.is_grad_enabled():
+            return decode_maps(*arguments)
+        return checkpoint(decode_maps, *arguments, use_reentrant=False)
 
 
 @SOLO_HEAD_REGISTRY.register()
