@@ -10,8 +10,8 @@ Examples:
     python benchmarks/compare_mmdet.py --quick
 
 Before a case is timed, the results of both sides are compared; if they differ, it stops. Memory is
-the peak of the resident memory above the start in a process per side: above the model and the inputs, but
-for training above what was there before the model. Rows that --json finds in its file stay, unless they
+the peak of the resident memory in a process per side: of a second run above the model and the inputs, but
+for training of the first step above what was there before the model. Rows that --json finds in its file stay, unless they
 were measured anew; --plot draws them, and measures nothing.
 """
 
@@ -20,7 +20,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from mmdet_sides import Case, Infer  # noqa: E402
 
 from solo.benchmark import timing  # noqa: E402
 from solo.benchmark.memory import peak_memory  # noqa: E402
-from solo.benchmark.report import Report, provenance  # noqa: E402
+from solo.benchmark.report import Report, commit, provenance  # noqa: E402
 from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
 from solo.checkpoint.files import write_text  # noqa: E402
 from solo.engine import exit_on  # noqa: E402
@@ -81,13 +81,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.plot:
             plot_comparison(read_rows(args.json), args.plot)
             return
+        commit()  # of now, before --json changes a file of the sources
         chosen = _choose(args)
         if args.side:
-            print(json.dumps(peak_of(chosen[0], args.side, args.mmdet_amp)))
+            print(json.dumps(peak_of(chosen[0], args.side)))
             return
         if args.stages:
             for case in chosen:
-                print_stages(case, args)
+                print_stages(case, args.repeats)
             return
         rows = []
         for case in tqdm(chosen, desc="cases"):
@@ -103,7 +104,7 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
     Raises:
         ValueError: If the results differ.
     """
-    theirs, ours = (build_side(case, side, args.mmdet_amp) for side in ("theirs", "ours"))
+    theirs, ours = case.theirs(), case.ours()
     note = case.check(ours(), theirs())
     seconds = take_turns(ours, theirs, repeats=args.repeats)
     row = compare(_label(case.name, args), *seconds, note)
@@ -114,34 +115,29 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
     )
 
 
-def build_side(case: Case, side: str, mmdet_amp: bool) -> Callable[[], Any]:
-    """Build a side of a case, mmdet's in mixed precision if asked for; ours has keys for that."""
-    function = getattr(case, side)()
-    if side == "ours" or not mmdet_amp:
-        return function
-    return torch.autocast("cpu", torch.bfloat16)(function)
-
-
-def print_stages(case: Case, args: argparse.Namespace) -> None:
+def print_stages(case: Case, repeats: int) -> None:
     """Print where the time of both sides of a case that tells its stages goes."""
     for side in ("theirs", "ours"):
-        function = build_side(case, side, args.mmdet_amp)
+        function = getattr(case, side)()
         rows = timing.measure(
-            function, stages=case.stages[side], device=torch.device("cpu"), repeats=args.repeats
+            function, stages=case.stages[side], device=torch.device("cpu"), repeats=repeats
         )
         print(Report(timing.HEADERS, rows, f"{case.name}, {side}.").table(), flush=True)
 
 
-def peak_of(case: Case, side: str, mmdet_amp: bool) -> float | None:
-    """Return the peak of the memory of one side in MB, in a process that did nothing before."""
+def peak_of(case: Case, side: str) -> float | None:
+    """Return the peak of the memory of one side in MB, in a process of its own."""
 
     def build_and_run() -> None:
-        build_side(case, side, mmdet_amp)()
+        getattr(case, side)()()
 
     cpu = torch.device("cpu")
     if case.counts_model:
         return peak_memory(build_and_run, cpu)
-    return peak_memory(build_side(case, side, mmdet_amp), cpu)
+    function = getattr(case, side)()
+    # What a first run sets up, and later ones find, counts on neither side.
+    function()
+    return peak_memory(function, cpu)
 
 
 def read_rows(path: Path | None) -> list[dict[str, Any]]:
@@ -192,7 +188,7 @@ def _choose(args: argparse.Namespace) -> list[Case]:
     Raises:
         ValueError: If it names none.
     """
-    every = cases(args.quick, args.opts)
+    every = cases(args.quick, args.opts, mmdet_amp=args.mmdet_amp)
     if args.stages:
         every = [case for case in every if isinstance(case, Infer)]
     names = {case.name for case in every}
@@ -233,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mmdet-amp",
         action="store_true",
-        help="run mmdet in mixed precision, in bfloat16; ours: TEST.AMP, SOLVER.AMP",
+        help="run mmdet's infer and train in mixed precision, in bfloat16; ours by TEST.AMP, SOLVER.AMP",
     )
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys of our side")

@@ -152,8 +152,8 @@ def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
         for name, parameter in model.head.named_parameters():
             if "mask_predictors" in name:  # else every mask is empty, or fills the image
                 parameter.zero_() if parameter.ndim == 1 else parameter.mul_(10)
-        features = model.backbone((inputs - model.pixel_mean) / model.pixel_std)
-        probabilities = cell_probabilities(model.head(features).category_logits)[0].flatten()
+        outputs = model.run_network((inputs - model.pixel_mean) / model.pixel_std)
+        probabilities = cell_probabilities(outputs.category_logits)[0].flatten()
         last = probabilities.topk(_CANDIDATES).values[-1]
         wanted = torch.tensor(cfg.MODEL.SOLO.TEST.SCORE_THRESH)
         model.head.category_predictor.bias += torch.logit(wanted) - torch.logit(last) + 1e-3

@@ -12,16 +12,17 @@ _SIZES = {(480, 640): (800, 1088), (1024, 2048): (672, 1344)}
 _Row = tuple[type[Case], str, str, Workload]
 
 
-def cases(quick: bool, opts: Sequence[str] = ()) -> list[Case]:
+def cases(quick: bool, opts: Sequence[str] = (), *, mmdet_amp: bool = False) -> list[Case]:
     """Build all cases.
 
     Args:
         quick: Whether to make them tiny: to see that they work, not what they take.
         opts: Config keys of our side.
+        mmdet_amp: Whether mmdet runs in mixed precision.
     """
     rows = [*_loss_cases(), *_post_cases(), *_infer_cases(), *_train_cases()]
     return [
-        kind(name, model, _tiny(workload) if quick else workload, opts)
+        kind(name, model, _tiny(workload) if quick else workload, opts, mmdet_amp=mmdet_amp)
         for kind, name, model, workload in rows
     ]
 

@@ -8,7 +8,8 @@ from tests.parity.mmdet_oracle import CONFIGS, build_mmdet_detector, to_mmdet_tr
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 from mmdet.structures.mask.utils import mask2bbox
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
@@ -27,11 +28,10 @@ from solo.benchmark.models import Workload, inference_stages, load_model
 from solo.benchmark.post import run_network
 from solo.benchmark.synthetic import category_logits, object_features, training_batch
 from solo.benchmark.timing import Stages, Stopwatch
-from solo.benchmark.train import step
+from solo.benchmark.train import Step
 from solo.checkpoint.lineages import to_solo
-from solo.engine.precision import amp_dtype, inference_precision
+from solo.engine.precision import inference_precision
 from solo.engine.predictor import inference_config
-from solo.engine.solver import build_optimizer
 from solo.layers.masks import downsample_masks
 from solo.layers.output import ImageSize
 from solo.model_zoo import get_config_file
@@ -72,7 +72,15 @@ class Case(ABC):
 
     counts_model = False
 
-    def __init__(self, name: str, model: str, workload: Workload, opts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        workload: Workload,
+        opts: Sequence[str] = (),
+        *,
+        mmdet_amp: bool = False,
+    ) -> None:
         """Note what to do; nothing is built before a side is asked for.
 
         Args:
@@ -80,8 +88,9 @@ class Case(ABC):
             model: Of MODELS.
             workload: How much there is to do.
             opts: Config keys of our side.
+            mmdet_amp: Whether mmdet's side of Infer and Train runs in mixed precision, in bfloat16.
         """
-        self.name, self.workload = name, workload
+        self.name, self.workload, self._mmdet_amp = name, workload, mmdet_amp
         self.stages: dict[str, Stages] = {}
         self._configs = MODELS[model]
         self._cfg = with_rle(
@@ -112,6 +121,11 @@ class Case(ABC):
         if self._weights:
             model.load_state_dict(self._weights)
         return model
+
+    @property
+    def _is_exact(self) -> bool:
+        """Mixed precision is no promise of equal results."""
+        return not (self._mmdet_amp or self._cfg.TEST.AMP.ENABLED or self._cfg.SOLVER.AMP.ENABLED)
 
     def _batch(self) -> list[dict[str, Any]]:
         return training_batch(
@@ -269,19 +283,18 @@ class Post(Case):
     def check(self, ours: Found, theirs: Found) -> str:
         """Compare scores, classes, boxes and pixels."""
         counts = len(ours.scores), len(theirs.scores)
+        boxes = f"{1000 * theirs.boxes_s:.0f} ms of theirs are boxes"
+        if not self._is_exact:
+            return f"{counts[0]} and {counts[1]} instances, not compared; {boxes}"
         if counts[0] != counts[1]:
             raise ValueError(f"{self.name}: ours are {counts[0]} instances, theirs {counts[1]}.")
         share = _different_pixels(ours.rles, theirs.rles)
         same = torch.allclose(ours.scores, theirs.scores, atol=1e-4)
         same &= torch.equal(ours.classes, theirs.classes)
         same &= torch.allclose(ours.boxes, theirs.boxes, atol=1)
-        # Mixed precision is no promise of equal results.
-        if not self._cfg.TEST.AMP.ENABLED and not (same and share <= _PIXELS):
+        if not (same and share <= _PIXELS):
             raise ValueError(f"{self.name}: the instances differ; {share:.1e} of their pixels.")
-        return (
-            f"{len(ours.scores)} instances, {share:.0e} of their pixels differ; "
-            f"{1000 * theirs.boxes_s:.0f} ms of theirs are boxes"
-        )
+        return f"{counts[0]} instances, {share:.0e} of their pixels differ; {boxes}"
 
     def _outputs(self) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Return, as mmdet's head has them, the outputs that ours gets, too."""
@@ -322,7 +335,9 @@ class Infer(Post):
         @torch.no_grad()
         def run() -> Found:
             data = {"inputs": [image], "data_samples": [DetDataSample(metainfo=meta)]}
-            return _encode(detector.test_step(data)[0].pred_instances)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._mmdet_amp):
+                found = detector.test_step(data)[0].pred_instances
+            return _encode(found)
 
         return run
 
@@ -340,9 +355,13 @@ class Infer(Post):
         height, width = self.workload.original
         item = {"image": self._batch()[0]["image"], "height": height, "width": width}
 
+        # What is made up is made once, as theirs is, and stays.
+        self._made_up = ExitStack()
+        self._made_up.enter_context(made_up_candidates(model, self.workload))
+
         @torch.no_grad()
         def run() -> Found:
-            with made_up_candidates(model, self.workload), inference_precision(self._cfg):
+            with inference_precision(self._cfg):
                 return _found(model([item])[0]["instances"])
 
         return run
@@ -350,7 +369,7 @@ class Infer(Post):
     def check(self, ours: Found, theirs: Found) -> str:
         """Compare the logits that were exchanged, too."""
         for mine, other in zip(self._logits["ours"], self._logits["theirs"], strict=True):
-            if not self._cfg.TEST.AMP.ENABLED and not torch.allclose(mine, other, atol=1e-2):
+            if self._is_exact and not torch.allclose(mine, other, atol=1e-2):
                 raise ValueError(f"{self.name}: the outputs of the heads differ.")
         return super().check(ours, theirs)
 
@@ -363,9 +382,10 @@ class Train(Case):
     def theirs(self) -> Callable[[], Any]:
         """Build mmdet's side."""
         detector = self._detector().train()
-        wrapper = build_optim_wrapper(
-            detector, Config.fromfile(CONFIGS / self._configs.theirs).optim_wrapper
-        )
+        settings = Config.fromfile(CONFIGS / self._configs.theirs).optim_wrapper
+        wrapper = build_optim_wrapper(detector, settings)
+        if self._mmdet_amp:
+            wrapper = _MixedPrecision(wrapper.optimizer, clip_grad=settings.get("clip_grad"))
         size, batch = self.workload.size, self._batch()
         images, samples = [_bgr(item["image"]) for item in batch], []
         for truth in self._truth():
@@ -377,18 +397,22 @@ class Train(Case):
     def ours(self) -> Callable[[], Any]:
         """Build our side."""
         model = self._model().train()
-        optimizer, watch, batch = build_optimizer(self._cfg, model), _watch(), self._batch()
-        dtype = amp_dtype(model.device) if self._cfg.SOLVER.AMP.ENABLED else None
-        return lambda: step(model, optimizer, batch, dtype, watch)
+        take_step, batch = Step(self._cfg, model, Stopwatch(torch.device("cpu"))), self._batch()
+        return lambda: take_step(batch)
 
     def check(self, ours: Any, theirs: Any) -> str:
         """Compare the category loss; the mask losses have other denominators."""
-        tolerance = 0.05 if self._cfg.SOLVER.AMP.ENABLED else 1e-3
+        tolerance = 1e-3 if self._is_exact else 0.05
         return _compare_losses(self.name, ours["loss_category"], theirs["loss_cls"], tolerance)
 
 
-def _watch() -> Stopwatch:
-    return Stopwatch(torch.device("cpu"))
+class _MixedPrecision(OptimWrapper):
+    """mmengine's AmpOptimWrapper, which refuses CPUs: the forward pass in bfloat16."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        with super().optim_context(model), torch.autocast("cpu", torch.bfloat16):
+            yield
 
 
 def _bgr(image: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ _RESET = Path("/proc/self/clear_refs")
 def peak_memory(function: Callable[[], Any], device: torch.device) -> float | None:
     """Run a function and return the peak of its memory above the start.
 
-    On a CUDA device that is what torch allocates there; else the resident memory of the process, for
-        back.
+    On a CUDA device that is what torch allocates there; else the resident memory of the process, after free
+    pages were given back.
 
     Args:
         function: What to run.

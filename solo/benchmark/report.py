@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def provenance() -> dict[str, Any]:
     """Return the date, the commit, the command and the machine."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _commit(),
+        "commit": commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
@@ -63,8 +64,9 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def _commit() -> str | None:
-    """Return git's description of the sources, "-dirty" at its end if they were changed."""
+@lru_cache(maxsize=1)
+def commit() -> str | None:
+    """Return git's description of the sources when first asked, "-dirty" at its end if they were changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(

@@ -11,7 +11,7 @@ from solo.benchmark.models import Workload, load_model, training_stages
 from solo.benchmark.synthetic import training_batch
 from solo.benchmark.timing import Row, Stopwatch, measure
 from solo.data import build_train_loader
-from solo.engine.precision import amp_dtype
+from solo.engine.precision import amp_dtype, loss_scaler
 from solo.engine.solver import build_optimizer
 
 TIMED = (
@@ -45,16 +45,15 @@ def benchmark_training(
     """
     workload.check()
     model = load_model(cfg).train()
-    optimizer = build_optimizer(cfg, model)
     watch = Stopwatch(model.device)
     if dataset:
         batches = watch.each(_read(cfg, dataset, workload.images), "load")
     else:
         batches = _made_up(model, workload)
-    dtype = amp_dtype(model.device) if cfg.SOLVER.AMP.ENABLED else None
+    take_step = Step(cfg, model, watch)
 
     return measure(
-        lambda: step(model, optimizer, next(batches), dtype, watch),
+        lambda: take_step(next(batches)),
         stages=training_stages(model),
         device=model.device,
         repeats=repeats,
@@ -63,22 +62,29 @@ def benchmark_training(
     )
 
 
-def step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: list[dict[str, Any]],
-    dtype: torch.dtype | None,
-    watch: Stopwatch,
-) -> dict[str, Tensor]:
-    """Take a step of training, in mixed precision if there is a type for it; return the losses."""
-    with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):
-        losses = model(batch)
-    with watch.stage("backward"):
-        sum(losses.values()).backward()
-    with watch.stage("optimizer"):
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return losses
+class Step:
+    """A step of training as `solo.engine.Trainer` takes it, on one process."""
+
+    def __init__(self, cfg: CfgNode, model: nn.Module, watch: Stopwatch) -> None:
+        """Build the optimizer; the watch is told the stages."""
+        self._model, self._watch = model, watch
+        self._optimizer = build_optimizer(cfg, model)
+        self._dtype = amp_dtype(model.device) if cfg.SOLVER.AMP.ENABLED else None
+        self._scaler = loss_scaler(model.device, self._dtype)
+
+    def __call__(self, batch: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Change the weights; return the losses."""
+        enabled = self._dtype is not None
+        with torch.autocast(self._model.device.type, dtype=self._dtype, enabled=enabled):
+            losses = self._model(batch)
+        with self._watch.stage("backward"):
+            self._scaler.scale(sum(losses.values())).backward()
+        with self._watch.stage("optimizer"):
+            self._scaler.unscale_(self._optimizer)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._optimizer.zero_grad(set_to_none=True)
+        return losses
 
 
 def _made_up(model: nn.Module, workload: Workload) -> Iterator[list[dict[str, Any]]]:

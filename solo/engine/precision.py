@@ -27,6 +27,11 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     return None
 
 
+def loss_scaler(device: torch.device, dtype: torch.dtype | None) -> torch.amp.GradScaler:
+    """Return what keeps the gradients of float16 from vanishing; for another type it does nothing."""
+    return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+
+
 def inference_precision(cfg: CfgNode) -> torch.autocast:
     """Return the context that TEST.AMP.ENABLED asks for."""
     device = torch.device(cfg.MODEL.DEVICE)

@@ -30,7 +30,7 @@ from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
 from solo.engine.evaluation import best_metric_name, check_evaluation, evaluate, evaluate_with_tta
 from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
-from solo.engine.precision import amp_dtype
+from solo.engine.precision import amp_dtype, loss_scaler
 from solo.engine.solver import build_optimizer
 from solo.modeling.target_log import LOG_PERIOD
 
@@ -63,8 +63,7 @@ class Trainer(TrainerBase):
         self.scheduler = build_lr_scheduler(self.cfg, self.optimizer)
         self.model = workers.parallelize(self.module, self._device)
         self._amp_dtype = amp_dtype(self._device) if self.cfg.SOLVER.AMP.ENABLED else None
-        needs_scaling = self._amp_dtype == torch.float16
-        self.grad_scaler = torch.amp.GradScaler(self._device.type, enabled=needs_scaling)
+        self.grad_scaler = loss_scaler(self._device, self._amp_dtype)
         self.checkpointer = SOLOCheckpointer(
             self.module,
             self.cfg.OUTPUT_DIR,
