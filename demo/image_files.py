@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from detectron2.data.detection_utils import read_image
+
+from solo.images import read_image
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")

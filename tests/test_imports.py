@@ -10,15 +10,16 @@ ROOT = Path(__file__).parents[1]
 # Package or module of solo -> what of solo it may import, besides itself.
 MAY_IMPORT = {
     "config": set(),
+    "images": set(),
     "layers": set(),
     "modeling": {"layers"},
-    "data": {"config"},
+    "data": {"config", "images"},
     "checkpoint": set(),
     "evaluation": {"layers"},
-    "visualization": set(),
+    "visualization": {"images"},
     "engine": {"checkpoint", "config", "data", "evaluation", "modeling", "visualization"},
     "analysis": {"data", "engine", "evaluation", "modeling", "prediction", "visualization"},
-    "export": {"engine", "layers", "modeling"},
+    "export": {"engine", "images", "layers", "modeling"},
     "prediction": {
         "config",
         "data",

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_util
-from detectron2.data.detection_utils import read_image
 from detectron2.structures import BoxMode
 from PIL import Image
 from tqdm import tqdm
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from solo.data.findings import Finding, Kind, duplicates
 from solo.data.mapper import READ_ERRORS, decode_mask
 from solo.data.rle import run_lengths
+from solo.images import check_depth, read_image
 
 # Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
 # tools round, and so does drawing.
@@ -120,8 +120,13 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
 
 
 def _size_of_file(path: str) -> tuple[int, int]:
-    """Return width and height as detectron2 reads the image, from the header alone."""
+    """Return width and height as detectron2 reads the image, from the header alone.
+
+    Raises:
+        PixelDepthError: If the image has more bits than can be read.
+    """
     with Image.open(path) as image:
+        check_depth(image)
         width, height = image.size
         # Pillow would decode the whole of a PNG to look for what may follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info

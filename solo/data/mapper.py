@@ -21,13 +21,14 @@ from solo.data.augmentation import Sample, Visibility, build_augmentations, buil
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
 from solo.data.rle import run_lengths
+from solo.images import PixelDepthError, read_image, upright
 
-# What Pillow raises for files that are missing, cut short or no images at all.
-READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error)
+# What is raised for files that are missing, cut short, no images at all, or of too many bits.
+READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, PixelDepthError)
 
 
 class UnreadableImageError(ValueError):
-    """An image file that is missing, damaged or of an unknown format."""
+    """An image file that is missing, damaged, of an unknown format or of too many bits."""
 
 
 class SOLODatasetMapper(DatasetMapper):
@@ -86,8 +87,14 @@ class SOLODatasetMapper(DatasetMapper):
         if self.is_train:
             record = dict(dataset_dict)
             return self.item(record, self.sample(record))
-        with _errors_that_name(dataset_dict):
-            return super().__call__(dataset_dict)
+        unused = ("annotations", "sem_seg_file_name")
+        item = {key: value for key, value in dataset_dict.items() if key not in unused}
+        with _errors_that_name(item):
+            seen = T.AugInput(read_image(item["file_name"], self.image_format))
+            utils.check_image_size(item, seen.image)
+        self.augmentations(seen)
+        item["image"] = _as_tensor(seen.image)
+        return item
 
     def sample(self, record: dict[str, Any], fit: tuple[float, float] | None = None) -> Sample:
         """Return the augmented image of a record, and the objects that show enough.
@@ -103,7 +110,7 @@ class SOLODatasetMapper(DatasetMapper):
         """
         with _errors_that_name(record):
             if fit is None:
-                image = utils.read_image(record["file_name"], format=self.image_format)
+                image = read_image(record["file_name"], self.image_format)
                 size, augmentations = image.shape[:2], self.augmentations
             else:
                 image, size = read_reduced(record["file_name"], self.image_format, fit)
@@ -118,9 +125,13 @@ class SOLODatasetMapper(DatasetMapper):
     def item(self, record: dict[str, Any], sample: Sample) -> dict[str, Any]:
         """Return the training item of a record whose image became a sample."""
         item = {key: value for key, value in record.items() if key != "annotations"}
-        item["image"] = torch.as_tensor(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
+        item["image"] = _as_tensor(sample.image)
         item["instances"] = Sample(sample.image, self.visibility(sample.regions)).instances()
         return item
+
+
+def _as_tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
 @contextmanager
@@ -164,7 +175,7 @@ def read_reduced(
         size = stored if turned else stored[::-1]
         needed = fitting_size(size, fit)
         image.draft(image.mode, needed if turned else needed[::-1])
-        image = np.asarray(utils._apply_exif_orientation(image).convert("RGB"))
+        image = np.asarray(upright(image).convert("RGB"))
     # Not detectron2's view with turned strides, which all that follows is slower on.
     return (cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image_format == "BGR" else image), size
 

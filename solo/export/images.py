@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.detection_utils import read_image
+
+from solo.images import read_image
 
 COUNT = 8
 # Height and width of made-up images.

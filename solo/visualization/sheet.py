@@ -8,6 +8,7 @@ import numpy as np
 from detectron2.data import detection_utils
 from detectron2.structures import Instances
 
+from solo.images import read_image
 from solo.visualization.draw import check_picture, draw_regions
 from solo.visualization.regions import get_regions
 from solo.visualization.text import put_text, text_coverage
@@ -104,7 +105,7 @@ def dataset_rows(
     rows = []
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
         record = dataset[index]
-        image = np.ascontiguousarray(detection_utils.read_image(record["file_name"], "BGR"))
+        image = np.ascontiguousarray(read_image(record["file_name"], "BGR"))
         rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
     return rows
 

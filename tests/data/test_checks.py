@@ -204,6 +204,16 @@ def test_broken_images(check, images):
     assert finding.kind is Kind.UNREADABLE_IMAGE and finding.file_name.endswith("a.png")
 
 
+def test_images_without_a_range_are_refused_by_their_headers(check, images):
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.float32)).save(images / "a.tif")
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint16)).save(images / "sub/b.png")
+    document = clean_document()
+    document["images"][0]["file_name"] = "a.tif"
+    (finding,) = check(document)
+    assert finding.kind is Kind.UNREADABLE_IMAGE and finding.file_name.endswith("a.tif")
+    assert "floating point values: convert" in finding.detail
+
+
 def test_a_photo_that_lies_on_its_side_has_the_size_that_training_sees(check, images):
     photo = Image.fromarray(np.zeros((WIDTH, HEIGHT, 3), np.uint8))
     exif = photo.getexif()

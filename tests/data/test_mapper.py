@@ -1,6 +1,7 @@
 import copy
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 import pytest
@@ -125,15 +126,35 @@ def test_test_items_have_no_annotations(cfg, records):
     assert item["image_id"] == 1
 
 
+@pytest.mark.parametrize("is_train", [True, False])
+def test_test_and_training_items_see_16_bits(records, is_train):
+    gray = cv2.imread(records[1]["file_name"], cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(records[1]["file_name"], gray.astype(np.uint16) * 256 + 100)
+    mapper = mapper_of(is_train=is_train)
+    expected = torch.as_tensor(gray).expand(3, -1, -1)
+    assert torch.equal(mapper(records[1])["image"], expected)
+    sample = mapper.sample(records[1], fit=gray.shape)
+    assert np.array_equal(sample.image, expected.permute(1, 2, 0))
+
+
+@pytest.mark.parametrize("is_train", [True, False])
 @pytest.mark.parametrize("content", [None, b"", b"not an image", "half"])
-def test_unreadable_image_is_named(records, content):
+def test_unreadable_image_is_named(records, content, is_train):
     path = Path(records[1]["file_name"])
     if content is None:
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:200] if content == "half" else content)
     with pytest.raises(UnreadableImageError, match=path.name):
-        mapper_of()(records[1])
+        mapper_of(is_train=is_train)(records[1])
+
+
+@pytest.mark.parametrize("is_train", [True, False])
+def test_floating_point_image_is_refused(records, is_train):
+    path = Path(records[1]["file_name"]).with_suffix(".tif")
+    cv2.imwrite(str(path), np.ones((24, 16), np.float32))
+    with pytest.raises(UnreadableImageError, match=rf"{path.name}.*convert it to 8 bits"):
+        mapper_of(is_train=is_train)({**records[1], "file_name": str(path)})
 
 
 def test_wrong_size_is_named(records):

@@ -14,6 +14,8 @@ import torch
 from detectron2.modeling import build_model
 from PIL import Image
 
+from solo.prediction import Predictor
+
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
@@ -27,6 +29,14 @@ def test_one_image_to_one_file(run, photo, tmp_path, capsys, make_picture):
     assert drawn.shape == (40, 60, 3)
     assert (drawn != make_picture()).any()
     assert capsys.readouterr().out == "1 image done.\n"
+
+
+def test_16_bits_are_seen_as_8(run, photo, tmp_path):
+    gray = cv2.imread(str(photo(blobs=3)), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(tmp_path / "deep.png"), gray.astype(np.uint16) * 256)
+    options = ("--confidence-threshold", 0.1, "--json", tmp_path / "found.json")
+    assert run("--input", tmp_path / "deep.png", "--output", tmp_path / "out", *options) == 0
+    assert len(json.loads((tmp_path / "found.json").read_text())) == 3
 
 
 def test_json_holds_what_is_drawn(run, photo, tmp_path, make_picture):
@@ -168,14 +178,18 @@ def test_an_input_is_never_overwritten(run, photo, capsys):
     assert capsys.readouterr().err.count("is an input, and is not overwritten") == 4
 
 
-def test_outputs_that_cannot_be_written(run, photo, tmp_path, capsys):
+def test_outputs_that_cannot_be_written(run, photo, tmp_path, monkeypatch, capsys):
     path = photo()
     (tmp_path / "file").write_text("")
     assert run("--input", path, "--output", "file/out") == 1
     assert run("--input", path, "--json", "file/found.json") == 1
     (tmp_path / "folder.json").mkdir()
-    assert run("--input", path, "--json", "folder.json") == 1
-    assert capsys.readouterr().err.count("cannot be written to") == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "from_config", None)  # told before the work
+        assert run("--input", path, "--json", "folder.json") == 1
+    told = capsys.readouterr().err
+    assert told.count("cannot be written to") == 2
+    assert "--json folder.json is a folder: name a file." in told
     # One picture cannot be written; the other is.
     photo("photos/b.png")
     (tmp_path / "out" / "b.png").mkdir(parents=True)

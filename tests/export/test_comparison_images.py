@@ -46,3 +46,15 @@ def test_those_that_are_named(cfg, held_out):
     assert (image == 7).all()
     with pytest.raises(ValueError, match=r"none\.png: cannot be read"):
         images_to_compare(cfg, [held_out / "none.png"])
+
+
+def test_given_ones_of_16_bits(cfg, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 6), 70 * 256 + 9, dtype=np.uint16))
+    (image,) = images_to_compare(cfg, [tmp_path / "a.png"])
+    assert image.shape == (4, 6, 3) and (image == 70).all()
+
+
+def test_given_ones_without_a_range_are_refused(cfg, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), np.ones((4, 6), dtype=np.float32))
+    with pytest.raises(ValueError, match=r"a\.tif.*convert it to 8 bits"):
+        images_to_compare(cfg, [tmp_path / "a.tif"])
