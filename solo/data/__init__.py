@@ -2,7 +2,7 @@
 
 from solo.data import datasets
 from solo.data.classes import check_class_counts, dataset_class_names, resolve_num_classes
-from solo.data.loader import build_test_loader, build_train_loader
+from solo.data.loader import build_test_loader, build_train_loader, check_registered
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import TrainingBatchSampler
 
@@ -13,6 +13,7 @@ __all__ = [
     "build_test_loader",
     "build_train_loader",
     "check_class_counts",
+    "check_registered",
     "dataset_class_names",
     "datasets",
     "resolve_num_classes",

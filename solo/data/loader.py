@@ -93,7 +93,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = N
     Raises:
         ValueError: If the data set is empty.
     """
-    _check_registered([dataset_name])
+    check_registered([dataset_name])
     mapper = mapper or SOLODatasetMapper(cfg, False)
     try:
         return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
@@ -112,7 +112,7 @@ def training_records(cfg: CfgNode) -> list[Record]:
     names = tuple(cfg.DATASETS.TRAIN)
     if not names:
         raise ValueError("DATASETS.TRAIN is empty: name a registered data set to train on")
-    _check_registered(names)
+    check_registered(names)
     try:
         records = get_detection_dataset_dicts(
             names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
@@ -128,8 +128,12 @@ def training_records(cfg: CfgNode) -> list[Record]:
     return records
 
 
-def _check_registered(names: Sequence[str]) -> None:
-    """Stop at a data set that detectron2 does not know."""
+def check_registered(names: Sequence[str]) -> None:
+    """Stop at a data set that detectron2 does not know.
+
+    Raises:
+        ValueError: If there is one; it tells names that are similar.
+    """
     for name in names:
         if name not in DatasetCatalog:
             similar = difflib.get_close_matches(name, list(DatasetCatalog), n=3)

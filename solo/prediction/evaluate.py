@@ -9,7 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from solo.config import get_cfg
-from solo.data import SOLODatasetMapper
+from solo.data import SOLODatasetMapper, check_registered
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.prediction.predictor import Predictor
 
@@ -66,10 +66,7 @@ def choose_records(
         OSError: A file of the data set cannot be read.
         ValueError: The data set is not known or has other classes or another order of them, or the number is below 1.
     """
-    if dataset_name not in DatasetCatalog:
-        raise ValueError(
-            f"There is no data set {dataset_name!r}. Known: {', '.join(sorted(DatasetCatalog))}."
-        )
+    check_registered([dataset_name])
     records = DatasetCatalog.get(dataset_name)
     given = len(predictor.category_ids)
     wanted = len(MetadataCatalog.get(dataset_name).thing_classes)

@@ -14,6 +14,7 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.config import get_cfg
+from solo.data import check_registered
 from solo.data.checks import check_records
 from solo.data.datasets import register_coco_json
 from solo.data.datasets.coco_document import check_coco_json
@@ -47,7 +48,7 @@ def check(args: argparse.Namespace) -> dict[str, list[Finding]]:
     if args.json:
         findings[args.json] = check_coco_json(args.json, args.images, read_images=args.read_images)
     for name in _names(args):
-        findings[name] = _check_registered(name, args.read_images)
+        findings[name] = _check_known(name, args.read_images)
     if not findings:
         raise ValueError("Name a data set: --json and --images, --dataset or --config-file.")
     if args.json_report:
@@ -87,14 +88,11 @@ def _names(args: argparse.Namespace) -> list[str]:
     register_coco_json(cfg)
     if args.config_file and not names:
         names = list(dict.fromkeys([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]))
-    for name in names:
-        if name not in DatasetCatalog:
-            known = ", ".join(sorted(DatasetCatalog))
-            raise ValueError(f"the data set {name!r} is not registered. Known: {known}.")
+    check_registered(names)
     return names
 
 
-def _check_registered(name: str, read_images: bool) -> list[Finding]:
+def _check_known(name: str, read_images: bool) -> list[Finding]:
     metadata = MetadataCatalog.get(name)
     json_file = metadata.get("json_file")
     # The file itself, where there is one: what is broken in it may stop those who load it.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from solo.data import check_registered
 from solo.engine import exit_on
 from solo.engine.predictor import TorchPredictor, inference_config
 from solo.prediction import Predictor
@@ -35,10 +36,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
     check_picture_path(args.output)
     cfg = inference_config(args.config_file, args.weights, args.device, args.opts)
     name = args.dataset or (cfg.DATASETS.TEST[0] if cfg.DATASETS.TEST else "")
-    if name not in DatasetCatalog:
-        raise ValueError(
-            f"--dataset {name!r} is not registered. Known: {', '.join(sorted(DatasetCatalog))}."
-        )
+    check_registered([name])
     predictor = Predictor(TorchPredictor(cfg))
     rows = dataset_rows(DatasetCatalog.get(name), predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names

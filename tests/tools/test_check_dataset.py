@@ -102,7 +102,7 @@ def test_records_are_checked_where_there_is_no_json(images, capsys):  # noqa: F8
         ([], "Name a data set"),
         (["--json", "a.json"], "go together"),
         (["--json", "missing.json", "--images", "."], "missing.json"),
-        (["--dataset", "no_such_set"], "not registered"),
+        (["--dataset", "no_such_set"], "no data set 'no_such_set'"),
         (["--config-file", "missing.yaml"], "does not exist"),
         (["--dataset", "cityscapes_inst_val"], "gtFine_trainvaltest.zip"),
     ],

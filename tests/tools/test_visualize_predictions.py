@@ -48,7 +48,7 @@ def test_writes_a_sheet(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--dataset", "no_such_set"], "not registered"),
+        (["--dataset", "no_such_set"], "no data set 'no_such_set'"),
         (["--output", "sheet.xyz"], "ends in"),
         (["--num-images", "0"], "Cannot take 0 images"),
         (["NO_SUCH_KEY", "1"], "NO_SUCH_KEY"),
