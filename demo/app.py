@@ -182,12 +182,22 @@ def build_page(
         fields = lay_out(gr)
         upload, threshold, *shown = fields
         redraw = {"fn": show, "inputs": [found, threshold], "outputs": shown}
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        # "always_last": of all moves and images during a redrawing, the last one counts.
+        quiet = {
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "trigger_mode": "always_last",
+        }
         upload.upload(
-            find, upload, [found, upload], show_progress_on=fields.picture, api_visibility="private"
+            find,
+            upload,
+            [found, upload],
+            show_progress_on=fields.picture,
+            # An image that is given while another one is looked at waits, and is not dropped.
+            trigger_mode="multiple",
+            api_visibility="private",
         ).then(**redraw, **quiet)
-        # "always_last": of all moves during a redrawing, the last one counts.
-        threshold.input(**redraw, **quiet, trigger_mode="always_last")
+        threshold.input(**redraw, **quiet)
     return page
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,11 @@ from solo.visualization.draw import draw_instances
 from solo.visualization.files import check_folder
 from solo.visualization.regions import select_confident
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
+
+NO_SCREEN = (
+    "--show: there is no screen, or OpenCV was built without windows (install opencv-python in "
+    "place of opencv-python-headless)."
+)
 
 
 class Options(NamedTuple):
@@ -131,9 +137,13 @@ class Runner:
             self.fail(error)
 
     def _prepare(self, inputs: Sequence[Path]) -> None:
-        """Check the JSON file, then build the model: what takes long comes last."""
+        """Check the screen and the JSON file, then build the model: what takes long comes last."""
         options = self.options
+        if options.show and not _has_screen():
+            raise OSError(NO_SCREEN)
         if options.json:
+            if options.json.is_dir():
+                raise ValueError(f"--json {options.json} is a folder: name a file.")
             check_folder(options.json.parent)
             check_output(options.json, inputs)
         tiles = None if options.tiles is None else TileRule(size=options.tiles)
@@ -216,10 +226,13 @@ class Runner:
             cv2.imshow("solo", picture)
             return cv2.waitKey(wait) not in (ord("q"), 27)
         except cv2.error as error:
-            raise OSError(
-                "--show: there is no screen, or OpenCV was built without windows (install "
-                "opencv-python in place of opencv-python-headless)."
-            ) from error
+            raise OSError(NO_SCREEN) from error
+
+
+def _has_screen() -> bool:
+    """Return whether a window may open: without a display the window system ends the process."""
+    is_linux = sys.platform.startswith("linux")
+    return not is_linux or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def _video_path(output: Path, stem: str) -> Path:

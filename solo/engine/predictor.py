@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.data.transforms import ResizeShortestEdge
+from detectron2.data.transforms import ResizeShortestEdge, ResizeTransform
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
@@ -75,7 +75,7 @@ class TorchPredictor:
         Raises:
             FileNotFoundError: There is no such checkpoint.
             ValueError: No checkpoint is named, it does not fit, the number of classes is not known,
-                or there is no such device or image format.
+                or there is no such device, image format or size.
         """
         cfg = cfg.clone()
         cfg.defrost()
@@ -140,9 +140,16 @@ class TorchPredictor:
             image = image[:, :, ::-1]
         image = np.ascontiguousarray(image)
         if not self._augmented:
-            image = self._resize.get_transform(image).apply_image(image).astype(np.float32)
+            image = self._resized(image).astype(np.float32)
         tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return {"image": tensor, "height": height, "width": width}
+
+    def _resized(self, image: np.ndarray) -> np.ndarray:
+        transform = self._resize.get_transform(image)
+        if isinstance(transform, ResizeTransform):
+            # A long strip keeps a pixel of its shorter side.
+            transform.new_h, transform.new_w = max(transform.new_h, 1), max(transform.new_w, 1)
+        return transform.apply_image(image)
 
 
 def _check_config(cfg: CfgNode) -> None:
@@ -157,6 +164,17 @@ def _check_config(cfg: CfgNode) -> None:
         raise ValueError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but torch finds no CUDA device here: set it to "
             '"cpu".'
+        )
+    try:
+        torch.empty(0, device=cfg.MODEL.DEVICE)
+    except Exception as error:  # of another class for nearly each kind of device
+        raise ValueError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}: give cpu, cuda or cuda:1."
+        ) from error
+    if cfg.INPUT.MIN_SIZE_TEST < 0:
+        raise ValueError(
+            f"INPUT.MIN_SIZE_TEST is {cfg.INPUT.MIN_SIZE_TEST}: give pixels of the shorter side, or "
+            "0 for images as they are."
         )
 
 

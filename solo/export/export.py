@@ -18,7 +18,7 @@ from solo.engine.predictor import TorchPredictor, inference_config
 from solo.export import runtime
 from solo.export.check import Agreement, Run, compare
 from solo.export.images import images_to_compare
-from solo.export.torch_export import read_program, trace, write_program
+from solo.export.torch_export import SMALLEST, read_program, trace, write_program
 from solo.export.wrapper import TraceableSOLO
 
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
@@ -69,10 +69,18 @@ def export_model(request: ExportRequest) -> Exported:
     """
     _check_packages(request.format)
     cfg = inference_config(request.config_file, request.weights, "cpu", request.opts)
+    if cfg.TEST.AUG.ENABLED:
+        raise ValueError(
+            "TEST.AUG.ENABLED is True, and an exported model looks at one view of an image only: "
+            "add --opts TEST.AUG.ENABLED False."
+        )
+    if files := [path for path in (request.output, *request.output.parents) if path.is_file()]:
+        raise ValueError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
     predictor = TorchPredictor(cfg)
     network = TraceableSOLO(predictor.model, suppress=request.post == "nms").eval()
     metadata = describe(cfg, predictor, network, request)
+    _check_images(images, metadata, request)
     program = trace(network, request.size)
 
     request.output.mkdir(parents=True, exist_ok=True)
@@ -131,6 +139,23 @@ def _check_packages(kind: str) -> None:
             f"ONNX needs {', '.join(missing)}: run `pip install 'solo-detectron2[export]'` or "
             f"`pip install {' '.join(missing)}`."
         )
+
+
+def _check_images(
+    images: Sequence[np.ndarray], metadata: dict[str, Any], request: ExportRequest
+) -> None:
+    """Refuse images that the program would not take; ONNX takes smaller ones, too."""
+    if request.format == "onnx" or request.size:
+        return
+    smallest = SMALLEST * metadata["input"]["divisor"]
+    names = request.images or [f"comparison image {index}" for index in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        height, width = runtime.prepare(image, metadata["input"])[1].padded
+        if min(height, width) < smallest:
+            raise ValueError(
+                f"{name}: becomes {height} x {width} pixels, and the program takes {smallest} x "
+                f"{smallest} at least: give other --images."
+            )
 
 
 def _versions() -> dict[str, str]:

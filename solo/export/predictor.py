@@ -19,8 +19,17 @@ class OnnxPredictor:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int = 0) -> None:
-        """Load a file; see `Model` for the arguments and the errors."""
+        """Load a file; see `Model` for the arguments and the errors.
+
+        Raises:
+            ValueError: Its candidates are not suppressed.
+        """
         self._model = Model(path, threads=threads)
+        if self._model.metadata.get("post") == "raw":
+            raise ValueError(
+                f"{path}: exported with --post raw, without suppression: export it with --post nms, "
+                "or call solo.export.runtime.Model."
+            )
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
 

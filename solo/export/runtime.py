@@ -3,7 +3,7 @@
 This file needs no other of its package; the export puts a copy, solo_runtime.py, beside each model.
 
     model = Model("model.onnx")
-    found = model(cv2.imread("photo.jpg"))
+    found = model(read_image("photo.jpg"))
     for label, score, box, mask in zip(found.classes, found.scores, found.boxes, found.masks):
         print(model.class_names[label], score, box, mask.sum())
 
@@ -13,15 +13,18 @@ Legend: n instances, H, W size of the image, h, w size of the soft masks.
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 EXAMPLE = "example:\n  python solo_runtime.py model.onnx photos/*.jpg\n"
 _CPU = ("CPUExecutionProvider",)
+# Of the metadata: what this file reads.
+_KEYS = {"input", "outputs", "mask_thresh", "class_names", "category_ids"}
 
 
 class Instances(NamedTuple):
@@ -68,14 +71,14 @@ class Model:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is no ONNX model, or another one.
+            ValueError: If it is no ONNX model, or another one, or of another version.
             RuntimeError: If onnxruntime is not installed.
         """
         self._session = _load(path, threads, providers)
         metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
         if metadata is None:
             raise ValueError(f"{path}: not a model of `python -m solo.tools.export_model`.")
-        self.metadata: dict[str, Any] = json.loads(metadata)
+        self.metadata: dict[str, Any] = _parse(path, metadata)
         self.class_names: list[str] = self.metadata["class_names"]
 
     def __call__(self, image_bgr: np.ndarray) -> Instances:
@@ -194,11 +197,43 @@ def _load(path: str | os.PathLike[str], threads: int, providers: Sequence[str]) 
         raise ValueError(f"{path}: onnxruntime cannot load it ({error}).") from error
 
 
+def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
+    try:
+        metadata = json.loads(text)
+    except ValueError:
+        metadata = None
+    if not isinstance(metadata, dict) or not metadata.keys() >= _KEYS:
+        raise ValueError(f"{path}: exported by another version: export it again.")
+    return metadata
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an image upright, as training does; 16 bits of gray become 8.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+
+    Raises:
+        ValueError: If it cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the instances of images as lines of JSON: file, class, score, box.
 
     Args:
         argv: The arguments; None: those of the process.
+
+    Raises:
+        SystemExit: If the model cannot be loaded; or, after all images, if one of them failed.
     """
     parser = argparse.ArgumentParser(
         description="Print the instances of images as lines of JSON.",
@@ -210,13 +245,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         model = Model(args.model)
-        for name in args.images:
-            image = cv2.imread(name)
-            if image is None:
-                raise ValueError(f"{name}: cannot be read as an image.")
-            _print(name, model(image), model.class_names)
     except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(f"error: {error}") from error
+    failures = 0
+    for name in args.images:
+        try:
+            found = model(read_image(name))
+        except Exception as error:  # whatever it is, the other images are not to suffer
+            failures += 1
+            problem = error if name in str(error) else f"{name}: {error}"
+            print(f"error: {problem}", file=sys.stderr)
+            continue
+        _print(name, found, model.class_names)
+    if failures:
+        raise SystemExit(1)
 
 
 def _print(name: str, found: Instances, class_names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from torch.export import Dim, ExportedProgram
 from solo.export.wrapper import TraceableSOLO
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
-_SMALLEST = 3
+SMALLEST = 3
 _EXAMPLE = (6, 8)
 _METADATA_FILE = "metadata.json"
 
@@ -31,7 +31,7 @@ def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> Export
     """
     unit = network.divisor
     if size is None:
-        sides = {2: unit * Dim("height", min=_SMALLEST), 3: unit * Dim("width", min=_SMALLEST)}
+        sides = {2: unit * Dim("height", min=SMALLEST), 3: unit * Dim("width", min=SMALLEST)}
         example, dynamic = tuple(unit * side for side in _EXAMPLE), (sides,)
     else:
         _check_size(size, unit)

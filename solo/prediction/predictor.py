@@ -160,8 +160,12 @@ class Predictor:
             Instances per image.
 
         Raises:
-            ValueError: An image has another shape or type.
+            ValueError: An image has another shape or type, or one array is given in place of a list.
         """
+        if isinstance(images, np.ndarray) and images.ndim < 4:
+            raise ValueError(
+                f"batch takes a list of images, not an array {images.shape}: give [image]."
+            )
         images = [_to_three_channels(image) for image in images]
         if self._tiles is None:
             return self._backend.find(images)

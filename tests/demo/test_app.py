@@ -226,6 +226,13 @@ def test_ctrl_c_is_a_clean_end(app, model, monkeypatch, capsys):
     assert not Path(os.environ["GRADIO_TEMP_DIR"]).exists()
 
 
+def test_images_given_while_another_is_looked_at_are_kept(app, predictor):
+    gr = mock.MagicMock()
+    app.build_page(gr, predictor, "a")
+    # gradio's default, "once", drops them.
+    assert gr.File.return_value.upload.call_args.kwargs["trigger_mode"] == "multiple"
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from solo.prediction import Predictor
 from solo.visualization.video import VideoSource
 
 # A program that runs the demo on a video of which there is always one more frame.
@@ -191,6 +192,7 @@ def test_a_camera_runs_until_ctrl_c(run, video, tmp_path, monkeypatch):
 
 
 def test_window(run, video, monkeypatch, capsys):
+    monkeypatch.setenv("DISPLAY", ":0")
     pressed = iter([-1, -1, ord("q")])
     shown = []
     monkeypatch.setattr(cv2, "imshow", lambda name, picture: shown.append(picture.shape))
@@ -204,3 +206,13 @@ def test_window(run, video, monkeypatch, capsys):
     monkeypatch.setattr(cv2, "imshow", fail)
     assert run("--video", video(), "--show") == 1
     assert "there is no screen" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the window systems of Linux")
+def test_a_missing_screen_is_told_before_the_work(run, video, monkeypatch, capsys, tmp_path):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Predictor, "from_config", None)  # not called
+    assert run("--video", video(), "--show", "--output", "out.mp4") == 1
+    assert "--show: there is no screen" in capsys.readouterr().err
+    assert not (tmp_path / "out.mp4").exists()

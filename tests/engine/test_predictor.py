@@ -64,6 +64,13 @@ def test_the_input_is_that_of_evaluation(tmp_path, image_format):
     assert torch.equal(given["image"], expected.float())
 
 
+def test_a_long_strip_keeps_a_pixel_of_its_shorter_side(tmp_path):
+    predictor = TorchPredictor(make_cfg(tmp_path))
+    predictor.find([np.zeros((2, 3000, 3), dtype=np.uint8)])
+    ((given,),) = predictor.model.batches
+    assert given["image"].shape == (3, 1, 50)
+
+
 def test_images_of_one_size_go_through_the_network_together(tmp_path):
     predictor = TorchPredictor(make_cfg(tmp_path))
     # 32 x 50, 32 x 32 and 32 x 50 pixels after resizing, each with its own gray.
@@ -143,6 +150,9 @@ def test_the_number_of_classes_comes_from_the_checkpoint(tmp_path):
         ("MODEL.WEIGHTS", "", "MODEL.WEIGHTS is empty"),
         ("MODEL.WEIGHTS", "missing.pth", "missing.pth"),
         ("INPUT.FORMAT", "L", "INPUT.FORMAT"),
+        ("INPUT.MIN_SIZE_TEST", -1, r"INPUT\.MIN_SIZE_TEST is -1"),
+        ("MODEL.DEVICE", "gpu", r"MODEL\.DEVICE is 'gpu': give cpu, cuda or cuda:1"),
+        ("MODEL.DEVICE", "xpu:77", r"MODEL\.DEVICE is 'xpu:77': give cpu"),
     ],
 )
 def test_wrong_configs(tmp_path, key, value, words):

@@ -113,3 +113,35 @@ def test_missing_packages_are_named(files, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="ONNX needs onnxscript: run `pip install"):
         export_model(ExportRequest(**files("SOLOv2"), output=tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def no_tracing(monkeypatch):
+    """What is refused is refused before the model is traced."""
+    monkeypatch.setattr("solo.export.export.trace", None)
+
+
+@pytest.mark.usefixtures("no_tracing")
+def test_test_time_augmentation_is_refused(files, tmp_path):
+    opts = ["TEST.AUG.ENABLED", "True"]
+    with pytest.raises(ValueError, match=r"one view .*: add --opts TEST\.AUG\.ENABLED False"):
+        export_model(ExportRequest(**files("SOLOv2"), output=tmp_path, opts=opts))
+
+
+@pytest.mark.usefixtures("no_tracing")
+def test_an_output_that_is_a_file_is_refused(files, tmp_path):
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(ValueError, match=r"--output .*/file is a file; name a folder"):
+            export_model(ExportRequest(**files("SOLOv2"), output=output))
+
+
+@pytest.mark.usefixtures("no_tracing")
+def test_images_smaller_than_the_program_takes_are_refused(files, pictures, tmp_path):
+    opts = ["INPUT.MIN_SIZE_TEST", "0"]
+    request = ExportRequest(
+        **files("SOLOv2"), output=tmp_path, format="torch_export", images=pictures, opts=opts
+    )
+    # The second image is 75 x 50 pixels, and the divisor 32.
+    with pytest.raises(ValueError, match=r"1\.png: becomes 96 x 64 .* 96 x 96 at least"):
+        export_model(request)

@@ -5,16 +5,20 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from detectron2.data.detection_utils import read_image
 from detectron2.data.transforms import ResizeShortestEdge
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from solo.export import runtime
+from solo.export.predictor import OnnxPredictor
 from solo.layers.output import ImageSize, binary_masks
 from tests.export.conftest import PICTURES, blobs
 
@@ -111,6 +115,78 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"not a model")
     with pytest.raises(ValueError, match="cannot load"):
         runtime.Model(tmp_path / "broken.onnx")
+
+
+METADATA = {
+    "input": {**RULES, "short_edge": 0},
+    "outputs": ["masks", "scores", "classes", "count"],
+    "mask_thresh": 0.5,
+    "class_names": ["a"],
+    "category_ids": [7],
+}
+
+
+@pytest.fixture
+def fake_graph(monkeypatch):
+    """Return a function that sets the metadata of every file; each finds one full mask."""
+
+    def set_metadata(text):
+        outputs = {
+            "masks": np.ones((1, 8, 8), np.float32),
+            "scores": np.array([0.75], np.float32),
+            "classes": np.zeros(1, np.int64),
+            "count": np.int64(1),
+        }
+        session = SimpleNamespace(
+            get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={"solo": text}),
+            get_outputs=lambda: [SimpleNamespace(name=name) for name in outputs],
+            run=lambda names, inputs: list(outputs.values()),
+        )
+        monkeypatch.setattr(runtime, "_load", lambda *args: session)
+
+    return set_metadata
+
+
+@pytest.mark.parametrize("missing", [None, "input", "outputs", "mask_thresh", "category_ids"])
+def test_metadata_of_other_versions(fake_graph, missing):
+    kept = {key: value for key, value in METADATA.items() if key != missing}
+    fake_graph(json.dumps(kept) if missing else '{"input": ')
+    with pytest.raises(ValueError, match=r"^m\.onnx: exported by another version: export it again"):
+        runtime.Model("m.onnx")
+
+
+def test_the_predictor_wants_suppressed_candidates(fake_graph):
+    fake_graph(json.dumps({**METADATA, "post": "nms"}))
+    assert OnnxPredictor("m.onnx").category_ids == (7,)
+    fake_graph(json.dumps({**METADATA, "post": "raw"}))
+    with pytest.raises(ValueError, match=r"m\.onnx: exported with --post raw, without suppression"):
+        OnnxPredictor("m.onnx")
+
+
+def test_images_are_read_as_training_reads_them(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees
+    Image.fromarray(blobs(20, 30, 0)).save(tmp_path / "a.png", exif=exif)
+    found = runtime.read_image(tmp_path / "a.png")
+    assert found.shape == (30, 20, 3)
+    assert np.array_equal(found, read_image(str(tmp_path / "a.png"), "BGR"))
+    gray = np.array([[0, 255, 256, 65535]], np.uint16)
+    Image.fromarray(gray).save(tmp_path / "b.png")
+    assert runtime.read_image(tmp_path / "b.png")[0].tolist() == [[i] * 3 for i in (0, 0, 1, 255)]
+
+
+def test_bad_images_do_not_keep_the_others(fake_graph, tmp_path, capsys):
+    fake_graph(json.dumps(METADATA))
+    good, cut, none = (tmp_path / name for name in ("good.png", "cut.png", "none.png"))
+    Image.fromarray(blobs(200, 210, 0)).save(good)
+    cut.write_bytes(good.read_bytes()[:-300])
+    with pytest.raises(SystemExit) as stopped:
+        runtime.main(["m.onnx", *map(str, (cut, none, good))])
+    assert stopped.value.code == 1
+    told = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in told.out.splitlines()] == [str(good)]
+    assert [line.split(": ")[1] for line in told.err.splitlines()] == [str(cut), str(none)]
+    runtime.main(["m.onnx", str(good)])
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,13 @@ def test_what_is_no_image_is_refused(image):
         Predictor(Bright()).batch([picture(), image])
 
 
+def test_an_array_is_no_list_of_images():
+    predictor = Predictor(Bright())
+    with pytest.raises(ValueError, match=r"list of images, not an array \(20, 30, 3\)"):
+        predictor.batch(picture())
+    assert len(predictor.batch(np.stack([picture(), picture()]))) == 2
+
+
 @pytest.fixture
 def files(tmp_path):
     """The config and the weights of a tiny model that finds things."""

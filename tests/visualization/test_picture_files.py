@@ -24,6 +24,12 @@ def test_names_of_no_picture_are_refused(tmp_path, name):
         check_picture_path(tmp_path / name)
 
 
+def test_a_folder_is_no_picture(tmp_path):
+    (tmp_path / "dir.png").mkdir()
+    with pytest.raises(ValueError, match=r"dir\.png is a folder: name a file"):
+        check_picture_path(tmp_path / "dir.png")
+
+
 def test_a_picture_is_read_back(tmp_path):
     picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
     write_picture(picture, tmp_path / "a.PNG")
