@@ -144,6 +144,9 @@ class VideoSink:
         self._partial = path.with_name(f".{path.stem}.partial.mp4")
         self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
         self._size = (0, 0)
+        # Ctrl-C breaks into the main thread only: between an encoder and its file it would lose
+        # what a dozen frames after it refer to.
+        self._thread = ThreadPoolExecutor(1)
 
     def write(self, frame: np.ndarray) -> None:
         """Append one (H, W, 3) uint8 BGR frame.
@@ -152,11 +155,14 @@ class VideoSink:
             OSError: The file cannot be written.
         """
         with self._as_os_error():
-            if self._encoder is None:
-                self._open(frame.shape[0], frame.shape[1])
-            if frame.shape[1::-1] != self._size:
-                frame = _fit(frame, self._size)
-            self._encoder.write(frame)
+            self._thread.submit(self._append, frame).result()
+
+    def _append(self, frame: np.ndarray) -> None:
+        if self._encoder is None:
+            self._open(frame.shape[0], frame.shape[1])
+        if frame.shape[1::-1] != self._size:
+            frame = _fit(frame, self._size)
+        self._encoder.write(frame)
         self.num_frames += 1
 
     def _open(self, height: int, width: int) -> None:
@@ -184,6 +190,7 @@ class VideoSink:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file and give it its name."""
+        self._thread.shutdown()
         if self._encoder is None:
             self._partial.unlink(missing_ok=True)  # of an encoder that could not be built
             return

@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 import threading
 import time
 from fractions import Fraction
@@ -91,6 +92,27 @@ def test_a_broken_off_video_is_complete(tmp_path, codec):
         raise KeyboardInterrupt
     with VideoSource(tmp_path / "a.mp4") as video:
         assert len(list(video)) == 3
+
+
+def test_ctrl_c_in_the_middle_of_a_frame_loses_none(tmp_path, codec, monkeypatch):
+    fit = video_module._fit
+
+    def fit_and_interrupt(frame, size):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)
+        return fit(frame, size)
+
+    monkeypatch.setattr(video_module, "_fit", fit_and_interrupt)
+    frame = np.full((48, 64, 3), 200, dtype=np.uint8)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), VideoSink(tmp_path / "a.mp4", 10) as sink:
+            for width in (64, 64, 60):  # of another size: it is fitted, and interrupted
+                sink.write(frame[:, :width])
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    with VideoSource(tmp_path / "a.mp4") as video:
+        assert len(list(video)) == sink.num_frames == 3
 
 
 def test_without_frames_an_earlier_video_stays(tmp_path):
