@@ -1,6 +1,7 @@
 """Towers of 3x3 convolutions with normalisation and ReLU, as every branch of the heads uses them."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -105,13 +106,10 @@ class LeanTower(Tower):
         """Run the layers on (N, C, H, W) features."""
         if not torch.is_grad_enabled():
             return super().forward(features)
-        features = _convolve(self[0], with_coordinates(features, self.coordinates))
+        append = partial(with_coordinates, axes=self.coordinates)
+        features = _convolve_after(append, self[0], features)
         for before, conv in pairwise(self):
-            if isinstance(conv, DeformConv):  # it asks for its input after it has run, only
-                features = conv.convolve(_finish(before, features))
-                continue
-            # On the way back this stops where the convolution has its input, so none runs twice.
-            features = checkpoint(_finish_and_convolve, before, conv, features, use_reentrant=False)
+            features = _convolve_after(partial(_finish, before), conv, features)
         return _finish(self[-1], features)
 
 
@@ -163,8 +161,19 @@ def conv_tower(
     return _TOWERS[recompute](*convs, coordinates=coordinates)
 
 
-def _finish_and_convolve(before: nn.Module, conv: nn.Module, features: Tensor) -> Tensor:
-    return _convolve(conv, _finish(before, features))
+def _convolve_after(
+    prepare: Callable[[Tensor], Tensor], layer: Conv2d | DeformConv, features: Tensor
+) -> Tensor:
+    """Convolve what is made of the features; training keeps the features, and makes it again."""
+
+    def run(given: Tensor) -> Tensor:
+        return _convolve(layer, prepare(given))
+
+    # A deformable convolution asks for its input after it has run, only: it would run twice.
+    if isinstance(layer, DeformConv):
+        return run(features)
+    # On the way back this stops where the convolution has its input, so none does.
+    return checkpoint(run, features, use_reentrant=False)
 
 
 def _convolve(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:

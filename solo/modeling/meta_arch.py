@@ -23,8 +23,8 @@ from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilitie
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 
-# Pixels of soft masks that training decodes at a time where memory counts (16 MB).
-_PIXELS_AT_A_TIME = 1 << 22
+# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
+_PIXELS_AT_A_TIME = 1 << 21
 
 
 @META_ARCH_REGISTRY.register()

@@ -114,7 +114,8 @@ class FactorHead(Head):
 
         unique, inverse = index.unique(return_inverse=True)
         if torch.is_grad_enabled():
-            return decode(unique)[inverse]
+            # The gradient of an index is added up in one thread, that of index_select in all.
+            return decode(unique).index_select(0, inverse)
         for key in [key for key in outputs.maps if key[0] != image]:
             del outputs.maps[key]
         known = outputs.maps.setdefault((image, level, axis, size), {})
@@ -123,8 +124,8 @@ class FactorHead(Head):
         return torch.stack([known[number] for number in index.tolist()])
 
     def _decode(self, *arguments: Tensor) -> Tensor:
-        """Decode maps; what lies between, the largest tensors here, is not kept where memory counts."""
-        if self._tower_settings["recompute"] == "none" or not torch.is_grad_enabled():
+        """Decode maps; what lies between, the largest tensors here, is not kept where memory counts most."""
+        if self._tower_settings["recompute"] != "all" or not torch.is_grad_enabled():
             return decode_maps(*arguments)
         return checkpoint(decode_maps, *arguments, use_reentrant=False)
 
