@@ -47,8 +47,8 @@ def _add_head(node: CfgNode) -> None:
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
     # What training computes again on the way back instead of keeping it; the numbers are the same.
-    # "none"; "cheap": the backbone's stages but the last, the soft masks of the loss, normalisation and
-    # ReLU of the towers (a tenth more time); "all": the convolutions of the towers, too (a third more time).
+    # "none"; "cheap": the backbone's stages, the soft masks of the loss, normalisation and ReLU of the
+    # towers (a tenth more time); "all": the convolutions of the towers, too (a third more time).
     node.RECOMPUTE = "none"
     # Foreground probability of a cell before training (bias of the last convolutions).
     node.PRIOR_PROB = 0.01
