@@ -188,14 +188,14 @@ def _weighted_sums(values: np.ndarray, sources: np.ndarray, weights: np.ndarray)
     Returns:
         (n, c) float32.
     """
-    sums, part = (np.empty((sources.shape[1], values.shape[1]), np.float32) for _ in range(2))
-    for index, (source, weight) in enumerate(zip(sources, weights, strict=True)):
-        out = part if index else sums
+    sums = values[sources[0]]
+    sums *= weights[0][:, None]
+    part = np.empty_like(sums)
+    for source, weight in zip(sources[1:], weights[1:], strict=True):
         # No index is out of bounds; but where one might be, NumPy writes a copy first.
-        np.take(values, source, axis=0, out=out, mode="clip")
-        out *= weight[:, None]
-        if index:
-            sums += part
+        np.take(values, source, axis=0, out=part, mode="clip")
+        part *= weight[:, None]
+        sums += part
     return sums
 
 
