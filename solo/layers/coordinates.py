@@ -27,7 +27,9 @@ def coordinate_channels(features: Tensor) -> Tensor:
 
 def _line(length: int, like: Tensor) -> Tensor:
     if not torch.compiler.is_compiling():
-        return torch.linspace(-1, 1, length, dtype=like.dtype, device=like.device)
+        # In half precision some CPUs lose half of the digits near zero, others none.
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        return torch.linspace(-1, 1, length, dtype=dtype, device=like.device).to(like.dtype)
     # linspace would fix the length of an exported model.
     steps = torch.arange(length, dtype=torch.float32, device=like.device)
     return (steps * (2 / steps[-1:].clamp(min=1)) - 1).to(like.dtype)
