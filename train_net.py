@@ -13,6 +13,7 @@ from detectron2.utils import comm
 from solo import engine
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import dataset_class_names
+from solo.modeling.fuse import prepare_for_inference
 
 EXAMPLES = """
 examples:
@@ -58,6 +59,7 @@ def evaluate(cfg: CfgNode) -> dict:
         model = build_model(cfg)
         names = dataset_class_names(cfg.DATASETS.TRAIN)
         SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
+        prepare_for_inference(model, cfg)
         engine.check_evaluation(cfg, model)
     results = engine.evaluate(cfg, model)
     if cfg.TEST.AUG.ENABLED:

@@ -35,7 +35,7 @@ from solo.engine.predictor import inference_config
 from solo.layers.masks import downsample_masks
 from solo.layers.output import ImageSize
 from solo.model_zoo import get_config_file
-from solo.modeling.fuse import fuse_batch_norm
+from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.heads import HeadOutputs
 from solo.modeling.heads.solov2 import DynamicMasks
 
@@ -343,8 +343,8 @@ class Infer(Post):
 
     def ours(self) -> Callable[[], Found]:
         """Build our side."""
-        model = self._model().eval()
-        fuse_batch_norm(model)
+        model = self._model()
+        prepare_for_inference(model, self._cfg)
 
         def note(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> None:
             self._logits["ours"] = outputs.category_logits

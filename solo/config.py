@@ -14,14 +14,27 @@ def get_cfg() -> CfgNode:
 def add_solo_config(cfg: CfgNode) -> None:
     """Add the keys of solo to a detectron2 config, in place."""
     cfg.MODEL.SOLO = CfgNode()
-    # How weights and features lie in memory: "channels_last", "contiguous", or "auto", which is
-    # channels_last on a CPU, and on a GPU in mixed precision. Same results up to rounding.
+    # How weights and features lie in memory: "channels_last", "contiguous", or "auto": on a CPU what suits
+    # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"
+    _add_cpu(cfg.MODEL)
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
+
+
+def _add_cpu(node: CfgNode) -> None:
+    # What a CPU does the same work with; "auto": what suits its features. What that is, and what it gains,
+    # says `python -m solo.tools.benchmark cpu`.
+    node.CPU = CfgNode()
+    # Pixels that candidates share: "bytes", "bits" or "float32", all exact.
+    node.CPU.INTERSECTIONS = "auto"
+    # Products of matrices in float32: "onednn", or "blas" (MKL, OpenBLAS). Same results up to rounding.
+    node.CPU.PRODUCTS = "auto"
+    # Whether mixed precision is in bfloat16, "on", or has no effect, "off".
+    node.CPU.BFLOAT16 = "auto"
 
 
 def _add_head(node: CfgNode) -> None:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "checkpoint": set(),
     "evaluation": {"layers"},
     "visualization": {"images"},
-    "engine": {"checkpoint", "config", "data", "evaluation", "modeling", "visualization"},
+    "engine": {"checkpoint", "config", "data", "evaluation", "layers", "modeling", "visualization"},
     "analysis": {"data", "engine", "evaluation", "modeling", "prediction", "visualization"},
     "export": {"engine", "images", "layers", "modeling"},
     "prediction": {

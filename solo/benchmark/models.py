@@ -12,7 +12,7 @@ from solo.checkpoint import SOLOCheckpointer
 from solo.data import resolve_num_classes
 from solo.layers import output
 from solo.modeling import inference, meta_arch
-from solo.modeling.fuse import fuse_batch_norm
+from solo.modeling.fuse import prepare_for_inference
 
 
 class Workload(NamedTuple):
@@ -62,8 +62,8 @@ def load_model(cfg: CfgNode) -> nn.Module:
 
 def load_for_inference(cfg: CfgNode) -> nn.Module:
     """Build the model as `TorchPredictor` does; weights may be missing. See :func:`load_model`."""
-    model = load_model(cfg).eval()
-    fuse_batch_norm(model)
+    model = load_model(cfg)
+    prepare_for_inference(model, cfg)
     return model
 
 

@@ -69,7 +69,8 @@ class Step:
         """Build the optimizer; the watch is told the stages."""
         self._model, self._watch = model, watch
         self._optimizer = build_optimizer(cfg, model)
-        self._dtype = amp_dtype(model.device) if cfg.SOLVER.AMP.ENABLED else None
+        bfloat16 = cfg.MODEL.CPU.BFLOAT16
+        self._dtype = amp_dtype(model.device, bfloat16) if cfg.SOLVER.AMP.ENABLED else None
         self._scaler = loss_scaler(model.device, self._dtype)
 
     def __call__(self, batch: list[dict[str, Any]]) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ from detectron2.utils import comm
 from torch import distributed
 from torch import multiprocessing as mp
 
+from solo.layers import cpu
+
 _TIMEOUT = timedelta(minutes=30)
 logger = logging.getLogger(__name__)
 
@@ -130,7 +132,7 @@ def _spawned(
 ) -> None:
     if not torch.cuda.is_available():
         # Processes that each take all cores only get in each other's way.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_size))
+        torch.set_num_threads(max(1, cpu.usable_cores() // local_size))
     rank = machine_rank * local_size + local_rank
     _run_in_group(_Place(rank, local_size * num_machines, local_rank, local_size), url, main, args)
 

@@ -19,7 +19,7 @@ from solo.data.datasets import register_coco_json
 from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.engine.setup import merge_file, merge_options
-from solo.modeling.fuse import fuse_batch_norm
+from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.tta import SOLOWithTTA
 
 
@@ -89,8 +89,7 @@ class TorchPredictor:
         self.model = build_model(cfg)
         # A model with random parts would find nonsense; so the checkpoint must be complete.
         loaded = SOLOCheckpointer(self.model, complete=True).load(cfg.MODEL.WEIGHTS)
-        self.model.eval()
-        fuse_batch_norm(self.model)
+        prepare_for_inference(self.model, cfg)
         self._precision = inference_precision(cfg)
         self._augmented = cfg.TEST.AUG.ENABLED
         network = SOLOWithTTA(cfg, self.model) if self._augmented else self.model

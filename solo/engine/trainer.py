@@ -62,7 +62,11 @@ class Trainer(TrainerBase):
         self.optimizer = self.build_optimizer(self.module)
         self.scheduler = build_lr_scheduler(self.cfg, self.optimizer)
         self.model = workers.parallelize(self.module, self._device)
-        self._amp_dtype = amp_dtype(self._device) if self.cfg.SOLVER.AMP.ENABLED else None
+        self._amp_dtype = (
+            amp_dtype(self._device, self.cfg.MODEL.CPU.BFLOAT16)
+            if self.cfg.SOLVER.AMP.ENABLED
+            else None
+        )
         self.grad_scaler = loss_scaler(self._device, self._amp_dtype)
         self.checkpointer = SOLOCheckpointer(
             self.module,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from solo.export.decoding import decode_cells
-from solo.layers.nms import ious_of, matrix_nms
+from solo.layers.nms import matrix_nms
+from solo.layers.overlaps import ious_of
 from solo.modeling.inference import cell_probabilities
 from solo.modeling.meta_arch import SOLO
 

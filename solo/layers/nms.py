@@ -1,15 +1,12 @@
 """Suppression of what was found twice: points NMS on the grids, matrix or greedy NMS on masks.
 
-Legend: n instances in descending order of score, K classes, S grid side, H, W mask size.
+Legend: n instances in descending order of score, K classes, S grid side.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-# Pixels of all masks turned to float32 at a time for their intersections (64 MB).
-_PIXELS_AT_A_TIME = 1 << 24
 
 
 def points_nms(probabilities: Tensor) -> Tensor:
@@ -26,47 +23,6 @@ def points_nms(probabilities: Tensor) -> Tensor:
     """
     best = F.max_pool2d(probabilities, kernel_size=2, stride=1, padding=1)[:, :, :-1, :-1]
     return probabilities * (best == probabilities)
-
-
-def mask_intersections(masks: Tensor) -> Tensor:
-    """Count the pixels that each pair of masks shares.
-
-    As a product of bytes on CPUs, which takes no copy of the masks. Elsewhere in float32, even under
-    autocast (an intersection of 67,200 pixels overflows float16), a bounded number of pixels at a time.
-
-    Args:
-        masks: (n, H, W) bool.
-
-    Returns:
-        (n, n) float32, exact for masks under 2 ** 24 pixels.
-    """
-    pixels = masks.flatten(1)
-    if masks.device.type == "cpu" and torch.backends.mkldnn.is_available():
-        pixels = pixels.view(torch.int8)
-        return torch._int_mm(pixels, pixels.t()).float()
-    return _float_product(pixels)
-
-
-def _float_product(pixels: Tensor) -> Tensor:
-    count = len(pixels)
-    product = torch.zeros(count, count, device=pixels.device)
-    with torch.autocast(pixels.device.type, enabled=False):
-        for part in pixels.split(max(_PIXELS_AT_A_TIME // max(count, 1), 1), dim=1):
-            part = part.float()
-            product.addmm_(part, part.t())
-    return product
-
-
-def mask_ious(masks: Tensor) -> Tensor:
-    """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
-    return ious_of(mask_intersections(masks))
-
-
-def ious_of(intersections: Tensor) -> Tensor:
-    """Return the (n, n) IoU of masks of which (n, n) pixels are shared, those of a mask its area."""
-    areas = intersections.diagonal()
-    unions = areas[:, None] + areas[None, :] - intersections
-    return intersections / unions.clamp(min=1)
 
 
 def matrix_nms(

@@ -1,7 +1,7 @@
-"""Matrix products in float32: by oneDNN on CPUs, as convolutions are.
+"""Matrix products in float32: by oneDNN, as convolutions are, on CPUs where it is the faster one.
 
-`torch.mm` asks MKL, which is two to three times slower on CPUs that are not Intel's. But oneDNN copies the
-second factor: smaller products of training, where memory counts, are better left to `torch.mm`.
+oneDNN copies the second factor: smaller products of training, where memory counts, are better left to
+`torch.mm`.
 """
 
 from typing import Any
@@ -9,18 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from solo.layers import cpu
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+
+def product(left: Tensor, right: Tensor, kernel: str = "auto") -> Tensor:
     """Multiply two matrices, differentiably; under autocast as `torch.mm` does.
 
     Args:
         left: (p, e).
         right: (e, n); no matter which of its axes lies together in memory.
+        kernel: On a CPU, "onednn" or "blas", or "auto": what suits it.
 
     Returns:
         (p, n).
+
+    Raises:
+        ValueError: If the kernel is of another name.
     """
-    if not _suits(left, right):
+    if not _suits(left, right) or cpu.product_kernel(kernel) == "blas":
         return left @ right
     if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
         return _Product.apply(left, right)

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solo.layers.masks import count_pixels
-from solo.layers.nms import mask_ious, mask_nms, matrix_nms, points_nms
+from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.layers.output import ImageSize, binary_masks, encoded_masks
+from solo.layers.overlaps import mask_ious
 from solo.modeling.grids import Grids
 
 Decoder = Callable[[Tensor], Tensor]
@@ -49,6 +50,7 @@ class InstanceFinder:
     Attributes:
         grids: The cells of all levels.
         strides: Per level, the stride: a mask of no more pixels than that is dropped.
+        intersections: MODEL.CPU.INTERSECTIONS.
 
     Source:
         SOLOv2 section 3.3 and its official test procedure.
@@ -69,6 +71,7 @@ class InstanceFinder:
     update_thresh: float
     max_instances: int
     mask_format: str
+    intersections: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse names that mean nothing."""
@@ -122,8 +125,9 @@ class InstanceFinder:
         best = candidates._replace(scores=scores).take(order)
         if keep_masks:
             # Sorting the small matrix instead of the masks saves a copy of these.
-            return best, mask_ious(masks)[order][:, order]
-        return best, mask_ious(self._decode(best.cells, decode, keep_masks=True)[0])
+            return best, mask_ious(masks, self.intersections)[order][:, order]
+        masks, *_ = self._decode(best.cells, decode, keep_masks=True)
+        return best, mask_ious(masks, self.intersections)
 
     def _decode(
         self, cells: Tensor, decode: Decoder, keep_masks: bool

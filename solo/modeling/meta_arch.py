@@ -14,12 +14,14 @@ from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from solo.layers.deform_conv import replace_deform_convs
+from solo.layers import cpu
+from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.modeling import losses
 from solo.modeling.backbones.recompute import recompute_stages
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
+from solo.modeling.memory_format import memory_format
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 
@@ -50,7 +52,7 @@ class SOLO(nn.Module):
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
         input_format: str = "RGB",
-        channels_last: bool = False,
+        memory_format: torch.memory_format = torch.contiguous_format,
         recompute: bool = False,
     ) -> None:
         """Put the parts together.
@@ -65,7 +67,7 @@ class SOLO(nn.Module):
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
-            channels_last: Whether weights and images lie in memory in that format.
+            memory_format: How weights, and so features, lie in memory.
             recompute: Whether the soft masks of training are decoded a few at a time, and again on
                 the way back.
         """
@@ -80,16 +82,15 @@ class SOLO(nn.Module):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
         self.recompute = recompute
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        if channels_last:
-            self.to(memory_format=self.memory_format)
+        # A convolution puts its features into the format of its weights.
+        self.to(memory_format=memory_format)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
-        backbone = build_backbone(cfg)
-        replace_deform_convs(backbone)
+        with torchvision_deform_convs():
+            backbone = build_backbone(cfg)
         recompute = node.RECOMPUTE != "none"
         if recompute:
             recompute_stages(backbone)
@@ -110,6 +111,7 @@ class SOLO(nn.Module):
                 grids=head.grids,
                 strides=head.strides,
                 max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
+                intersections=cpu.intersection_kernel(cfg.MODEL.CPU.INTERSECTIONS),
                 **{key.lower(): value for key, value in node.TEST.items()},
             ),
             "loss_weights": {
@@ -120,7 +122,7 @@ class SOLO(nn.Module):
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
-            "channels_last": _is_channels_last(cfg),
+            "memory_format": memory_format(cfg, training=True),
             "recompute": recompute,
         }
 
@@ -172,7 +174,7 @@ class SOLO(nn.Module):
 
     def run_network(self, images: Tensor) -> HeadOutputs:
         """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
-        return self.head(self.backbone(images.contiguous(memory_format=self.memory_format)))
+        return self.head(self.backbone(images))
 
     def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
         """Return the annotations of each image on the device, gt_masks as (M, h, w) bool."""
@@ -287,17 +289,6 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     moved.gt_classes = instances.gt_classes.to(device)
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
-
-
-def _is_channels_last(cfg: CfgNode) -> bool:
-    choice = cfg.MODEL.MEMORY_FORMAT
-    if choice == "auto":
-        return cfg.MODEL.DEVICE == "cpu" or cfg.SOLVER.AMP.ENABLED or cfg.TEST.AMP.ENABLED
-    if choice not in ("channels_last", "contiguous"):
-        raise ValueError(
-            f"MODEL.MEMORY_FORMAT is {choice!r}; use 'auto', 'channels_last' or 'contiguous'."
-        )
-    return choice == "channels_last"
 
 
 def _dice(

@@ -1,4 +1,4 @@
-r"""Measure time and memory of training, inference and evaluation, stage by stage.
+r"""Measure time and memory of training, inference and evaluation, stage by stage; and what suits this CPU.
 
 example: python -m solo.tools.benchmark infer \
     --config-file coco/solov2_R_50_FPN_1x.yaml --candidates 500
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from detectron2.config import CfgNode
 
-from solo.benchmark import data, evaluation, infer, post, sweep, timing, train
+from solo.benchmark import cpu, data, evaluation, infer, post, sweep, timing, train
 from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.report import Report, write_json
@@ -82,6 +82,13 @@ def _run_data(args: argparse.Namespace) -> Report:
     return Report(data.HEADERS, rows, data.TIMED)
 
 
+def _run_cpu(args: argparse.Namespace) -> Report:
+    cfg = get_cfg()
+    merge_options(cfg, ["MODEL.DEVICE", "cpu", *args.opts])
+    rows = cpu.benchmark_cpu(cfg, repeats=args.repeats, progress=True)
+    return Report(cpu.HEADERS, rows, cpu.describe_cpu())
+
+
 def _config(args: argparse.Namespace) -> CfgNode:
     """Return the config of a file, or of a name in the model zoo."""
     path = args.config_file
@@ -139,9 +146,22 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--objects", type=int, help="of each image; default: 20")
     _add_dataset(verb)
 
+    _add_cpu(verbs)
     _add_data(verbs)
     _add_evaluation(verbs)
     return parser
+
+
+def _add_cpu(verbs: argparse._SubParsersAction) -> None:
+    verb = _add_verb(
+        verbs,
+        "cpu",
+        "what this CPU has, what was chosen for it, and what that gains",
+        "MODEL.CPU.INTERSECTIONS bits",
+    )
+    verb.set_defaults(run=_run_cpu)
+    verb.add_argument("--repeats", type=int, default=7, help="default: %(default)s")
+    add_opts(verb)
 
 
 def _add_data(verbs: argparse._SubParsersAction) -> None:

@@ -68,7 +68,9 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path, optimizer:
 
 def test_bfloat16_on_the_cpu_trains_and_resumes(tmp_path: Path) -> None:
     configs = [toy_config(tmp_path / name) for name in ("whole", "broken", "full_precision")]
-    configs[0].SOLVER.AMP.ENABLED = configs[1].SOLVER.AMP.ENABLED = True
+    for cfg in configs[:2]:
+        cfg.SOLVER.AMP.ENABLED = True
+        cfg.MODEL.CPU.BFLOAT16 = "on"  # also where it is emulated
     train(configs[0])
     train_broken(configs[1], 3, RuntimeError("power cut"))
     train(configs[1], resume=True)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from solo.layers import nms
+from solo.layers.overlaps import mask_ious
 
 
 def random_masks(count, seed=0):
@@ -34,48 +35,29 @@ def test_matrix_nms_equals_the_formula(kernel):
     masks = random_masks(12)
     classes = torch.tensor([0, 1, 0] * 4)
     scores = torch.rand(12).sort(descending=True).values
-    actual = nms.matrix_nms(nms.mask_ious(masks), classes, scores, kernel=kernel, sigma=2.0)
+    actual = nms.matrix_nms(mask_ious(masks), classes, scores, kernel=kernel, sigma=2.0)
     torch.testing.assert_close(actual, naive_matrix_nms(masks, classes, scores, kernel, 2.0))
 
 
 def test_a_copy_is_suppressed_by_the_linear_kernel():
     masks = random_masks(1).repeat(3, 1, 1)
     scores = torch.tensor([0.9, 0.8, 0.7])
-    decayed = nms.matrix_nms(nms.mask_ious(masks), torch.zeros(3), scores, kernel="linear")
+    decayed = nms.matrix_nms(mask_ious(masks), torch.zeros(3), scores, kernel="linear")
     assert decayed.tolist() == pytest.approx([0.9, 0, 0])
 
 
 def test_empty_masks_and_no_masks():
     masks = torch.zeros(2, 20, 30, dtype=torch.bool)
     scores = torch.tensor([0.9, 0.8])
-    decayed = nms.matrix_nms(nms.mask_ious(masks), torch.zeros(2), scores)
+    decayed = nms.matrix_nms(mask_ious(masks), torch.zeros(2), scores)
     assert torch.equal(decayed, scores)
-    none = nms.matrix_nms(nms.mask_ious(masks[:0]), torch.zeros(0), scores[:0])
+    none = nms.matrix_nms(mask_ious(masks[:0]), torch.zeros(0), scores[:0])
     assert none.shape == (0,)
 
 
 def test_unknown_kernel():
     with pytest.raises(ValueError, match="'gaussian' or 'linear'"):
         nms.matrix_nms(torch.ones(1, 1), torch.zeros(1), torch.ones(1), kernel="box")
-
-
-@pytest.mark.parametrize("count", [0, 1, 7, 40])
-def test_intersections_are_exact(count):
-    masks = random_masks(count)
-    flat = masks.flatten(1).long()
-    assert torch.equal(nms.mask_intersections(masks).long(), flat @ flat.T)
-
-
-def test_the_product_of_devices_without_one_of_bytes_is_exact_in_parts(monkeypatch):
-    pixels = random_masks(7).flatten(1)
-    monkeypatch.setattr(nms, "_PIXELS_AT_A_TIME", 100)
-    assert torch.equal(nms._float_product(pixels).long(), pixels.long() @ pixels.long().T)
-
-
-def test_it_is_exact_under_autocast():
-    pixels = torch.ones(2, 67_200, dtype=torch.bool)  # overflow float16
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert nms._float_product(pixels)[0, 1] == 67_200
 
 
 def test_points_nms_by_hand():

@@ -11,7 +11,8 @@ from torch import nn
 
 from solo.checkpoint.rules import OFFICIAL, rename
 from solo.layers.masks import downsample_masks
-from solo.layers.nms import mask_ious, mask_nms, matrix_nms
+from solo.layers.nms import mask_nms, matrix_nms
+from solo.layers.overlaps import mask_ious
 from solo.modeling.grids import Grids
 from solo.modeling.heads import (
     DecoupledSOLOHead,

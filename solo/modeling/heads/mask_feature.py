@@ -79,12 +79,13 @@ class MaskFeatureBranch(nn.Module):
         return feature
 
 
-def decode(mask_feature: Tensor, kernels: Tensor) -> Tensor:
+def decode(mask_feature: Tensor, kernels: Tensor, products: str = "auto") -> Tensor:
     """Convolve the mask feature of one image with dynamic kernels.
 
     Args:
         mask_feature: (E, h, w).
         kernels: (P, E * k * k), each an (E, k, k) kernel, k odd.
+        products: Of kernels of one pixel; see `solo.layers.product`.
 
     Returns:
         (P, h, w) float32 probabilities.
@@ -94,7 +95,7 @@ def decode(mask_feature: Tensor, kernels: Tensor) -> Tensor:
         return mask_feature.new_zeros((0, height, width), dtype=torch.float32)
     side = round((kernels.shape[1] / channels) ** 0.5)
     if side == 1:
-        logits = product(kernels, mask_feature.flatten(1))
+        logits = product(kernels, mask_feature.flatten(1), products)
     else:
         kernels = kernels.reshape(-1, channels, side, side)
         logits = nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)

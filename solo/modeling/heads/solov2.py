@@ -11,6 +11,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
+from solo.layers import cpu
 from solo.layers.conv import init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
@@ -49,6 +50,7 @@ class SOLOv2Head(Head):
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
+        products: str = "auto",
         **arguments: Any,
     ) -> None:
         """Build the head.
@@ -58,6 +60,7 @@ class SOLOv2Head(Head):
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
+            products: MODEL.CPU.PRODUCTS.
             arguments: Those of `Head`.
         """
         super().__init__(**arguments)
@@ -69,6 +72,7 @@ class SOLOv2Head(Head):
         init_conv(self.kernel_predictor)
         self.mask_feature = mask_feature
         self._mask_stride = mask_feature_stride
+        self._products = cpu.product_kernel(products)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -91,6 +95,7 @@ class SOLOv2Head(Head):
             "mask_feature": mask_feature,
             "mask_feature_stride": input_shape[names[0]].stride,
             "mask_feature_dim": node.MASK_FEATURE.DIM,
+            "products": cfg.MODEL.CPU.PRODUCTS,
         }
 
     @property
@@ -124,5 +129,5 @@ class SOLOv2Head(Head):
         size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        masks = decode(outputs.feature[image], outputs.kernels[image][cells])
+        masks = decode(outputs.feature[image], outputs.kernels[image][cells], self._products)
         return resize_soft_masks(masks, size) if size else masks

@@ -1,0 +1,190 @@
+"""What this CPU computes with, and which of several ways of the same work suits it.
+
+Every choice follows from features and from nothing that is measured at run time: so all workers of a run
+round alike, and so does a run that is resumed. What the features gain on a machine is measured by
+`python -m solo.tools.benchmark cpu`; keys of MODEL.CPU and MODEL.MEMORY_FORMAT force another choice.
+"""
+
+import os
+import platform
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+# Of ONEDNN_MAX_CPU_ISA: what is left under each limit; a limit that is not here leaves everything.
+_UNDER_LIMIT = {
+    "SSE41": set(),
+    "AVX": set(),
+    "AVX2": {"avx2"},
+    "AVX2_VNNI": {"avx2"},
+    "AVX2_VNNI_2": {"avx2"},
+    "AVX512_CORE": {"avx2", "avx512"},
+    "AVX512_CORE_VNNI": {"avx2", "avx512", "vnni"},
+}
+
+
+class Features(NamedTuple):
+    """What matters for a choice.
+
+    Attributes:
+        vendor: "intel", "amd", or "" for others, ARM among them.
+        avx2: 256-bit vectors.
+        avx512: 512-bit vectors, as oneDNN's kernels want them.
+        vnni: Products of bytes on such vectors.
+        bfloat16: Products in bfloat16, by instructions rather than emulated.
+    """
+
+    vendor: str
+    avx2: bool
+    avx512: bool
+    vnni: bool
+    bfloat16: bool
+
+    def describe(self) -> str:
+        """Name what there is, for people."""
+        names = {"avx2": "AVX2", "avx512": "AVX-512", "vnni": "VNNI", "bfloat16": "bfloat16"}
+        return ", ".join(name for field, name in names.items() if getattr(self, field)) or "none"
+
+
+@lru_cache(maxsize=1)
+def features() -> Features:
+    """Return the features of this CPU, less what torch and oneDNN are told to leave alone.
+
+    They are told by the environment variables ATEN_CPU_CAPABILITY and ONEDNN_MAX_CPU_ISA.
+    """
+    found = _instruction_sets()
+    has = {
+        "avx2": "avx2" in found,
+        "avx512": "avx512f" in found and "avx512bw" in found,
+        "vnni": "avx512vnni" in found,
+        "bfloat16": bool({"avx512bf16", "amxbf16"} & found),
+    }
+    if not _is_x86():
+        has["bfloat16"] = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return Features("", **has)
+    allowed = _UNDER_LIMIT.get(os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper(), set(has))
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        allowed = allowed & {"avx2"}
+    return Features(_vendor(), **{key: value and key in allowed for key, value in has.items()})
+
+
+def intersection_kernel(choice: str = "auto") -> str:
+    """Return how the pixels that masks share are counted on a CPU: "bytes", "bits" or "float32".
+
+    All are exact. A product of bytes is fastest with VNNI, and one to two hundred times slower than the
+    others without.
+
+    Args:
+        choice: Of MODEL.CPU.INTERSECTIONS.
+
+    Raises:
+        ValueError: If the choice is none of these words.
+    """
+    if _is_automatic("INTERSECTIONS", choice, ("bytes", "bits", "float32")):
+        if features().vnni and torch.backends.mkldnn.is_available():
+            return "bytes"
+        return "bits" if hasattr(np, "bitwise_count") else "float32"
+    return choice
+
+
+def product_kernel(choice: str = "auto") -> str:
+    """Return what multiplies matrices in float32 on a CPU: "onednn", or "blas", what `torch.mm` asks.
+
+    On x86 that is MKL, which is two to three times slower than oneDNN on CPUs that are not Intel's.
+    Elsewhere `torch.mm` chooses between OpenBLAS and oneDNN itself.
+
+    Args:
+        choice: Of MODEL.CPU.PRODUCTS.
+
+    Raises:
+        ValueError: If the choice is none of these words.
+    """
+    if _is_automatic("PRODUCTS", choice, ("onednn", "blas")):
+        # A private operator: another torch may not have it.
+        known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        has_onednn = torch.backends.mkldnn.is_available() and known
+        return "onednn" if has_onednn and _is_x86() and features().vendor != "intel" else "blas"
+    return choice
+
+
+def prefers_channels_last(*, training: bool) -> bool:
+    """Tell whether convolutions on this CPU are faster in channels-last.
+
+    Without AVX-512 the gradients of a convolution take half as long again in it.
+    """
+    return features().avx512 or not training
+
+
+def computes_in_bfloat16(choice: str = "auto") -> bool:
+    """Tell whether mixed precision on this CPU is to be in bfloat16 instead of having no effect.
+
+    oneDNN takes bfloat16 on more CPUs than compute in it, and emulates it, slower than float32.
+
+    Args:
+        choice: Of MODEL.CPU.BFLOAT16: "auto", "on" or "off".
+
+    Raises:
+        ValueError: If the choice is none of these words.
+    """
+    if _is_automatic("BFLOAT16", choice, ("on", "off")):
+        return features().bfloat16
+    return choice == "on"
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, which may be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def name() -> str:
+    """Return what the maker calls this CPU, as far as the system tells."""
+    return _of_linux("model name") or platform.processor() or platform.machine()
+
+
+def _is_automatic(key: str, choice: str, words: tuple[str, ...]) -> bool:
+    if choice not in ("auto", *words):
+        known = ", ".join(repr(word) for word in words)
+        raise ValueError(f"MODEL.CPU.{key} is {choice!r}; use 'auto', {known}.")
+    return choice == "auto"
+
+
+def _instruction_sets() -> set[str]:
+    """Return the instruction sets of an x86 CPU, without underscores: avx2, avx512f, avx512vnni ..."""
+    if not _is_x86():
+        return set()
+    if hasattr(torch.cpu, "get_capabilities"):
+        names = {name for name, has in torch.cpu.get_capabilities().items() if has is True}
+    else:
+        names = set(_of_linux("flags").split())
+    return {name.replace("_", "") for name in names}
+
+
+def _vendor() -> str:
+    if not _is_x86():
+        return ""
+    # On Windows the name of the processor has the vendor, on Macs it is always the same.
+    text = (_of_linux("vendor_id") or platform.processor()).lower()
+    for word, vendor in (("intel", "intel"), ("amd", "amd"), ("i386", "intel")):
+        if word in text:
+            return vendor
+    return ""
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _of_linux(field: str) -> str:
+    """Return what Linux says of the first core; nothing where there is no Linux."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+    match = re.search(rf"^{field}\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else ""

@@ -1,0 +1,31 @@
+"""How weights and features lie in memory: what a config asks for, or what suits the device."""
+
+import torch
+from detectron2.config import CfgNode
+
+from solo.layers import cpu
+
+
+def memory_format(cfg: CfgNode, *, training: bool) -> torch.memory_format:
+    """Return the format of a model.
+
+    Args:
+        cfg: With MODEL.MEMORY_FORMAT; of "auto", MODEL.DEVICE and the precision decide.
+        training: Whether it is to be trained, too: on some CPUs gradients want another format.
+
+    Raises:
+        ValueError: If the key has none of its words.
+    """
+    choice = cfg.MODEL.MEMORY_FORMAT
+    if choice not in ("auto", "channels_last", "contiguous"):
+        raise ValueError(
+            f"MODEL.MEMORY_FORMAT is {choice!r}; use 'auto', 'channels_last' or 'contiguous'."
+        )
+    if choice == "auto":
+        if cfg.MODEL.DEVICE == "cpu":
+            is_last = cpu.prefers_channels_last(training=training)
+        else:
+            is_last = cfg.SOLVER.AMP.ENABLED or cfg.TEST.AMP.ENABLED
+    else:
+        is_last = choice == "channels_last"
+    return torch.channels_last if is_last else torch.contiguous_format
