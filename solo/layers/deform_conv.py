@@ -3,9 +3,12 @@
 Legend: N images, C channels, k kernel side, H, W feature size.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from detectron2.layers import get_norm
-from detectron2.modeling.backbone.resnet import DeformBottleneckBlock
+from detectron2.modeling.backbone import resnet
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
@@ -104,17 +107,47 @@ def split_offsets(offsets: Tensor, modulated: bool) -> tuple[Tensor, Tensor | No
 class TorchvisionDeformConv(nn.Module):
     """Stands in for detectron2's (Modulated)DeformConv, which needs compiled code.
 
-    It takes over the very parameters and the norm, so that names and weights stay.
+    Parameters, their names and their first values are the same.
     """
 
-    def __init__(self, original: nn.Module) -> None:
-        """Take over a convolution of detectron2's."""
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        groups: int = 1,
+        deformable_groups: int = 1,
+        bias: bool = False,
+        norm: nn.Module | None = None,
+        activation: Callable[[Tensor], Tensor] | None = None,
+        **geometry: int,
+    ) -> None:
+        """Build the convolution from the arguments of detectron2's.
+
+        Args:
+            in_channels: Channels in.
+            out_channels: Channels out.
+            kernel_size: Side k.
+            groups: Of channels that are convolved apart.
+            deformable_groups: Of channels with offsets of their own; torchvision counts the offsets.
+            bias: Has to be False, as in detectron2.
+            norm: What follows the convolution.
+            activation: What follows that.
+            geometry: `stride`, `padding` and `dilation`.
+
+        Raises:
+            ValueError: If there is to be a bias.
+        """
         super().__init__()
-        self.weight, self.norm = original.weight, original.norm
-        self.activation = original.activation
-        self.geometry = {
-            name: getattr(original, name) for name in ("stride", "padding", "dilation")
-        }
+        if bias:
+            raise ValueError("A deformable convolution of a backbone has no bias.")
+        size = (out_channels, in_channels // groups, kernel_size, kernel_size)
+        self.weight = nn.Parameter(torch.empty(size))
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
+        # What initialises the layers of detectron2 looks for one.
+        self.register_parameter("bias", None)
+        self.norm, self.activation, self.geometry = norm, activation, geometry
 
     def forward(self, features: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
         """Convolve with given offsets and, for DCNv2, weights of the sampling points."""
@@ -124,8 +157,18 @@ class TorchvisionDeformConv(nn.Module):
         return features if self.activation is None else self.activation(features)
 
 
-def replace_deform_convs(backbone: nn.Module) -> None:
-    """Put torchvision's operator into the deformable blocks of a detectron2 backbone, in place."""
-    for module in backbone.modules():
-        if isinstance(module, DeformBottleneckBlock):
-            module.conv2 = TorchvisionDeformConv(module.conv2)
+@contextmanager
+def torchvision_deform_convs() -> Iterator[None]:
+    """Let detectron2's backbones that the body builds take torchvision's operator.
+
+    Not afterwards: detectron2's main branch refuses to build its own where it is not compiled.
+    """
+    names = ("DeformConv", "ModulatedDeformConv")
+    before = {name: getattr(resnet, name) for name in names}
+    try:
+        for name in names:
+            setattr(resnet, name, TorchvisionDeformConv)
+        yield
+    finally:
+        for name, original in before.items():
+            setattr(resnet, name, original)
