@@ -9,6 +9,7 @@ import torch
 from detectron2.structures import BitMasks, Instances
 
 from solo import model_zoo
+from solo.engine.predictor import TorchPredictor, inference_config
 from solo.layers.masks import encode_masks
 from solo.prediction import Predictor, TileRule
 from tests.export.conftest import PICTURES, lively_cfg, lively_model
@@ -144,14 +145,17 @@ def files(tmp_path):
 
 
 def test_a_batch_of_mixed_sizes_gives_each_image_what_it_gets_alone(files):
-    predictor = Predictor.from_config(*files, device="cpu")
+    backend = TorchPredictor(inference_config(*files, device="cpu"))
+    # In float32 a batch may round otherwise than an image, and a pixel lie on either side of the threshold.
+    backend.model.double()
+    predictor = Predictor(backend)
     images = [*PICTURES, PICTURES[0][:, ::-1]]
     for image, found in zip(images, predictor.batch(images), strict=True):
         alone = predictor(image)
         assert len(found) == len(alone) > 3
         torch.testing.assert_close(found.scores, alone.scores)
         assert torch.equal(found.pred_classes, alone.pred_classes)
-        assert (found.pred_masks != alone.pred_masks).sum() <= len(found)
+        assert torch.equal(found.pred_masks, alone.pred_masks)
 
 
 def test_the_options_reach_the_config(files):
