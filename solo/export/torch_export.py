@@ -37,7 +37,8 @@ def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> Export
         _check_size(size, unit)
         example, dynamic = size, None
     image = torch.zeros(1, 3, *example, device=network.model.device)
-    return torch.export.export(network, (image,), dynamic_shapes=dynamic)
+    # The default of torch from 2.7 on; before that, Python's own functions were looked into.
+    return torch.export.export(network, (image,), dynamic_shapes=dynamic, strict=False)
 
 
 def write_program(program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:

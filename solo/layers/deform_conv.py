@@ -77,6 +77,9 @@ def _deform_conv(
     **geometry: int | tuple[int, int],
 ) -> Tensor:
     """Run torchvision's operator, under autocast in float32: on CPUs it knows nothing else."""
+    if torch.is_grad_enabled():
+        # The strides of 1x1 kernels in channels-last are more than the gradient of older torchvisions takes.
+        weight = weight.flatten(1).unflatten(1, weight.shape[1:])
     kind = features.device.type
     if not torch.is_autocast_enabled(kind):
         return deform_conv2d(features, offset, weight, bias, mask=mask, **geometry)
