@@ -153,6 +153,13 @@ def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
+def to_probabilities(logits: Tensor) -> Tensor:
+    """Turn logits into float32 probabilities: in place, a copy less, where they are of that type."""
+    logits = logits.float()
+    # torch before 2.8 can not export a change of what may be its input.
+    return logits.sigmoid() if torch.compiler.is_compiling() else logits.sigmoid_()
+
+
 def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
     """Encode (M, H, W) bool masks, on any device, as COCO's RLE dicts, `counts` being bytes."""
     rles = []

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from solo.layers.conv import Norm, conv_norm_relu
 from solo.layers.coordinates import with_coordinates
+from solo.layers.masks import to_probabilities
 from solo.layers.product import product
 from solo.modeling.heads.base import resize
 
@@ -99,5 +100,5 @@ def decode(mask_feature: Tensor, kernels: Tensor, products: str = "auto") -> Ten
     else:
         kernels = kernels.reshape(-1, channels, side, side)
         logits = nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)
-    # In place, on what is no view: a copy less, forward and backward.
-    return logits.float().sigmoid_().view(len(kernels), height, width)
+    # On what is no view: it is changed in place, forward and backward.
+    return to_probabilities(logits).view(len(kernels), height, width)

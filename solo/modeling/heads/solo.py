@@ -9,7 +9,7 @@ from typing import Any
 from detectron2.config import configurable
 from torch import Tensor, nn
 
-from solo.layers.masks import resize_soft_masks
+from solo.layers.masks import resize_soft_masks, to_probabilities
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -75,4 +75,4 @@ class SOLOHead(Head):
         height, width = feature.shape[-2:]
         logits = predictor.weight[cells].flatten(1) @ feature.flatten(1)
         logits = (logits + predictor.bias[cells, None]).view(1, -1, height, width)
-        return resize(logits, (2 * height, 2 * width)).float().sigmoid_()[0]
+        return to_probabilities(resize(logits, (2 * height, 2 * width)))[0]
