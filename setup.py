@@ -24,8 +24,8 @@ setup(
     package_data={"solo.configs": CONFIGS, "solo.analysis": ["*.html"]},
     # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
     install_requires=[
-        "torch>=2.4",
-        "torchvision>=0.19",
+        "torch>=2.7",
+        "torchvision>=0.22",
         "fvcore",
         "pycocotools>=2.0.7",
         "opencv-python-headless>=4.7",
