@@ -10,6 +10,8 @@ from image_files import find_images
 from model_arguments import add_model_arguments, check_model_arguments
 from runner import Options, Runner
 
+from solo.errors import is_mistake
+
 EXAMPLE = """example:
   python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \\
       --weights output/quickstart/model_final.pth --input photos/ --output drawn/
@@ -36,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # The usual way to end a recording.
         interrupted = args.webcam is None
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
+        if not is_mistake(error):
+            raise
+        # Not an exit: what was done until then is written and counted.
         runner.fail(error)
     finally:
         runner.write_json()
@@ -48,7 +53,7 @@ def run(runner: Runner, args: argparse.Namespace) -> None:
     """Process what the arguments name.
 
     Raises:
-        ValueError: An argument is wrong.
+        UserError: An argument is wrong.
         OSError: A file cannot be read or written.
     """
     if not args.input:

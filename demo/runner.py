@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +16,13 @@ from detectron2.structures import Instances
 from image_files import (
     check_output,
     plan_outputs,
-    read_picture,
     write_picture,
     write_whole,
 )
 from tqdm import tqdm
 
+from solo.errors import UserError, is_mistake
+from solo.images import read_picture
 from solo.prediction import Predictor
 from solo.prediction.tiling import TileRule
 from solo.visualization.association import Associator
@@ -79,7 +81,7 @@ class Runner:
         """Process images; a failure with one does not keep the others.
 
         Raises:
-            ValueError: The options do not fit the images, or the model cannot be built.
+            UserError: The options do not fit the images, or the model cannot be built.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         output = self.options.output
@@ -100,6 +102,8 @@ class Runner:
             except Exception as error:  # whatever it is, the other images are not to suffer
                 known = str(image) in str(error)
                 self.fail(error if known else f"{image}: {error}")
+                if not is_mistake(error):
+                    tqdm.write(traceback.format_exc(), file=sys.stderr)
                 continue
             self._remember(records)
             if not self._show(picture, wait=0):
@@ -111,7 +115,7 @@ class Runner:
         However this ends, the frames done so far are in the output, and it is playable.
 
         Raises:
-            ValueError: It cannot be read or has no frames, or the options do not fit.
+            UserError: It cannot be read or has no frames, or the options do not fit.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         files = [source] if isinstance(source, Path) else []
@@ -125,7 +129,7 @@ class Runner:
             finally:
                 self.seconds = time.perf_counter() - started
             if not self.num_done:
-                raise ValueError(f"{video.name}: a video without frames.")
+                raise UserError(f"{video.name}: a video without frames.")
 
     def write_json(self) -> None:
         """Write what was found, also after failures; nothing where the model was never asked."""
@@ -143,7 +147,7 @@ class Runner:
             raise OSError(NO_SCREEN)
         if options.json:
             if options.json.is_dir():
-                raise ValueError(f"--json {options.json} is a folder: name a file.")
+                raise UserError(f"--json {options.json} is a folder: name a file.")
             check_folder(options.json.parent)
             check_output(options.json, inputs)
         tiles = None if options.tiles is None else TileRule(size=options.tiles)

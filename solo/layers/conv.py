@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from solo.errors import UserError
 from solo.layers.coordinates import with_coordinates
 from solo.layers.deform_conv import DeformConv
 from solo.layers.recompute import Recomputed, gathers_statistics
@@ -33,7 +34,7 @@ class Deform(NamedTuple):
         """Say for each convolution of a tower whether it is deformable.
 
         Raises:
-            ValueError: If `convs` is none of the three.
+            UserError: If `convs` is none of the three.
         """
         choices = {
             "none": [False] * num_convs,
@@ -41,7 +42,7 @@ class Deform(NamedTuple):
             "all": [True] * num_convs,
         }
         if self.convs not in choices:
-            raise ValueError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
+            raise UserError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
         return choices[self.convs]
 
 
@@ -145,10 +146,10 @@ def conv_tower(
             where batch normalisation gathers statistics, or where there is nothing cheap.
 
     Raises:
-        ValueError: If `recompute` or `deform.convs` is none of its words.
+        UserError: If `recompute` or `deform.convs` is none of its words.
     """
     if recompute not in _TOWERS:
-        raise ValueError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
+        raise UserError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
     inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(
