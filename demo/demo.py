@@ -10,8 +10,6 @@ from image_files import find_images
 from model_arguments import add_model_arguments, check_model_arguments
 from runner import Options, Runner
 
-from solo.errors import is_mistake
-
 EXAMPLE = """example:
   python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \\
       --weights output/quickstart/model_final.pth --input photos/ --output drawn/
@@ -39,9 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The usual way to end a recording.
         interrupted = args.webcam is None
     except Exception as error:
-        if not is_mistake(error):
-            raise
-        # Not an exit: what was done until then is written and counted.
         runner.fail(error)
     finally:
         runner.write_json()

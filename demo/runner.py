@@ -72,10 +72,18 @@ class Runner:
         self._predictor: Predictor | None = None
         self._records: list[dict[str, Any]] = []
 
-    def fail(self, problem: object) -> None:
-        """Tell, and count, what went wrong with one input or output."""
-        self.failures.append(str(problem))
-        tqdm.write(f"error: {problem}", file=sys.stderr)
+    def fail(self, problem: str | Exception, source: str = "") -> None:
+        """Tell, and count, what went wrong; with the traceback of what is no mistake of the user.
+
+        Args:
+            problem: In words, or as it was raised.
+            source: What it went wrong with, for problems that do not say so.
+        """
+        sentence = str(problem) if source in str(problem) else f"{source}: {problem}"
+        self.failures.append(sentence)
+        if isinstance(problem, Exception) and not is_mistake(problem):
+            tqdm.write("".join(traceback.format_exception(problem)), file=sys.stderr)
+        tqdm.write(f"error: {sentence}", file=sys.stderr)
 
     def run_images(self, images: Sequence[Path]) -> None:
         """Process images; a failure with one does not keep the others.
@@ -100,10 +108,7 @@ class Runner:
                 if outputs:
                     write_picture(outputs[image], picture)
             except Exception as error:  # whatever it is, the other images are not to suffer
-                known = str(image) in str(error)
-                self.fail(error if known else f"{image}: {error}")
-                if not is_mistake(error):
-                    tqdm.write(traceback.format_exc(), file=sys.stderr)
+                self.fail(error, str(image))
                 continue
             self._remember(records)
             if not self._show(picture, wait=0):

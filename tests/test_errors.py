@@ -1,12 +1,25 @@
 """Who ends with a sentence, and who with a traceback."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets import register_coco_instances
 
+from solo.config import get_cfg
+from solo.data import SOLODatasetMapper, load_records
+from solo.data.augmentation import build_augmentations
+from solo.data.datasets.coco_document import read_document
+from solo.engine.setup import merge_file
+from solo.engine.solver import build_optimizer, build_scheduler
 from solo.errors import MissingPackageError, NotFiniteError, UserError, exit_on
+from solo.layers.conv import Deform, conv_tower
+from solo.visualization.plots import new_figure, save_figure
 
 ROOT = Path(__file__).parents[1]
 # What a user starts, and what these consist of.
@@ -15,8 +28,9 @@ DOORS = [
     *sorted((ROOT / "demo").glob("*.py")),
     *sorted((ROOT / "solo/tools").glob("*.py")),
 ]
-# How a door may tell a mistake of the user: `demo.py` counts it, `write_sheet` has an exit_on.
-WAYS = {"exit_on", "is_mistake", "write_sheet"}
+# How a door tells mistakes of the user. `write_sheet` has an exit_on; the runner of demo.py counts
+# failures, and prints the tracebacks of others.
+WAYS = {"exit_on", "write_sheet", "runner"}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +74,63 @@ def test_solo_debug_shows_all(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(type(error)) as caught, exit_on():
             raise error
         assert caught.value is error
+
+
+def config(**keys: Any) -> CfgNode:
+    cfg = get_cfg()
+    cfg.merge_from_list(
+        [part for key, value in keys.items() for part in (key.replace("__", "."), value)]
+    )
+    return cfg
+
+
+# What torch, NumPy, Pillow, matplotlib, json and detectron2 would refuse in words of their own.
+REFUSED: dict[str, Callable[[Path], Any]] = {
+    "SOLVER .* Invalid learning rate": lambda _: build_optimizer(
+        config(SOLVER__BASE_LR=-1.0), torch.nn.Linear(1, 1)
+    ),
+    "SOLVER .* Unknown LR scheduler": lambda _: build_scheduler(
+        config(SOLVER__LR_SCHEDULER_NAME="x"), torch.optim.SGD([torch.zeros(1)], lr=1)
+    ),
+    "INPUT .* horiz or vert": lambda _: build_augmentations(config(INPUT__RANDOM_FLIP="x")),
+    "INPUT.MIN_SIZE_TRAIN is empty": lambda _: build_augmentations(
+        config(INPUT__MIN_SIZE_TRAIN=())
+    ),
+    "INPUT.FORMAT is 'XYZ'": lambda _: SOLODatasetMapper(config(INPUT__FORMAT="XYZ"), False),
+    "NUM_CONVS is 0": lambda _: conv_tower(64, 64, num_convs=0, norm="GN", deform=Deform()),
+    "100 channels .* multiple of 32": lambda _: conv_tower(
+        64, 100, num_convs=2, norm="GN", deform=Deform()
+    ),
+    "a.xyz: no plot": lambda folder: save_figure(new_figure(1, 1), folder / "a.xyz"),
+    "broken.json is no json": lambda folder: read_document(broken(folder, ".json")),
+    "broken.yaml has something else": lambda folder: merge_file(
+        get_cfg(), str(broken(folder, ".yaml"))
+    ),
+    "data set broken .* Expecting value": lambda folder: load_broken(folder),
+}
+
+
+def broken(folder: Path, suffix: str) -> Path:
+    path = folder / f"broken{suffix}"
+    path.write_text("- a")
+    return path
+
+
+def load_broken(folder: Path) -> None:
+    register_coco_instances("broken", {}, str(broken(folder, ".json")), "")
+    try:
+        load_records("broken")
+    finally:
+        DatasetCatalog.remove("broken")
+        MetadataCatalog.remove("broken")
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_libraries_refuse_of_the_users_is_told_where_it_is_read(
+    words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        REFUSED[words](tmp_path)
 
 
 class _BrokenSet(torch.utils.data.Dataset):

@@ -145,7 +145,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             return self._translated(content)
         if filename.endswith(".pkl"):
             return _from_pickle(content)
-        if filename.endswith(".pyth"):
+        if filename.endswith(".pyth") and "model_state" in content:
             content = {"model": content["model_state"], "__author__": "pycls"}
             content["matching_heuristics"] = True
         if "model" not in content:
@@ -167,6 +167,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         """Load the weights, after everything that could be wrong with them was looked at."""
         weights = checkpoint["model"]
+        if not isinstance(weights, dict):
+            weights = {"model": weights}
         unfit = [key for key, value in weights.items() if not hasattr(value, "shape")]
         if unfit:
             raise UserError(

@@ -21,7 +21,7 @@ from solo.data.augmentation import Sample, Visibility, build_augmentations, buil
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
 from solo.data.rle import run_lengths
-from solo.errors import UserError
+from solo.errors import UserError, told_as
 from solo.images import PixelDepthError, read_image, upright
 
 # What is raised for files that are missing, cut short, no images at all, or of too many bits.
@@ -60,8 +60,15 @@ class SOLODatasetMapper(DatasetMapper):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        """Return the arguments of ``__init__`` that a config stands for."""
-        arguments = super().from_config(cfg, is_train)
+        """Return the arguments of ``__init__`` that a config stands for.
+
+        Raises:
+            UserError: If a key of INPUT has a value that makes no sense.
+        """
+        if cfg.INPUT.FORMAT not in (*Image.MODES, "BGR", "YUV-BT.601"):
+            raise UserError(f'INPUT.FORMAT is {cfg.INPUT.FORMAT!r}: give "BGR" or "RGB"')
+        with told_as("INPUT in the config cannot be used"):  # detectron2 builds its own, too
+            arguments = super().from_config(cfg, is_train)
         if is_train:
             arguments["augmentations"] = build_augmentations(cfg)
             arguments["visibility"] = build_visibility(cfg)

@@ -130,6 +130,10 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         raise UserError(f"The config file {path} is not plain yaml: {error}") from error
     except (AssertionError, ValueError) as error:
         raise UserError(f"In the config file {path}: {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise UserError(
+            f"The config file {path} has something else where keys with values belong: {error}"
+        ) from error
 
 
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:

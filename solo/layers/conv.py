@@ -18,6 +18,9 @@ from solo.layers.recompute import Recomputed, gathers_statistics
 
 Norm = str | Callable[[int], nn.Module]
 
+# Of detectron2's "GN".
+_GROUPS = 32
+
 
 class Deform(NamedTuple):
     """Which convolutions of a tower are deformable.
@@ -64,7 +67,14 @@ def conv_norm_relu(
         kernel_size: Odd side of the kernel.
         deformable: Whether the convolution moves its sampling points.
         modulated: Of a deformable one, whether it weighs them, too.
+
+    Raises:
+        UserError: If the channels are no multiple of the groups of GN.
     """
+    if norm == "GN" and out_channels % _GROUPS:
+        raise UserError(
+            f"{out_channels} channels cannot be normalised by GN: give a multiple of {_GROUPS}."
+        )
     if deformable:
         deform = DeformConv(in_channels, out_channels, kernel_size, norm=norm, modulated=modulated)
         init_conv(deform)
@@ -146,8 +156,11 @@ def conv_tower(
             where batch normalisation gathers statistics, or where there is nothing cheap.
 
     Raises:
-        UserError: If `recompute` or `deform.convs` is none of its words.
+        UserError: If there are no convolutions, their channels do not suit the normalisation, or
+            `recompute` or `deform.convs` is none of its words.
     """
+    if num_convs < 1:
+        raise UserError(f"NUM_CONVS is {num_convs}; give 1 or more.")
     if recompute not in _TOWERS:
         raise UserError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
     inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)

@@ -14,7 +14,7 @@ from solo.data.augmentation.mixup import Mixup
 from solo.data.augmentation.mosaic import Mosaic
 from solo.data.augmentation.multi_image import MultiImage
 from solo.data.augmentation.sample import Visibility
-from solo.errors import UserError
+from solo.errors import UserError, told_as
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,10 @@ def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
         UserError: If a value is out of its range; names the key.
     """
     node = cfg.INPUT
-    augmentations = utils.build_augmentation(cfg, is_train=True)
+    if not node.MIN_SIZE_TRAIN:
+        raise UserError("INPUT.MIN_SIZE_TRAIN is empty: give pixels of the shorter side")
+    with told_as("INPUT in the config cannot be used"):
+        augmentations = utils.build_augmentation(cfg, is_train=True)
     if node.JITTER.ENABLED:
         size = _size("INPUT.JITTER.IMAGE_SIZE", node.JITTER.IMAGE_SIZE)
         scales = _range("INPUT.JITTER.SCALE_RANGE", node.JITTER.SCALE_RANGE, above=0)

@@ -29,8 +29,8 @@ def level_arguments(
         more_features: Features that the head takes beyond those of the levels.
 
     Raises:
-        UserError: If a feature is not among those the backbone makes, they differ in channels, or
-            the number of classes is not known.
+        UserError: If a feature is not among those the backbone makes, they differ in channels, a
+            range of scales is no pair, or the number of classes is not known.
     """
     node = cfg.MODEL.SOLO
     wanted = {*node.IN_FEATURES, *more_features}
@@ -41,6 +41,10 @@ def level_arguments(
     channels = {input_shape[name].channels for name in wanted}
     if len(channels) > 1:
         raise UserError(f"The features {sorted(wanted)} have {sorted(channels)} channels, not one.")
+    if any(len(scales) != 2 for scales in node.SCALE_RANGES):
+        raise UserError(
+            f"MODEL.SOLO.SCALE_RANGES is {node.SCALE_RANGES}; give [low, high] in pixels per level."
+        )
     if node.NUM_CLASSES < 1:
         raise UserError(
             "MODEL.SOLO.NUM_CLASSES is 0: set it, or let solo.data.resolve_num_classes(cfg) take it "
