@@ -50,9 +50,9 @@ MAY_IMPORT = {
     # The package itself registers the parts with detectron2.
     "": {"config", "data", "model_zoo", "modeling"},
 }
-# Within modeling: the parts that get tensors and never know a head.
-# On the ground: who could not say what a user did wrong?
+# On the ground, for all who say what a user did wrong.
 EVERYBODY = {"errors"}
+# Within modeling: the parts that get tensors and never know a head.
 HEADLESS = ("grids", "targets", "losses", "inference")
 
 
