@@ -13,6 +13,7 @@ from detectron2.utils import comm
 from solo import engine
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import dataset_class_names
+from solo.errors import UserError, exit_on
 from solo.modeling.fuse import prepare_for_inference
 
 EXAMPLES = """
@@ -34,33 +35,31 @@ def main() -> None:
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
     args = parser.parse_args()
-    # Before any worker starts, so that a mistake is reported once.
-    with engine.exit_on(ValueError, OSError):
-        cfg = engine.load_config(args)
     flags = ("num_gpus", "num_machines", "machine_rank", "dist_url")
-    with engine.exit_on(engine.LaunchError):
+    with exit_on():
+        # Before any worker starts, so that a mistake is reported once.
+        cfg = engine.load_config(args)
         engine.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
 
 
 def work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only, as one of the workers."""
-    with engine.exit_on(ValueError, OSError):
+    with exit_on():  # Here, too: a worker may be a process of its own.
         engine.setup_run(cfg, args)
-    results = evaluate(cfg) if args.eval_only else train(cfg, resume=args.resume)
-    if comm.is_main_process():
-        verify_results(cfg, results)
+        results = evaluate(cfg) if args.eval_only else train(cfg, resume=args.resume)
+        if comm.is_main_process():
+            verify_results(cfg, results)
 
 
 def evaluate(cfg: CfgNode) -> dict:
     """Evaluate MODEL.WEIGHTS on DATASETS.TEST, and once more with TEST.AUG, if that is enabled."""
-    with engine.exit_on(ValueError, OSError):
-        if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
-            raise ValueError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
-        model = build_model(cfg)
-        names = dataset_class_names(cfg.DATASETS.TRAIN)
-        SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
-        prepare_for_inference(model, cfg)
-        engine.check_evaluation(cfg, model)
+    if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
+        raise UserError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
+    model = build_model(cfg)
+    names = dataset_class_names(cfg.DATASETS.TRAIN)
+    SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
+    prepare_for_inference(model, cfg)
+    engine.check_evaluation(cfg, model)
     results = engine.evaluate(cfg, model)
     if cfg.TEST.AUG.ENABLED:
         results.update(engine.evaluate_with_tta(cfg, model))
@@ -69,13 +68,11 @@ def evaluate(cfg: CfgNode) -> dict:
 
 def train(cfg: CfgNode, *, resume: bool) -> dict:
     """Train as the config says."""
-    with engine.exit_on(ValueError, OSError):
-        trainer = engine.Trainer(cfg)
-        trainer.resume_or_load(resume=resume)
-        trainer.prepare_data()
+    trainer = engine.Trainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    trainer.prepare_data()
     try:
-        with engine.exit_on(FloatingPointError):
-            return trainer.train()
+        return trainer.train()
     except KeyboardInterrupt:
         if comm.is_main_process():
             sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")

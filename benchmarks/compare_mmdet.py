@@ -41,7 +41,7 @@ from solo.benchmark.memory import peak_memory  # noqa: E402
 from solo.benchmark.report import Report, commit, provenance  # noqa: E402
 from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
 from solo.checkpoint.files import write_text  # noqa: E402
-from solo.engine import exit_on  # noqa: E402
+from solo.errors import UserError, exit_on, told_as  # noqa: E402
 from solo.visualization.performance import plot_comparison  # noqa: E402
 
 TIMED = (
@@ -72,11 +72,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments; None: those of the process.
     """
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         if args.stages and (args.json or args.plot):
-            raise ValueError("--stages only prints: leave out --json and --plot.")
+            raise UserError("--stages only prints: leave out --json and --plot.")
         if min(args.repeats, args.threads) < 1:
-            raise ValueError("--repeats and --threads must be 1 or more.")
+            raise UserError("--repeats and --threads must be 1 or more.")
         torch.set_num_threads(args.threads)
         if args.plot:
             plot_comparison(read_rows(args.json), args.plot)
@@ -145,9 +145,12 @@ def read_rows(path: Path | None) -> list[dict[str, Any]]:
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is no json.
+        UserError: If it is no file of --json.
     """
-    return json.loads(path.read_text())["rows"] if path and path.exists() else []
+    if not path or not path.exists():
+        return []
+    with told_as(f"{path} is no file of --json"):
+        return json.loads(path.read_text())["rows"]
 
 
 def merge_json(row: Comparison, path: Path) -> None:
@@ -155,7 +158,7 @@ def merge_json(row: Comparison, path: Path) -> None:
 
     Raises:
         OSError: If the file cannot be read or written.
-        ValueError: If it is no json.
+        UserError: If it is no file of --json.
     """
     rows = read_rows(path)
     new = {**row._asdict(), **provenance()}
@@ -174,7 +177,7 @@ def _peak_in_process(name: str, side: str, args: argparse.Namespace) -> float | 
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
-        raise ValueError(f"{name}, memory of {side}: {reason[0]}.")
+        raise UserError(f"{name}, memory of {side}: {reason[0]}.")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -186,7 +189,7 @@ def _choose(args: argparse.Namespace) -> list[Case]:
     """Return the cases that --only names.
 
     Raises:
-        ValueError: If it names none.
+        UserError: If it names none.
     """
     every = cases(args.quick, args.opts, mmdet_amp=args.mmdet_amp)
     if args.stages:
@@ -203,7 +206,7 @@ def _choose(args: argparse.Namespace) -> list[Case]:
     chosen = [case for case in every if is_wanted(case.name)]
     if not chosen:
         known = ", ".join(case.name for case in every)
-        raise ValueError(f"--only {args.only}: choose from {known}, or from their beginnings.")
+        raise UserError(f"--only {args.only}: choose from {known}, or from their beginnings.")
     return chosen
 
 

@@ -26,8 +26,8 @@ from detectron2.modeling import build_model
 from tqdm import trange
 
 from solo.benchmark.report import Report, write_json
-from solo.engine import exit_on
 from solo.engine.predictor import TorchPredictor, inference_config
+from solo.errors import UserError, exit_on
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
 from solo.export.images import images_to_compare
@@ -92,9 +92,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments; None: those of the process.
     """
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError, RuntimeError):
+    with exit_on():
         if min(args.rounds, args.threads) < 1:
-            raise ValueError("--rounds and --threads must be 1 or more.")
+            raise UserError("--rounds and --threads must be 1 or more.")
         torch.set_num_threads(args.threads)
         cv2.setNumThreads(args.threads)
         with tempfile.TemporaryDirectory() as folder:
@@ -109,8 +109,8 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
 
     Raises:
         OSError: If a file cannot be read or written.
-        ValueError: If the config, the weights or an image is wrong, or the export fails.
-        RuntimeError: If onnxruntime is not installed.
+        UserError: If the config, the weights or an image is wrong, a package is missing, or the
+            export fails.
     """
     cfg = inference_config(args.config_file, args.weights or "", "cpu", args.opts)
     images = images_to_compare(cfg, args.images)

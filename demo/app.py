@@ -18,6 +18,7 @@ from model_arguments import add_model_arguments, check_model_arguments
 from page_content import Found, find_instances, list_instances, select, write_found
 
 from solo.engine.predictor import TorchPredictor, inference_config
+from solo.errors import MissingPackageError, UserError, exit_on
 from solo.prediction import Predictor
 
 EXAMPLE = """example:
@@ -63,18 +64,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     with tempfile.TemporaryDirectory(prefix="solo-page-") as files:
         try:
-            keep_to_this_machine(args.host, files)
-            # Building a model takes long; so what may be wrong with the rest comes first.
-            check_address(args.host, args.port)
-            gr = import_gradio()
-            predictor, details = load_model(args)
-            title = (args.onnx or args.config_file).stem
-            page = build_page(gr, predictor, title, details=details)
-            serve(gr, page, args.host, args.port)
+            with exit_on():
+                show_page(args, files)
         except KeyboardInterrupt:
             print("Stopped.")
-        except (ImportError, ValueError, OSError, RuntimeError) as error:
-            raise SystemExit(f"error: {error}") from error
+
+
+def show_page(args: argparse.Namespace, files: str) -> None:
+    """Build the model and its page, and show it until Ctrl-C.
+
+    Args:
+        args: Of the command line.
+        files: Folder for what is uploaded and what is made of it.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+        OSError: A file cannot be read, or the address cannot be listened at.
+        UserError: The arguments or the files are wrong, or a package is missing.
+    """
+    keep_to_this_machine(args.host, files)
+    # Building a model takes long; so what may be wrong with the rest comes first.
+    check_address(args.host, args.port)
+    gr = import_gradio()
+    predictor, details = load_model(args)
+    title = (args.onnx or args.config_file).stem
+    page = build_page(gr, predictor, title, details=details)
+    serve(gr, page, args.host, args.port)
 
 
 def keep_to_this_machine(host: str, files: str) -> None:
@@ -95,12 +110,12 @@ def import_gradio() -> ModuleType:
     """Import gradio, which only this page needs.
 
     Raises:
-        ImportError: It is not installed.
+        MissingPackageError: It is not installed.
     """
     try:
         import gradio
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f'the page needs gradio ({error}): pip install "solo-detectron2[page]", or in a '
             'checkout pip install -e ".[page]".'
         ) from error
@@ -129,9 +144,8 @@ def load_model(args: argparse.Namespace) -> tuple[Predictor, list[str]]:
         The model, and what the page says of it beside its name: the weights, the device.
 
     Raises:
-        ValueError: The arguments or the files are wrong.
+        UserError: The arguments or the files are wrong, or onnxruntime is not installed.
         OSError: A file cannot be read.
-        RuntimeError: onnxruntime is not installed.
     """
     if args.onnx:
         return Predictor.from_onnx(args.onnx), ["onnxruntime", "cpu"]
@@ -235,7 +249,7 @@ def answer(path: Path, predictor: Predictor) -> Found | str:
     """Find the instances of a file, or say in a sentence why not."""
     try:
         return find_instances(path, predictor)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     except RuntimeError as error:
         logger.warning("%s", error, exc_info=True)

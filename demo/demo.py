@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # The usual way to end a recording.
         interrupted = args.webcam is None
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
         runner.fail(error)
     finally:
         runner.write_json()
@@ -48,7 +48,7 @@ def run(runner: Runner, args: argparse.Namespace) -> None:
     """Process what the arguments name.
 
     Raises:
-        ValueError: An argument is wrong.
+        UserError: An argument is wrong.
         OSError: A file cannot be read or written.
     """
     if not args.input:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from solo.images import read_image
+from solo.errors import UserError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
@@ -40,7 +40,7 @@ def find_images(arguments: Sequence[str]) -> FoundImages:
         try:
             for path in _resolve(argument):
                 paths.setdefault(os.path.abspath(path), path)
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             problems.append(str(error))
     return FoundImages(list(paths.values()), problems)
 
@@ -51,16 +51,16 @@ def _resolve(argument: str) -> list[Path]:
     if path.is_dir():
         images = sorted(_images_among(path.iterdir()))
         if not images:
-            raise ValueError(f"{argument}: a folder without images.")
+            raise UserError(f"{argument}: a folder without images.")
         return images
     if path.is_file():
         if path.suffix.lower() in VIDEO_SUFFIXES:
-            raise ValueError(f"{argument}: a video; give it with --video.")
+            raise UserError(f"{argument}: a video; give it with --video.")
         return [path]
     if glob.has_magic(argument):
         images = sorted(_images_among(map(Path, glob.iglob(argument, recursive=True))))
         if not images:
-            raise ValueError(f"{argument}: no image matches.")
+            raise UserError(f"{argument}: no image matches.")
         return images
     raise FileNotFoundError(f"{argument}: no such file or folder.")
 
@@ -80,11 +80,11 @@ def plan_outputs(images: Sequence[Path], output: Path) -> dict[Path, Path]:
         Output per image, no two of them the same.
 
     Raises:
-        ValueError: There are several images and one output file.
+        UserError: There are several images and one output file.
     """
     if output.suffix.lower() in _WRITABLE_SUFFIXES and not output.is_dir():
         if len(images) > 1:
-            raise ValueError(
+            raise UserError(
                 f"--output {output} names one file, and there are {len(images)} images: name a "
                 "folder."
             )
@@ -114,24 +114,6 @@ def _unused(name: str, taken: set[str]) -> str:
         name = f"{stem}_{number}{suffix}"
     taken.add(name.casefold())
     return name
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """Read an image as training does, its EXIF orientation included.
-
-    Args:
-        path: The file.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
-
-    Raises:
-        ValueError: It cannot be read as an image.
-    """
-    try:
-        return np.ascontiguousarray(read_image(str(path), "BGR"))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
 
 
 def write_picture(path: Path, picture_bgr: np.ndarray) -> None:
@@ -168,8 +150,8 @@ def check_output(path: Path, inputs: Iterable[Path]) -> None:
     """Make sure that an output file is not one of the inputs.
 
     Raises:
-        ValueError: It is.
+        UserError: It is.
     """
     # Most outputs do not exist yet, and need no look at thousands of inputs.
     if path.exists() and any(path.samefile(each) for each in inputs if each.exists()):
-        raise ValueError(f"{path}: is an input, and is not overwritten; name another output.")
+        raise UserError(f"{path}: is an input, and is not overwritten; name another output.")

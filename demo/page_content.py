@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util
-from image_files import read_picture, write_picture, write_whole
+from image_files import write_picture, write_whole
 from PIL import Image
 
+from solo.errors import UserError
+from solo.images import read_picture
 from solo.prediction import Predictor
 from solo.visualization.draw import draw_regions
 from solo.visualization.regions import Region, get_regions
@@ -56,7 +58,7 @@ def find_instances(path: Path, predictor: Predictor) -> Found:
         What it found.
 
     Raises:
-        ValueError: The file is no image, or one that is too small or too large.
+        UserError: The file is no image, or one that is too small or too large.
         RuntimeError: The model failed.
     """
     image = read_upload(path)
@@ -81,15 +83,15 @@ def read_upload(path: Path) -> np.ndarray:
         (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: The file is no image, or one that is too small or too large; the message has the
+        UserError: The file is no image, or one that is too small or too large; the message has the
             file's name without its folder.
     """
     try:
         _check_size(path)
         return read_picture(path)
-    except ValueError as error:
+    except UserError as error:
         # The folder is one of the server's own, which tells the reader nothing.
-        raise ValueError(str(error).replace(str(path), path.name)) from error
+        raise UserError(str(error).replace(str(path), path.name)) from error
 
 
 def _check_size(path: Path) -> None:
@@ -98,11 +100,11 @@ def _check_size(path: Path) -> None:
         with Image.open(path) as image:
             width, height = image.size
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
+        raise UserError(f"{path}: cannot be read as an image ({error}).") from error
     if min(width, height) < MIN_SIDE:
-        raise ValueError(f"{path}: {width} x {height} pixels; each side needs {MIN_SIDE} or more.")
+        raise UserError(f"{path}: {width} x {height} pixels; each side needs {MIN_SIDE} or more.")
     if width * height > MAX_PIXELS:
-        raise ValueError(
+        raise UserError(
             f"{path}: {width} x {height} pixels; the page takes up to {MAX_PIXELS // 10**6} million."
         )
 

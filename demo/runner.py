@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +16,13 @@ from detectron2.structures import Instances
 from image_files import (
     check_output,
     plan_outputs,
-    read_picture,
     write_picture,
     write_whole,
 )
 from tqdm import tqdm
 
+from solo.errors import UserError, is_mistake
+from solo.images import read_picture
 from solo.prediction import Predictor
 from solo.prediction.tiling import TileRule
 from solo.visualization.association import Associator
@@ -70,16 +72,24 @@ class Runner:
         self._predictor: Predictor | None = None
         self._records: list[dict[str, Any]] = []
 
-    def fail(self, problem: object) -> None:
-        """Tell, and count, what went wrong with one input or output."""
-        self.failures.append(str(problem))
-        tqdm.write(f"error: {problem}", file=sys.stderr)
+    def fail(self, problem: str | Exception, source: str = "") -> None:
+        """Tell, and count, what went wrong; with the traceback of what is no mistake of the user.
+
+        Args:
+            problem: In words, or as it was raised.
+            source: What it went wrong with, for problems that do not say so.
+        """
+        sentence = str(problem) if source in str(problem) else f"{source}: {problem}"
+        self.failures.append(sentence)
+        if isinstance(problem, Exception) and not is_mistake(problem):
+            tqdm.write("".join(traceback.format_exception(problem)), file=sys.stderr)
+        tqdm.write(f"error: {sentence}", file=sys.stderr)
 
     def run_images(self, images: Sequence[Path]) -> None:
         """Process images; a failure with one does not keep the others.
 
         Raises:
-            ValueError: The options do not fit the images, or the model cannot be built.
+            UserError: The options do not fit the images, or the model cannot be built.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         output = self.options.output
@@ -98,8 +108,7 @@ class Runner:
                 if outputs:
                     write_picture(outputs[image], picture)
             except Exception as error:  # whatever it is, the other images are not to suffer
-                known = str(image) in str(error)
-                self.fail(error if known else f"{image}: {error}")
+                self.fail(error, str(image))
                 continue
             self._remember(records)
             if not self._show(picture, wait=0):
@@ -111,7 +120,7 @@ class Runner:
         However this ends, the frames done so far are in the output, and it is playable.
 
         Raises:
-            ValueError: It cannot be read or has no frames, or the options do not fit.
+            UserError: It cannot be read or has no frames, or the options do not fit.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         files = [source] if isinstance(source, Path) else []
@@ -125,7 +134,7 @@ class Runner:
             finally:
                 self.seconds = time.perf_counter() - started
             if not self.num_done:
-                raise ValueError(f"{video.name}: a video without frames.")
+                raise UserError(f"{video.name}: a video without frames.")
 
     def write_json(self) -> None:
         """Write what was found, also after failures; nothing where the model was never asked."""
@@ -143,7 +152,7 @@ class Runner:
             raise OSError(NO_SCREEN)
         if options.json:
             if options.json.is_dir():
-                raise ValueError(f"--json {options.json} is a folder: name a file.")
+                raise UserError(f"--json {options.json} is a folder: name a file.")
             check_folder(options.json.parent)
             check_output(options.json, inputs)
         tiles = None if options.tiles is None else TileRule(size=options.tiles)

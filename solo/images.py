@@ -1,15 +1,19 @@
 """Image files as arrays of 8 bits, whatever depth the files have."""
 
+from pathlib import Path
+
 import numpy as np
 from detectron2.data import detection_utils as utils
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
+from solo.errors import UserError
+
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
 
 
-class PixelDepthError(ValueError):
+class PixelDepthError(UserError):
     """An image whose values have no known range, and so no place in 8 bits."""
 
 
@@ -29,6 +33,24 @@ def read_image(path: str, image_format: str) -> np.ndarray:
     """
     with PathManager.open(path, "rb") as file:
         return utils.convert_PIL_to_numpy(upright(Image.open(file)), image_format)
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """Read an image that a user names, as training does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (H, W, 3) uint8, BGR, upright.
+
+    Raises:
+        UserError: If it cannot be read as an image.
+    """
+    try:
+        return np.ascontiguousarray(read_image(str(path), "BGR"))
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise UserError(f"{path}: cannot be read as an image ({error}).") from error
 
 
 def upright(image: Image.Image) -> Image.Image:

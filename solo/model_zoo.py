@@ -8,6 +8,7 @@ from torch import nn
 
 from solo.checkpoint import SOLOCheckpointer
 from solo.config import get_cfg
+from solo.errors import UserError
 
 
 def get_config_file(config_path: str) -> str:
@@ -17,13 +18,13 @@ def get_config_file(config_path: str) -> str:
         config_path: Relative to the configs, with suffix: "coco/solov2_R_50_FPN_3x.yaml".
 
     Raises:
-        ValueError: If there is none of that name; it lists those that there are.
+        UserError: If there is none of that name; it lists those that there are.
     """
     root = _config_root()
     path = root / config_path
     if not path.is_file():
         known = sorted(str(file.relative_to(root)) for file in root.rglob("*.yaml"))
-        raise ValueError(f"There is no config {config_path!r}. Choose one of: {', '.join(known)}.")
+        raise UserError(f"There is no config {config_path!r}. Choose one of: {', '.join(known)}.")
     return str(path)
 
 
@@ -35,10 +36,10 @@ def get_config(config_path: str, trained: bool = False) -> CfgNode:
         trained: Whether MODEL.WEIGHTS should be a trained model. There are none to download yet.
 
     Raises:
-        ValueError: If there is no such config, or a trained model is asked for.
+        UserError: If there is no such config, or a trained model is asked for.
     """
     if trained:
-        raise ValueError(
+        raise UserError(
             "solo has no trained weights to download yet. Set MODEL.WEIGHTS to a file: of a training "
             "of yours, of the official code, of mmdetection or of AdelaiDet."
         )

@@ -52,7 +52,7 @@ def analyze_dataset(cfg: CfgNode, num_images: int) -> Analysis:
         num_images: Images in the sample, at most those of the data set.
 
     Raises:
-        ValueError: The data cannot be trained on, or shows no objects.
+        UserError: The data cannot be trained on, or shows no objects.
         OSError: A file of the data cannot be read.
     """
     loader = build_train_loader(cfg)

@@ -16,6 +16,7 @@ from detectron2.structures import Instances
 from tqdm import tqdm
 
 from solo.analysis.errors import Overlaps, Verdict, best_threshold, classify, image_score, match
+from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.prediction import Predictor
 from solo.prediction.evaluate import choose_records, read_bgr
@@ -102,12 +103,12 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         num_images: Look at so many images, spread evenly. None: at all.
 
     Raises:
-        ValueError: There is no such data set, it has no masks, or other classes than the model.
+        UserError: There is no such data set, it has no masks, or other classes than the model.
         OSError: A file cannot be read.
     """
     chosen = choose_records(predictor, dataset, num_images)
     if not any(_objects(record) for record in chosen):
-        raise ValueError(
+        raise UserError(
             f"None of the {len(chosen)} images of {dataset} has an annotated object: there is nothing "
             "to compare with."
         )

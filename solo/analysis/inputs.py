@@ -10,6 +10,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from solo.engine.predictor import inference_config
+from solo.errors import UserError
 from solo.modeling.meta_arch import ground_truth
 
 Batch = list[dict[str, Any]]
@@ -39,7 +40,7 @@ def analysis_config(
 
     Raises:
         FileNotFoundError: There is no such config file.
-        ValueError: The file or `opts` hold an unknown key or a value of a wrong type.
+        UserError: The file or `opts` hold an unknown key or a value of a wrong type.
     """
     cfg = inference_config(config_file, device="cpu", opts=opts).clone()
     cfg.defrost()
@@ -58,10 +59,10 @@ def take_images(loader: Iterable[Batch], num_images: int) -> Iterator[Batch]:
     """Yield batches until they hold so many images; of these, the last may hold more.
 
     Raises:
-        ValueError: Fewer than one image is asked for.
+        UserError: Fewer than one image is asked for.
     """
     if num_images < 1:
-        raise ValueError(f"Cannot look at {num_images} images: ask for at least one.")
+        raise UserError(f"Cannot look at {num_images} images: ask for at least one.")
     for batch in loader:
         yield batch
         num_images -= len(batch)
@@ -78,7 +79,7 @@ def seen_images(loader: Iterable[Batch], model: nn.Module, num_images: int) -> I
         num_images: How many images.
 
     Raises:
-        ValueError: Fewer than one image is asked for, or the data cannot be trained on.
+        UserError: Fewer than one image is asked for, or the data cannot be trained on.
     """
     for batch in take_images(loader, num_images):
         height, width = model.preprocess(batch).tensor.shape[-2:]

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from solo.analysis.inputs import SeenImage, take_images
 from solo.analysis.targets import ImageTargets, training_targets
 from solo.data import build_train_loader, dataset_class_names
+from solo.errors import UserError
 from solo.visualization.gallery import Panel, gallery
 from solo.visualization.training import LevelTargets, draw_cells, draw_training_image
 
@@ -33,10 +34,10 @@ def batch_sheet(cfg: CfgNode, num_images: int, iteration: int) -> np.ndarray:
         (H, W, 3) uint8, BGR.
 
     Raises:
-        ValueError: The data cannot be trained on, or a number is too small.
+        UserError: The data cannot be trained on, or a number is too small.
     """
     if iteration < 0:
-        raise ValueError(f"There is no iteration {iteration}: they count from 0.")
+        raise UserError(f"There is no iteration {iteration}: they count from 0.")
     loader = build_train_loader(cfg, start_iteration=iteration)
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     panels: list[Panel] = []
@@ -59,7 +60,7 @@ def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
         (H, W, 3) uint8, BGR; a row per image.
 
     Raises:
-        ValueError: The data cannot be trained on, or a number is too small.
+        UserError: The data cannot be trained on, or a number is too small.
     """
     panels: list[Panel] = []
     images = training_targets(cfg, num_images)

@@ -21,6 +21,7 @@ from solo.analysis.errors import DEFINITIONS, Kind
 from solo.analysis.examples import Example, best_and_worst, find_examples
 from solo.analysis.held_out import HeldOut, ImageResult
 from solo.engine.predictor import inference_config
+from solo.errors import UserError
 from solo.prediction.evaluate import read_bgr
 from solo.visualization.accuracy import (
     MAX_CLASS_PANELS,
@@ -73,7 +74,7 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
 
     Raises:
         FileNotFoundError: There is no config or no checkpoint.
-        ValueError: The config has an unknown key or a value of a wrong type.
+        UserError: The config has an unknown key or a value of a wrong type.
     """
     config_file = folder / "config.yaml"
     if not config_file.is_file():
@@ -200,7 +201,7 @@ def _metrics(folder: Path) -> Metrics:
     """Return the numbers that training logged; a copy of a run may lack them."""
     try:
         return read_metrics(folder / "metrics.json")
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, UserError):
         return {}
 
 

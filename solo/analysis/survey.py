@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from solo.analysis.inputs import SeenImage
+from solo.errors import UserError
 from solo.modeling.grids import Grids
 from solo.modeling.targets import TargetAssigner
 
@@ -95,14 +96,14 @@ def take_survey(images: Iterable[SeenImage], assigner: TargetAssigner) -> Survey
         assigner: The rule.
 
     Raises:
-        ValueError: There is no object in any of the images.
+        UserError: There is no object in any of the images.
     """
     rows, frames = [], []
     for image in images:
         frames.append(image.size)
         rows.append(_count(image, assigner))
     if not sum(len(row.sizes) for row in rows):
-        raise ValueError(
+        raise UserError(
             f"None of the {len(rows)} images looked at shows an object after the augmentations: "
             "check the annotations, or look at more images."
         )

@@ -33,7 +33,7 @@ def training_targets(cfg: CfgNode, num_images: int) -> Iterator[ImageTargets]:
         num_images: How many.
 
     Raises:
-        ValueError: The data cannot be trained on, or fewer than one image is asked for.
+        UserError: The data cannot be trained on, or fewer than one image is asked for.
     """
     # First: mistakes in the data have better messages than a model without classes.
     loader = build_train_loader(cfg)

@@ -12,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from solo.benchmark.synthetic import draw_ellipses
+from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.overlaps import mask_intersections
 from solo.layers.product import product
@@ -58,10 +59,10 @@ def benchmark_cpu(cfg: CfgNode, *, repeats: int = 7, progress: bool = False) -> 
         progress: Whether to show a bar.
 
     Raises:
-        ValueError: If a key has none of its words, or the number is below one.
+        UserError: If a key has none of its words, or the number is below one.
     """
     if repeats < 1:
-        raise ValueError(f"Cannot measure {repeats} times: give 1 or more.")
+        raise UserError(f"Cannot measure {repeats} times: give 1 or more.")
     rows = []
     for work in tqdm(list(_works(cfg)), desc="choices", disable=not progress):
         medians = {way: _median_ms(function, repeats) for way, function in work.ways.items()}

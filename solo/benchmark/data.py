@@ -16,6 +16,7 @@ from tqdm import tqdm
 from solo.data.augmentation import build_multi_image
 from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper
+from solo.errors import UserError
 
 BASELINE = "detectron2, polygons"
 HEADERS = ("one process, one thread", "images/s", "ms", "ms, p90", "ratio")
@@ -63,10 +64,10 @@ def benchmark_data(
         A row per way, detectron2's first.
 
     Raises:
-        ValueError: If a number is below one, or a key of INPUT is wrong.
+        UserError: If a number is below one, or a key of INPUT is wrong.
     """
     if min(size, images, repeats) < 1:
-        raise ValueError("The size, the images and the repeats must be 1 or more.")
+        raise UserError("The size, the images and the repeats must be 1 or more.")
     threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

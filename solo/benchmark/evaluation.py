@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, instances_to_results
 
 TASKS = ("bbox", "segm")
@@ -72,10 +73,11 @@ def benchmark_evaluation(
         A row per task and one for both; what to say about the number of images, or nothing.
 
     Raises:
-        ValueError: If a number is below one, or the figures differ.
+        UserError: If a number is below one.
+        ValueError: If the figures differ.
     """
     if min(images, detections, budget_s) < 1:
-        raise ValueError("Images, detections and the seconds of the budget must be 1 or more.")
+        raise UserError("Images, detections and the seconds of the budget must be 1 or more.")
     start = time.perf_counter()
     _compare(min(_PILOT, images), detections, progress=False)
     seconds_per_image = (time.perf_counter() - start) / min(_PILOT, images)

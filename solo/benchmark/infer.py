@@ -43,7 +43,7 @@ def benchmark_inference(
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If something cannot be built or measured.
+        UserError: If something cannot be built or measured.
     """
     workload.check()
     cfg = with_rle(cfg)

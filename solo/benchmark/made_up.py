@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from solo.benchmark.models import Workload
 from solo.benchmark.synthetic import category_logits, object_features, picks, profiles
+from solo.errors import UserError
 from solo.modeling.heads import Head, HeadOutputs, SOLOHead, SOLOv2Head
 from solo.modeling.heads.decoupled import DecoupledSOLOHead, DecoupledSOLOLightHead
 
@@ -30,7 +31,7 @@ def made_up_candidates(model: nn.Module, workload: Workload) -> Iterator[None]:
         workload: If `candidates` is None, nothing is made up.
 
     Raises:
-        ValueError: If the head has no room for so many candidates, or its kernels are larger than 1 x 1.
+        UserError: If the head has no room for so many candidates, or its kernels are larger than 1 x 1.
     """
     if workload.candidates is None:
         yield
@@ -81,7 +82,7 @@ def _make_dynamic_masks(head: SOLOv2Head, filling: bool) -> list[Any]:
 
     def feature(shape: torch.Size) -> Tensor:
         if shape[1] != head.kernel_predictor.out_channels:
-            raise ValueError("Candidates can be made up for MODEL.SOLO.KERNEL_SIZE 1 only.")
+            raise UserError("Candidates can be made up for MODEL.SOLO.KERNEL_SIZE 1 only.")
         return object_features(shape[1], tuple(shape[-2:]), stride, filling=filling)
 
     return [_exchange(head.kernel_predictor, kernels), _exchange(head.mask_feature, feature)]

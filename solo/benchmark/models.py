@@ -10,6 +10,7 @@ from torch import nn
 from solo.benchmark.timing import Stages
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import resolve_num_classes
+from solo.errors import UserError
 from solo.layers import output
 from solo.modeling import inference, meta_arch
 from solo.modeling.fuse import prepare_for_inference
@@ -36,10 +37,10 @@ class Workload(NamedTuple):
     filling: bool = False
 
     def check(self) -> None:
-        """Raise ValueError if there is nothing to do."""
+        """Raise UserError if there is nothing to do."""
         numbers = (*self.size, *self.original, self.images, self.objects)
         if min(numbers) < 1 or (self.candidates or 0) < 0:
-            raise ValueError(f"A size or a number is too small: {self}.")
+            raise UserError(f"A size or a number is too small: {self}.")
 
 
 def load_model(cfg: CfgNode) -> nn.Module:
@@ -47,10 +48,10 @@ def load_model(cfg: CfgNode) -> nn.Module:
 
     Raises:
         OSError: If the weights cannot be read.
-        ValueError: If they do not fit, the number of classes is not known, or torch has no such device.
+        UserError: If they do not fit, the number of classes is not known, or torch has no such device.
     """
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"torch finds no CUDA device for {cfg.MODEL.DEVICE!r}: use --device cpu.")
+        raise UserError(f"torch finds no CUDA device for {cfg.MODEL.DEVICE!r}: use --device cpu.")
     cfg = cfg.clone()
     resolve_num_classes(cfg)
     torch.manual_seed(0)

@@ -34,7 +34,7 @@ def benchmark_post(
 
     Raises:
         OSError: If the weights cannot be read.
-        ValueError: If something cannot be built or measured.
+        UserError: If something cannot be built or measured.
     """
     workload.check()
     model = load_for_inference(with_rle(cfg))

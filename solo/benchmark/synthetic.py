@@ -11,6 +11,8 @@ import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 from torch import Tensor
 
+from solo.errors import UserError
+
 # Width and height of objects, in pixels of the network's input: e ** 3.5 = 33 to e ** 5.8 = 330.
 _LOG_SIZES = (3.5, 5.8)
 # Logit of a cell and class that is not there, and the range of those that are.
@@ -113,7 +115,7 @@ def category_logits(
         Per level (1, K, S, S).
 
     Raises:
-        ValueError: If there is no room for so many.
+        UserError: If there is no room for so many.
     """
     generator = torch.Generator().manual_seed(seed)
     logits = [torch.full((1, num_classes, side, side), _ABSENT) for side in sides]
@@ -121,7 +123,7 @@ def category_logits(
     spots = [level[:, :, ::2, ::2] for level in logits]
     room = sum(level.numel() for level in spots)
     if not 0 <= candidates <= room:
-        raise ValueError(f"{candidates} candidates: this head has room for 0 to {room}.")
+        raise UserError(f"{candidates} candidates: this head has room for 0 to {room}.")
     chosen = torch.randperm(room, generator=generator)[:candidates]
     flat = torch.full((room,), _ABSENT)
     flat[chosen] = torch.empty(candidates).uniform_(*_PRESENT, generator=generator)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from solo.benchmark.limit import counting_operations
 from solo.benchmark.memory import peak_memory
+from solo.errors import UserError
 
 Owner = Any
 """What has a function by name: a module, a class, or an instance of one without slots."""
@@ -197,10 +198,11 @@ def measure(
         A row per stage that was there, then the rest and the whole, which has the memory.
 
     Raises:
-        ValueError: If a number is below one, or there is no such function.
+        UserError: If a number is below one.
+        ValueError: If there is no such function.
     """
     if repeats < 1 or warm_up < 1:
-        raise ValueError(f"Cannot measure {repeats} times after {warm_up}: give 1 or more.")
+        raise UserError(f"Cannot measure {repeats} times after {warm_up}: give 1 or more.")
     watch = watch or Stopwatch(device)
     arguments = (prepare(),) if prepare else ()
     peak_mb = peak_memory(partial(function, *arguments), device)

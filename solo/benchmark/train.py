@@ -41,7 +41,7 @@ def benchmark_training(
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If something cannot be built or measured.
+        UserError: If something cannot be built or measured.
     """
     workload.check()
     model = load_model(cfg).train()

@@ -13,6 +13,7 @@ from solo.checkpoint.files import read_checkpoint, write_checkpoint, write_text
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.report import compare, is_counter, listed
+from solo.errors import NotFiniteError, UserError
 
 
 class _Mismatch(NamedTuple):
@@ -103,7 +104,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is corrupt, would run code, or does not fit the model.
+            UserError: If the file is corrupt, would run code, or does not fit the model.
         """
         if path and "://" not in path and not Path(path.partition("?")[0]).is_file():
             raise FileNotFoundError(
@@ -131,7 +132,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         # weights: then the checkpoint before this one is the one to keep.
         for key, tensor in self.model.state_dict().items():
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise FloatingPointError(
+                raise NotFiniteError(
                     f"{name}.pth is not saved: {key} holds values that are not finite. Continue "
                     "from the last checkpoint with a lower SOLVER.BASE_LR or with "
                     "SOLVER.CLIP_GRADIENTS.ENABLED True."
@@ -144,7 +145,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             return self._translated(content)
         if filename.endswith(".pkl"):
             return _from_pickle(content)
-        if filename.endswith(".pyth"):
+        if filename.endswith(".pyth") and "model_state" in content:
             content = {"model": content["model_state"], "__author__": "pycls"}
             content["matching_heuristics"] = True
         if "model" not in content:
@@ -166,9 +167,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         """Load the weights, after everything that could be wrong with them was looked at."""
         weights = checkpoint["model"]
+        if not isinstance(weights, dict):
+            weights = {"model": weights}
         unfit = [key for key, value in weights.items() if not hasattr(value, "shape")]
         if unfit:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint {self._path} holds no weights that this model knows how to read: "
                 f"{listed(unfit)} is not a tensor."
             )
@@ -194,7 +197,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         self.logger.info("%s", report)
         # A file of ours may be a part on purpose, to fine-tune from; others are of whole models.
         if self._is_foreign and not report.fits:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint {self._path} is of another model than this one. Take the config "
                 f"that goes with it.\n{report}"
             )
@@ -207,11 +210,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
             if key in model and value.shape != model[key].shape
         ]
         if class_names and self.class_names and class_names != self.class_names:
-            raise ValueError(self._other_classes(class_names, mismatches))
+            raise UserError(self._other_classes(class_names, mismatches))
         if mismatches:
-            raise ValueError(self._other_shapes(mismatches))
+            raise UserError(self._other_shapes(mismatches))
         if weights and not any(key in model for key in weights):
-            raise ValueError(
+            raise UserError(
                 f"Nothing in the checkpoint {self._path} fits this model: it has "
                 f"{listed(list(weights))}, the model {listed(list(model))}."
             )
@@ -251,7 +254,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]
         if self.complete and missing:
-            raise ValueError(
+            raise UserError(
                 f"The checkpoint {self._path} lacks {len(missing)} tensors of "
                 f"the model ({listed(missing)}); they would be random. "
                 "Take a checkpoint of the whole model, and the config it was trained with."

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from solo.checkpoint.inert import load_tensors
+from solo.errors import UserError
 
 # The functions that rebuild arrays and scalars; asking for them works with every NumPy, while
 # their module is private and moves.
@@ -60,7 +61,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is corrupt or no checkpoint, or loading it would run code.
+        UserError: If the file is corrupt or no checkpoint, or loading it would run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,13 +69,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         content = _unpickle_arrays(path) if path.suffix == ".pkl" else _load_tensors(path)
     except _RefusedGlobalError as error:
-        raise ValueError(
+        raise UserError(
             f"The checkpoint {path} is refused: it asks to run {error}, which is not data. "
             "Only tensors, arrays, numbers, strings and containers of them are loaded; "
             "save it again as a plain state_dict, in an environment that trusts it."
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"The checkpoint {path} holds a {type(content).__name__}, not a dict.")
+        raise UserError(f"The checkpoint {path} holds a {type(content).__name__}, not a dict.")
     return content
 
 
@@ -86,7 +87,7 @@ def _unpickle_arrays(path: Path) -> Any:
     except (_RefusedGlobalError, OSError):
         raise
     except Exception as error:  # a corrupt pickle may raise nearly anything
-        raise ValueError(_corrupt(path, error)) from error
+        raise UserError(_corrupt(path, error)) from error
 
 
 def _load_tensors(path: Path) -> Any:
@@ -98,7 +99,7 @@ def _load_tensors(path: Path) -> Any:
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused:
             raise _RefusedGlobalError(refused.group(1)) from error
-        raise ValueError(_corrupt(path, error)) from error
+        raise UserError(_corrupt(path, error)) from error
 
 
 def _corrupt(path: Path, error: Exception) -> str:
@@ -172,13 +173,13 @@ def copy_without(
         keys: Names of the tensors to leave out.
 
     Raises:
-        ValueError: If `source` has no tensor of such a name.
+        UserError: If `source` has no tensor of such a name.
     """
     content = read_checkpoint(source)
     weights = dict(content.get("model", content))
     for key in keys:
         if key not in weights:
-            raise ValueError(f"The checkpoint {source} has no tensor {key!r}.")
+            raise UserError(f"The checkpoint {source} has no tensor {key!r}.")
         del weights[key]
     names = ("__author__", "matching_heuristics", "preprocessing")
     kept = {name: content[name] for name in names if name in content}

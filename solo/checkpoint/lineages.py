@@ -25,6 +25,7 @@ from solo.checkpoint.rules import (
     is_ours,
     rename,
 )
+from solo.errors import UserError
 
 
 class Lineage(str, Enum):
@@ -100,12 +101,12 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
         content: What a file holds: a state dict, or one under "state_dict" or "model".
 
     Raises:
-        ValueError: If the lineage is not known, or two tensors would get one name.
+        UserError: If the lineage is not known, or two tensors would get one name.
     """
     lineage = recognise(content)
     weights, rest = _split(content)
     if lineage is None:
-        raise ValueError(
+        raise UserError(
             f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
             "a checkpoint of SOLO, Decoupled SOLO or SOLOv2 from this project, the official code, "
             "mmdetection 3.x or AdelaiDet."
@@ -124,10 +125,10 @@ def to_mmdet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     nothing reads them.
 
     Raises:
-        ValueError: If some weights have no counterpart there.
+        UserError: If some weights have no counterpart there.
     """
     if foreign := [key for key in weights if not (is_ours(key) or is_counter(key))]:
-        raise ValueError(
+        raise UserError(
             f"mmdetection has no counterpart of {listed(foreign, 5)}; only a ResNet with a pyramid "
             "and a head of this package can be exported."
         )
@@ -151,7 +152,7 @@ def check_preprocessing(lineage: Lineage, cfg: CfgNode) -> None:
     """Stop where a config prepares images in another way than the weights of a lineage expect.
 
     Raises:
-        ValueError: If they differ, with the keys to set and their values.
+        UserError: If they differ, with the keys to set and their values.
     """
     expected = expected_preprocessing(lineage)
     expected.check(Preprocessing.of_config(cfg), f"A checkpoint of the lineage {lineage.value}")
@@ -177,5 +178,5 @@ def _renamed(weights: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     if len(renamed) < len(weights):
         counts = Counter(rename(key, rules) for key in weights)
         twice = [key for key, count in counts.items() if count > 1]
-        raise ValueError(f"Several tensors of the checkpoint would be called {listed(twice, 5)}.")
+        raise UserError(f"Several tensors of the checkpoint would be called {listed(twice, 5)}.")
     return renamed

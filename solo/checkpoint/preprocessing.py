@@ -11,6 +11,8 @@ from typing import Any
 from detectron2.config import CfgNode
 from torch import nn
 
+from solo.errors import UserError
+
 # Means and deviations differ by a few hundredths between files that are meant to be the same.
 _TOLERANCE = 0.1
 
@@ -78,7 +80,7 @@ class Preprocessing:
             source: The checkpoint, for the message.
 
         Raises:
-            ValueError: If they differ, with the keys to set and their values.
+            UserError: If they differ, with the keys to set and their values.
         """
         found = actual.to_dict()
         wrong = [
@@ -87,7 +89,7 @@ class Preprocessing:
             if key in found and not _agree(value, found[key])
         ]
         if wrong:
-            raise ValueError(
+            raise UserError(
                 f"{source} was trained on images that were prepared in another way than this model "
                 f"prepares them. Set {'; '.join(wrong)}. (If they were not: convert them with "
                 "python -m solo.tools.convert_checkpoint --trained-otherwise.)"

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from solo.data.catalog import load_records
+from solo.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ def resolve_num_classes(cfg: CfgNode) -> None:
         cfg: The config.
 
     Raises:
-        ValueError: If the key and the data sets, or the data sets among each other, disagree, or
+        UserError: If the key and the data sets, or the data sets among each other, disagree, or
             if none of them says how many classes there are.
     """
     number, _ = check_class_counts(cfg)
@@ -60,7 +63,7 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
         has names.
 
     Raises:
-        ValueError: If they disagree, or if none of them says how many classes there are.
+        UserError: If they disagree, or if none of them says how many classes there are.
     """
     number = cfg.MODEL.SOLO.NUM_CLASSES
     source, names = "", []
@@ -69,16 +72,16 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
             if not (found := dataset_class_names(dataset)):
                 continue
             if names and found != names:
-                raise ValueError(_disagreement(source, names, f"DATASETS.{key} {dataset}", found))
+                raise UserError(_disagreement(source, names, f"DATASETS.{key} {dataset}", found))
             if not names:
                 source, names = f"DATASETS.{key} {dataset}", found
     if number > 0 and names and number != len(names):
-        raise ValueError(
+        raise UserError(
             f"MODEL.SOLO.NUM_CLASSES is {number}, but {source} has {len(names)} classes "
             f"({_listed(names)}): set the key to {len(names)}, or to 0 to take it from the data"
         )
     if number <= 0 and not names:
-        raise ValueError(
+        raise UserError(
             f"the number of classes is not known: DATASETS.TRAIN {tuple(cfg.DATASETS.TRAIN)} and "
             f"DATASETS.TEST {tuple(cfg.DATASETS.TEST)} name none. Set MODEL.SOLO.NUM_CLASSES, or "
             "DATASETS.TRAIN to a registered data set whose metadata has thing_classes"
@@ -92,7 +95,7 @@ def _class_names(name: str) -> list[str]:
     metadata = MetadataCatalog.get(name)
     if metadata.get("thing_classes") is None:
         try:
-            DatasetCatalog.get(name)  # register_coco_instances fills the metadata when it loads
+            load_records(name)  # register_coco_instances fills the metadata when it loads
         except OSError as error:
             # Evaluation needs no training data, and must run where there is none.
             logger.warning("the class names of %s are not known: %s", name, error)

@@ -1,6 +1,5 @@
 """Batches for training, which an interrupted run continues exactly, and images for evaluation."""
 
-import difflib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import (
-    DatasetCatalog,
     DatasetFromList,
     build_detection_test_loader,
     get_detection_dataset_dicts,
@@ -20,9 +18,11 @@ from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
 from solo.data.augmentation import MultiImage, Sample, build_multi_image
+from solo.data.catalog import check_registered
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import Draw, TrainingBatchSampler
 from solo.data.seeding import derive_seeds, seeded_by
+from solo.errors import UserError, told_as
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def build_train_loader(
         An iterable of lists of items: this worker's share of each batch.
 
     Raises:
-        ValueError: If the data cannot be trained on, or cannot be shared by the workers.
+        UserError: If the data cannot be trained on, or cannot be shared by the workers.
     """
     _check_batch_size(cfg)
     records = training_records(cfg)
@@ -91,14 +91,12 @@ def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = N
         mapper: From a record to an item. None: ``SOLODatasetMapper(cfg, False)``.
 
     Raises:
-        ValueError: If the data set is empty.
+        UserError: If the data set is not known, broken or empty.
     """
     check_registered([dataset_name])
     mapper = mapper or SOLODatasetMapper(cfg, False)
-    try:
+    with told_as(f"the data set {dataset_name} cannot be used"):
         return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
-    except AssertionError as error:  # detectron2's way to say so
-        raise ValueError(f"the data set {dataset_name} cannot be used: {error}") from error
 
 
 def training_records(cfg: CfgNode) -> list[Record]:
@@ -107,40 +105,21 @@ def training_records(cfg: CfgNode) -> list[Record]:
     Images without objects are left out where DATALOADER.FILTER_EMPTY_ANNOTATIONS says so.
 
     Raises:
-        ValueError: If there are none, or objects without a mask.
+        UserError: If there are none, or objects without a mask.
     """
     names = tuple(cfg.DATASETS.TRAIN)
     if not names:
-        raise ValueError("DATASETS.TRAIN is empty: name a registered data set to train on")
+        raise UserError("DATASETS.TRAIN is empty: name a registered data set to train on")
     check_registered(names)
-    try:
+    advice = " Check that the annotation file lists images, and objects that are not crowds"
+    with told_as(f"DATASETS.TRAIN = {names} cannot be trained on", advice):
         records = get_detection_dataset_dicts(
             names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
         )
-    except AssertionError as error:  # detectron2's way to say so
-        raise ValueError(
-            f"DATASETS.TRAIN = {names} cannot be trained on: {error} Check that the annotation "
-            "file lists images, and objects that are not crowds"
-        ) from error
     if not len(records):
-        raise ValueError(f"DATASETS.TRAIN = {names} holds no images to train on")
+        raise UserError(f"DATASETS.TRAIN = {names} holds no images to train on")
     check_masks(records, names)
     return records
-
-
-def check_registered(names: Sequence[str]) -> None:
-    """Stop at a data set that detectron2 does not know.
-
-    Raises:
-        ValueError: If there is one; it tells names that are similar.
-    """
-    for name in names:
-        if name not in DatasetCatalog:
-            similar = difflib.get_close_matches(name, list(DatasetCatalog), n=3)
-            hint = f"; did you mean {' or '.join(similar)}?" if similar else "."
-            raise ValueError(
-                f"There is no data set {name!r}{hint} Name one of your own in DATASETS.COCO_JSON."
-            )
 
 
 def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
@@ -151,7 +130,7 @@ def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
         names: Of their data sets, for the message.
 
     Raises:
-        ValueError: If so; it tells data sets that hold boxes only from ones with gaps.
+        UserError: If so; it tells data sets that hold boxes only from ones with gaps.
     """
     objects, without, first = 0, 0, ""
     for record in records:
@@ -165,11 +144,11 @@ def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
     if not without:
         return
     if without == objects:
-        raise ValueError(
+        raise UserError(
             f"DATASETS.TRAIN = {tuple(names)} has boxes only: none of its {objects} annotations "
             "has a segmentation. SOLO learns from masks: annotate polygons or RLE masks"
         )
-    raise ValueError(
+    raise UserError(
         f"{without} of {objects} annotations of DATASETS.TRAIN = {tuple(names)} have no "
         f"segmentation, the first in {first}: add their masks, remove them, or mark them iscrowd"
     )
@@ -179,11 +158,11 @@ def aspect_groups(records: Sequence[Record]) -> list[int]:
     """Return 1 for each record whose image is wider than high, and 0 for the others.
 
     Raises:
-        ValueError: If a record lacks width or height.
+        UserError: If a record lacks width or height.
     """
     for record in records:
         if "width" not in record or "height" not in record:
-            raise ValueError(
+            raise UserError(
                 f"the record of {record.get('file_name')} has no width and height: add them, or "
                 "set DATALOADER.ASPECT_RATIO_GROUPING to False"
             )
@@ -220,10 +199,10 @@ class SeededDataset(Dataset[dict[str, Any]]):
             multi_image: What combines images, which takes a ``SOLODatasetMapper``. None: nothing.
 
         Raises:
-            ValueError: If the mapper cannot do that.
+            UserError: If the mapper cannot do that.
         """
         if multi_image and not isinstance(mapper, SOLODatasetMapper):
-            raise ValueError(
+            raise UserError(
                 f"the mapper is a {type(mapper).__name__}, but INPUT.MOSAIC, INPUT.COPY_PASTE and "
                 "INPUT.MIXUP need a SOLODatasetMapper: give it your augmentations, subclass it, or "
                 "set their PROB to 0"
@@ -294,7 +273,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
 def _check_batch_size(cfg: CfgNode) -> None:
     workers = comm.get_world_size()
     if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
-        raise ValueError(
+        raise UserError(
             f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "
             f"share evenly: set it to a multiple of {workers}"
         )
@@ -310,7 +289,7 @@ def _repeat_factors(cfg: CfgNode, records: Sequence[Record]) -> np.ndarray:
             records, cfg.DATALOADER.REPEAT_THRESHOLD
         )
         return factors.numpy()
-    raise ValueError(
+    raise UserError(
         f"DATALOADER.SAMPLER_TRAIN is {name!r}: set it to 'TrainingSampler' or "
         "'RepeatFactorTrainingSampler'"
     )

@@ -21,13 +21,14 @@ from solo.data.augmentation import Sample, Visibility, build_augmentations, buil
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
 from solo.data.rle import run_lengths
+from solo.errors import UserError, told_as
 from solo.images import PixelDepthError, read_image, upright
 
 # What is raised for files that are missing, cut short, no images at all, or of too many bits.
 READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, PixelDepthError)
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(UserError):
     """An image file that is missing, damaged, of an unknown format or of too many bits."""
 
 
@@ -59,8 +60,15 @@ class SOLODatasetMapper(DatasetMapper):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict[str, Any]:
-        """Return the arguments of ``__init__`` that a config stands for."""
-        arguments = super().from_config(cfg, is_train)
+        """Return the arguments of ``__init__`` that a config stands for.
+
+        Raises:
+            UserError: If a key of INPUT has a value that makes no sense.
+        """
+        if cfg.INPUT.FORMAT not in (*Image.MODES, "BGR", "YUV-BT.601"):
+            raise UserError(f'INPUT.FORMAT is {cfg.INPUT.FORMAT!r}: give "BGR" or "RGB"')
+        with told_as("INPUT in the config cannot be used"):  # detectron2 builds its own, too
+            arguments = super().from_config(cfg, is_train)
         if is_train:
             arguments["augmentations"] = build_augmentations(cfg)
             arguments["visibility"] = build_visibility(cfg)
@@ -82,7 +90,7 @@ class SOLODatasetMapper(DatasetMapper):
 
         Raises:
             UnreadableImageError: If the image file cannot be read.
-            ValueError: If the image or an annotation is not what the record says; names the file.
+            UserError: If the image or an annotation is not what the record says; names the file.
         """
         if self.is_train:
             record = dict(dataset_dict)
@@ -106,7 +114,7 @@ class SOLODatasetMapper(DatasetMapper):
 
         Raises:
             UnreadableImageError: As ``__call__``.
-            ValueError: As ``__call__``.
+            UserError: As ``__call__``.
         """
         with _errors_that_name(record):
             if fit is None:
@@ -141,7 +149,7 @@ def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except utils.SizeMismatchError as error:
-        raise ValueError(
+        raise UserError(
             f"{error} Or restore the original image, if {name} was resized after its "
             "annotations were made"
         ) from error
@@ -212,7 +220,7 @@ class _Scene(T.AugInput):
         """Of the objects that can be seen, in the image as it is now; crowds are none.
 
         Raises:
-            ValueError: If an annotation cannot be used; names it and the file.
+            UserError: If an annotation cannot be used; names it and the file.
         """
         transforms = T.TransformList(self._transforms)
         annotations = [
@@ -224,7 +232,7 @@ class _Scene(T.AugInput):
                 regions.append(self._region(item, transforms))
             except (ValueError, TypeError, KeyError) as error:
                 reason = f"it has no {error}" if isinstance(error, KeyError) else error
-                raise ValueError(
+                raise UserError(
                     f"annotation {item.get('id', index)} of {self._record.get('file_name')} cannot "
                     f"be used: {reason}. Correct or remove it"
                 ) from error
@@ -276,11 +284,11 @@ def moved_region(
         The region in the new image; None if nothing of the object is left.
 
     Raises:
-        ValueError: If there is no segmentation, or one that cannot be understood.
+        UserError: If there is no segmentation, or one that cannot be understood.
     """
     segmentation = annotation.get("segmentation")
     if segmentation is None:
-        raise ValueError("it has no segmentation, and a box alone does not teach masks")
+        raise UserError("it has no segmentation, and a box alone does not teach masks")
     if isinstance(segmentation, list):
         polygons = [_polygon(points) for points in segmentation]
         # apply_coords, not apply_polygons: that clips by shapely, which drawing makes unnecessary.
@@ -288,7 +296,7 @@ def moved_region(
         return region_of_polygons(moved, *new_height_width)
     mask = decode_mask(segmentation)
     if mask.shape != tuple(height_width):
-        raise ValueError(
+        raise UserError(
             f"its mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
             f"the image {height_width[1]}x{height_width[0]}"
         )
@@ -315,14 +323,14 @@ def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
         (H, W) uint8, 0 or 1.
 
     Raises:
-        ValueError: If it is none of these.
+        UserError: If it is none of these.
     """
     if isinstance(segmentation, np.ndarray):
         if segmentation.ndim != 2:
-            raise ValueError(f"its mask must have two dimensions, got {segmentation.shape}")
+            raise UserError(f"its mask must have two dimensions, got {segmentation.shape}")
         return (segmentation != 0).astype(np.uint8)
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise ValueError(
+        raise UserError(
             "its segmentation is neither a list of polygons, nor RLE with size and counts, "
             f"nor an array of pixels, but {_excerpt(segmentation)}"
         )
@@ -331,7 +339,7 @@ def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
     compressed = not isinstance(counts, list)
     # pycocotools leaves what the runs do not reach as it was in memory.
     if sum(run_lengths(counts) if compressed else counts) != height * width:
-        raise ValueError(f"its RLE counts do not add up to {height} x {width} pixels")
+        raise UserError(f"its RLE counts do not add up to {height} x {width} pixels")
     if not compressed:
         segmentation = mask_util.frPyObjects(segmentation, height, width)
     return mask_util.decode(segmentation)
@@ -345,7 +353,7 @@ def _polygon(points: Any) -> np.ndarray:
     except (TypeError, ValueError):
         corners = np.zeros(0)
     if len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
-        raise ValueError(
+        raise UserError(
             "each of its polygons must be a list of at least three x, y pairs, "
             f"[x1, y1, x2, y2, ...], one is {_excerpt(points)}"
         )

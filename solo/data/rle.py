@@ -1,5 +1,7 @@
 """COCO's compressed run lengths, which pycocotools decodes without looking whether they fit."""
 
+from solo.errors import UserError
+
 
 def run_lengths(counts: str | bytes) -> list[int]:
     """Return the lengths of the runs of a compressed RLE, of zeros first.
@@ -8,7 +10,7 @@ def run_lengths(counts: str | bytes) -> list[int]:
     follow; the last holds the sign. From the third on, numbers are differences to the last but one.
 
     Raises:
-        ValueError: If they end within a number.
+        UserError: If they end within a number.
     """
     runs: list[int] = []
     value = shift = 0
@@ -23,5 +25,5 @@ def run_lengths(counts: str | bytes) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     if shift:
-        raise ValueError("its counts are cut off")
+        raise UserError("its counts are cut off")
     return runs

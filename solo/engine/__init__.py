@@ -2,7 +2,7 @@
 
 from solo.engine.evaluation import check_evaluation, evaluate, evaluate_with_tta
 from solo.engine.launch import LaunchError, launch
-from solo.engine.setup import exit_on, load_config, setup_config, setup_run
+from solo.engine.setup import load_config, setup_config, setup_run
 from solo.engine.solver import build_optimizer
 from solo.engine.trainer import Trainer
 
@@ -13,7 +13,6 @@ __all__ = [
     "check_evaluation",
     "evaluate",
     "evaluate_with_tta",
-    "exit_on",
     "launch",
     "load_config",
     "setup_config",

@@ -77,7 +77,7 @@ def check_evaluation(cfg: CfgNode, model: nn.Module) -> None:
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If a data set is unknown, or cannot be evaluated on, or the views make no sense.
+        UserError: If a data set is unknown, or cannot be evaluated on, or the views make no sense.
     """
     if cfg.TEST.AUG.ENABLED:
         SOLOWithTTA(cfg, model)

@@ -17,6 +17,7 @@ from detectron2.utils.events import (
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.checkpoint.files import write_text
+from solo.errors import UserError
 from solo.modeling.target_log import UNASSIGNED
 
 logger = logging.getLogger(__name__)
@@ -172,5 +173,5 @@ def plot_curves(output_dir: str) -> None:
         from solo.visualization import plot_metrics
 
         plot_metrics(folder / "metrics.json", folder / "curves.png")
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, UserError) as error:
         logger.warning("curves.png was not drawn: %s", error)

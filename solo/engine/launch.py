@@ -14,13 +14,14 @@ from detectron2.utils import comm
 from torch import distributed
 from torch import multiprocessing as mp
 
+from solo.errors import UserError
 from solo.layers import cpu
 
 _TIMEOUT = timedelta(minutes=30)
 logger = logging.getLogger(__name__)
 
 
-class LaunchError(ValueError):
+class LaunchError(UserError):
     """The processes that were asked for cannot be started here."""
 
 

@@ -22,7 +22,7 @@ def amp_dtype(device: torch.device, bfloat16: str = "auto") -> torch.dtype | Non
         warning, where the CPU would only emulate it, which is slower than float32.
 
     Raises:
-        ValueError: If `bfloat16` is none of its words.
+        UserError: If `bfloat16` is none of its words.
     """
     if device.type == "cuda":
         return torch.float16

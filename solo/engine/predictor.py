@@ -19,6 +19,7 @@ from solo.data.datasets import register_coco_json
 from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
 from solo.engine.setup import merge_file, merge_options
+from solo.errors import UserError
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.tta import SOLOWithTTA
 
@@ -40,7 +41,7 @@ def inference_config(
 
     Raises:
         FileNotFoundError: There is no such config file.
-        ValueError: The file or `opts` hold an unknown key or a value of a wrong type.
+        UserError: The file or `opts` hold an unknown key or a value of a wrong type.
     """
     cfg = get_cfg()
     merge_file(cfg, str(config_file))
@@ -74,7 +75,7 @@ class TorchPredictor:
 
         Raises:
             FileNotFoundError: There is no such checkpoint.
-            ValueError: No checkpoint is named, it does not fit, the number of classes is not known,
+            UserError: No checkpoint is named, it does not fit, the number of classes is not known,
                 or there is no such device, image format or size.
         """
         cfg = cfg.clone()
@@ -153,25 +154,25 @@ class TorchPredictor:
 
 def _check_config(cfg: CfgNode) -> None:
     if not cfg.MODEL.WEIGHTS:
-        raise ValueError(
+        raise UserError(
             "MODEL.WEIGHTS is empty: set it to the checkpoint of a trained model, for instance "
             "output/model_final.pth."
         )
     if cfg.INPUT.FORMAT not in ("BGR", "RGB"):
-        raise ValueError(f'INPUT.FORMAT must be "BGR" or "RGB", not {cfg.INPUT.FORMAT!r}.')
+        raise UserError(f'INPUT.FORMAT must be "BGR" or "RGB", not {cfg.INPUT.FORMAT!r}.')
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
+        raise UserError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but torch finds no CUDA device here: set it to "
             '"cpu".'
         )
     try:
         torch.empty(0, device=cfg.MODEL.DEVICE)
     except Exception as error:  # of another class for nearly each kind of device
-        raise ValueError(
+        raise UserError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}: give cpu, cuda or cuda:1."
         ) from error
     if cfg.INPUT.MIN_SIZE_TEST < 0:
-        raise ValueError(
+        raise UserError(
             f"INPUT.MIN_SIZE_TEST is {cfg.INPUT.MIN_SIZE_TEST}: give pixels of the shorter side, or "
             "0 for images as they are."
         )
@@ -184,7 +185,7 @@ def _count_classes(weights: str, names_of_metadata: Sequence[str]) -> int:
         names = read_checkpoint(weights).get("class_names") or ()
     names = names or names_of_metadata
     if not names:
-        raise ValueError(
+        raise UserError(
             f"The number of classes is not known: {weights} names none, and neither does the "
             "metadata of DATASETS.TRAIN[0]. Set MODEL.SOLO.NUM_CLASSES."
         )

@@ -8,7 +8,6 @@ import platform
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import detectron2
@@ -24,24 +23,9 @@ from solo.checkpoint.files import write_text
 from solo.config import get_cfg
 from solo.data import resolve_num_classes
 from solo.data.datasets import register_coco_json
+from solo.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def exit_on(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn an error that the user can mend into its message and exit status 1, no traceback.
-
-    Args:
-        kinds: Which errors these are.
-
-    Raises:
-        SystemExit: If one of them was raised.
-    """
-    try:
-        yield
-    except kinds as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 def setup_config(args: argparse.Namespace) -> CfgNode:
@@ -54,7 +38,7 @@ def setup_config(args: argparse.Namespace) -> CfgNode:
         The frozen config.
 
     Raises:
-        ValueError: If a file or key that the user gave is wrong.
+        UserError: If a file or key that the user gave is wrong.
         OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
     """
     cfg = load_config(args)
@@ -72,7 +56,7 @@ def load_config(args: argparse.Namespace) -> CfgNode:
         The frozen config.
 
     Raises:
-        ValueError: If a file or key that the user gave is wrong.
+        UserError: If a file or key that the user gave is wrong.
         OSError: If the file cannot be read, or OUTPUT_DIR cannot be written.
     """
     cfg = get_cfg()
@@ -131,7 +115,7 @@ def merge_file(cfg: CfgNode, path: str) -> None:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no yaml, or has an unknown key or a value of the wrong type.
+        UserError: If the file is no yaml, or has an unknown key or a value of the wrong type.
     """
     if not path:
         return
@@ -141,11 +125,15 @@ def merge_file(cfg: CfgNode, path: str) -> None:
         # detectron2 would, by default, run code that a yaml file names.
         cfg.merge_from_file(path, allow_unsafe=False)
     except KeyError as error:
-        raise ValueError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
+        raise UserError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
     except yaml.YAMLError as error:
-        raise ValueError(f"The config file {path} is not plain yaml: {error}") from error
+        raise UserError(f"The config file {path} is not plain yaml: {error}") from error
     except (AssertionError, ValueError) as error:
-        raise ValueError(f"In the config file {path}: {error}") from error
+        raise UserError(f"In the config file {path}: {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise UserError(
+            f"The config file {path} has something else where keys with values belong: {error}"
+        ) from error
 
 
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
@@ -156,16 +144,16 @@ def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
         options: Keys and values in turn.
 
     Raises:
-        ValueError: If a key is unknown or has no value, or a value is of the wrong type.
+        UserError: If a key is unknown or has no value, or a value is of the wrong type.
     """
     if len(options) % 2:
-        raise ValueError(
+        raise UserError(
             f"The options {' '.join(options)} are not pairs of KEY VALUE: {options[-1]!r} is alone."
         )
     try:
         cfg.merge_from_list(list(options))
-    except (AssertionError, KeyError) as error:
-        raise ValueError(f"On the command line: {_unknown_key(cfg, error)}") from error
+    except (AssertionError, KeyError, ValueError) as error:
+        raise UserError(f"On the command line: {_unknown_key(cfg, error)}") from error
 
 
 def _unknown_key(cfg: CfgNode, error: Exception) -> str:
@@ -206,7 +194,7 @@ def _choose_device(cfg: CfgNode, num_gpus: int) -> None:
 def _check_solver(cfg: CfgNode) -> None:
     for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
-            raise ValueError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+            raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
 
 
 def _check_output_dir(path: str) -> None:

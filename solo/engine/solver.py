@@ -5,8 +5,15 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
+from detectron2.solver import build_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from solo.errors import UserError, told_as
+
+# Of what torch, detectron2 and fvcore refuse.
+_REFUSED = "The config's SOLVER cannot be used"
 
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "SGD": torch.optim.SGD,
@@ -28,11 +35,12 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         An optimizer whose ``step`` clips the gradients first, if SOLVER.CLIP_GRADIENTS.ENABLED.
 
     Raises:
-        ValueError: If SOLVER.OPTIMIZER or SOLVER.CLIP_GRADIENTS.CLIP_TYPE is unknown.
+        UserError: If SOLVER.OPTIMIZER or SOLVER.CLIP_GRADIENTS.CLIP_TYPE is unknown, or torch
+            refuses a value.
     """
     solver = cfg.SOLVER
     if solver.OPTIMIZER not in _OPTIMIZERS:
-        raise ValueError(
+        raise UserError(
             f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}; choose one of {', '.join(_OPTIMIZERS)}."
         )
     groups = get_default_optimizer_params(
@@ -47,7 +55,19 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         options |= {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
     # One pass over the weights instead of a dozen.
     options["fused"] = True
-    return _add_clipping(cfg, _OPTIMIZERS[solver.OPTIMIZER])(groups, **options)
+    kind = _add_clipping(cfg, _OPTIMIZERS[solver.OPTIMIZER])
+    with told_as(_REFUSED):
+        return kind(groups, **options)
+
+
+def build_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRScheduler:
+    """Build detectron2's schedule of the learning rate that SOLVER describes.
+
+    Raises:
+        UserError: If the schedule is unknown, or a value of it makes no sense.
+    """
+    with told_as(_REFUSED):
+        return build_lr_scheduler(cfg, optimizer)
 
 
 def _add_clipping(
@@ -60,7 +80,7 @@ def _add_clipping(
         return _clip_full_model(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)
     if clipping.CLIP_TYPE in ("value", "norm"):
         return maybe_add_gradient_clipping(cfg, optimizer)
-    raise ValueError(
+    raise UserError(
         f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE is {clipping.CLIP_TYPE!r}; choose full_model (the norm "
         "over all parameters), norm or value (each parameter by itself)."
     )

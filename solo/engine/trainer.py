@@ -20,7 +20,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.modeling import build_model
-from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
 from detectron2.utils.events import CommonMetricPrinter, EventStorage, EventWriter
 from torch import Tensor, nn
@@ -31,7 +30,8 @@ from solo.engine import workers
 from solo.engine.evaluation import best_metric_name, check_evaluation, evaluate, evaluate_with_tta
 from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
 from solo.engine.precision import amp_dtype, loss_scaler
-from solo.engine.solver import build_optimizer
+from solo.engine.solver import build_optimizer, build_scheduler
+from solo.errors import NotFiniteError, UserError, told_as
 from solo.modeling.target_log import LOG_PERIOD
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Trainer(TrainerBase):
             cfg: The config, resolved and frozen, as `solo.engine.setup_config` returns it.
 
         Raises:
-            ValueError: If the config asks for something that this machine or solo has not.
+            UserError: If the config asks for something that this machine or solo has not.
         """
         super().__init__()
         self.cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
@@ -60,7 +60,7 @@ class Trainer(TrainerBase):
         self.max_iter = self.cfg.SOLVER.MAX_ITER
         self.module = build_model(self.cfg)
         self.optimizer = self.build_optimizer(self.module)
-        self.scheduler = build_lr_scheduler(self.cfg, self.optimizer)
+        self.scheduler = build_scheduler(self.cfg, self.optimizer)
         self.model = workers.parallelize(self.module, self._device)
         self._amp_dtype = (
             amp_dtype(self._device, self.cfg.MODEL.CPU.BFLOAT16)
@@ -121,7 +121,7 @@ class Trainer(TrainerBase):
 
         Raises:
             OSError: If a file cannot be read.
-            ValueError: If a file does not fit the model, or cannot be continued from.
+            UserError: If a file does not fit the model, or cannot be continued from.
         """
         found = self.checkpointer.has_checkpoint()
         if resume and not found:
@@ -129,7 +129,7 @@ class Trainer(TrainerBase):
         self.iter = -1
         self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
         if resume and found and self.iter < 0:
-            raise ValueError(
+            raise UserError(
                 f"{self.checkpointer.get_checkpoint_file()} has weights only, so that training "
                 "cannot resume from it: leave out --resume and set MODEL.WEIGHTS to it."
             )
@@ -144,7 +144,7 @@ class Trainer(TrainerBase):
 
         Raises:
             OSError: If a file of the data cannot be read.
-            ValueError: If the data cannot be trained or evaluated on.
+            UserError: If the data cannot be trained or evaluated on.
         """
         self._loader = self.build_train_loader(self.start_iter)
         self.check_evaluation()
@@ -160,7 +160,7 @@ class Trainer(TrainerBase):
             The results of the last evaluation, on the main process; see `solo.engine.evaluate`.
 
         Raises:
-            FloatingPointError: If a loss is not finite.
+            NotFiniteError: If a loss is not finite.
         """
         if self.start_iter >= self.max_iter:
             logger.info(
@@ -174,7 +174,7 @@ class Trainer(TrainerBase):
         with EventStorage(self.start_iter) as self.storage:
             try:
                 self._loop()
-            except FloatingPointError as error:
+            except UserError as error:
                 logger.error("%s", error)
                 raise
             except Exception:
@@ -264,7 +264,7 @@ class Trainer(TrainerBase):
         values = torch.tensor([values[:-1] for values in rows], dtype=torch.float64)
         if not values.isfinite().all():
             local = dict(zip(names, row.tolist(), strict=True))
-            raise FloatingPointError(self._describe_loss(local, batch))
+            raise NotFiniteError(self._describe_loss(local, batch))
         means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
         if comm.is_main_process():
             self.storage.put_scalar("data_time", max(values[-1] for values in rows))
@@ -301,14 +301,16 @@ class Trainer(TrainerBase):
         """Take over what :meth:`state_dict` returned.
 
         Raises:
-            ValueError: If another trainer returned it.
+            UserError: If another trainer returned it, or it is of other parameters than the model's.
         """
         if "optimizer" not in state_dict:
-            raise ValueError(
+            raise UserError(
                 f"{self.checkpointer.get_checkpoint_file()} was not written by this trainer; to "
                 "start from its weights, leave out --resume and set MODEL.WEIGHTS to it."
             )
         super().load_state_dict(state_dict)
-        self.optimizer.load_state_dict(state_dict["optimizer"])
+        advice = ". Resume with the config that it was trained with."
+        with told_as(f"{self.checkpointer.get_checkpoint_file()} cannot be continued", advice):
+            self.optimizer.load_state_dict(state_dict["optimizer"])
         if state_dict["grad_scaler"] and self.grad_scaler.is_enabled():
             self.grad_scaler.load_state_dict(state_dict["grad_scaler"])

@@ -10,6 +10,8 @@ from detectron2.utils import comm
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from solo.errors import UserError
+
 # The newer of two names; torch 2.15 warns of the older one.
 _BUFFERS_FLAG = (
     "forward_sync_buffers"
@@ -68,16 +70,16 @@ def check_workers(cfg: CfgNode) -> None:
         cfg: The config, scaled to the number of workers.
 
     Raises:
-        ValueError: If the batch cannot be shared equally, or the device is not the workers'.
+        UserError: If the batch cannot be shared equally, or the device is not the workers'.
     """
     workers = comm.get_world_size()
     if cfg.SOLVER.IMS_PER_BATCH % workers:
-        raise ValueError(
+        raise UserError(
             f"SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH} cannot be shared equally by "
             f"{workers} workers; make it a multiple of {workers}."
         )
     if workers > 1 and cfg.MODEL.DEVICE == "cpu" and distributed.get_backend() == "nccl":
-        raise ValueError(
+        raise UserError(
             f"MODEL.DEVICE is cpu, but {workers} workers were started on GPUs; to train on the "
             "CPU in several processes, hide the GPUs: CUDA_VISIBLE_DEVICES= python train_net.py ..."
         )
@@ -91,11 +93,11 @@ def check_same_start(start_iter: int, output_dir: str) -> None:
         output_dir: Where it looked for a checkpoint.
 
     Raises:
-        ValueError: If another one starts elsewhere.
+        UserError: If another one starts elsewhere.
     """
     starts = comm.all_gather(start_iter)
     if len(set(starts)) > 1:
-        raise ValueError(
+        raise UserError(
             f"The workers would start at different iterations, {starts}: OUTPUT_DIR {output_dir} "
             "has to be the same folder on all machines."
         )

@@ -4,6 +4,7 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
+from solo.errors import UserError
 from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
 from solo.evaluation.coco import COCOEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator
@@ -19,7 +20,7 @@ def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> 
         output_dir: Folder for the predictions in COCO's format. None: they are not written.
 
     Raises:
-        ValueError: If the data set asks for another evaluator, or a package is missing.
+        UserError: If the data set asks for another evaluator, or a package is missing.
     """
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
     if kind == "coco":
@@ -29,7 +30,7 @@ def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> 
         return DatasetEvaluators([coco, VOCInstanceEvaluator(dataset_name)])
     if kind == "cityscapes_instance":
         return CityscapesInstanceEvaluator(dataset_name)
-    raise ValueError(
+    raise UserError(
         f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
         "(every data set with masks can use it), 'voc_instance' and 'cityscapes_instance'"
     )

@@ -21,6 +21,8 @@ from detectron2.utils import comm
 from detectron2.utils.logger import create_small_table
 from PIL import Image
 
+from solo.errors import MissingPackageError
+
 logger = logging.getLogger(__name__)
 
 _SCRIPTS = "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling"
@@ -43,12 +45,12 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
                 Cityscapes' names, and gt_dir.
 
         Raises:
-            ValueError: If cityscapesscripts is missing.
+            MissingPackageError: If cityscapesscripts is missing.
         """
         try:
             from cityscapesscripts.helpers.labels import labels
         except ImportError as error:
-            raise ValueError(
+            raise MissingPackageError(
                 f"the evaluation of {dataset_name} needs: pip install cityscapesscripts"
             ) from error
         metadata = MetadataCatalog.get(dataset_name)

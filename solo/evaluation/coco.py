@@ -20,6 +20,7 @@ from detectron2.utils.file_io import PathManager
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from solo.errors import MissingPackageError, UserError, told_as
 from solo.layers.rles import rles_of
 
 try:
@@ -63,14 +64,17 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             use_fast_impl: Whether faster-coco-eval computes. None: if it is installed.
 
         Raises:
-            ValueError: If another task is asked for, or faster-coco-eval and it is missing, or the
-                annotations have no masks.
+            UserError: If the annotations cannot be read or have no masks, or faster-coco-eval is
+                asked for and missing.
+            ValueError: If another task is asked for.
         """
         tasks = tuple(tasks or _TASKS)
         if not set(tasks) <= set(_TASKS):
             raise ValueError(f"tasks must be of {_TASKS}, got {tasks}")
         if use_fast_impl and COCOeval_faster is None:
-            raise ValueError("use_fast_impl needs faster-coco-eval: pip install faster-coco-eval")
+            raise MissingPackageError(
+                "use_fast_impl needs faster-coco-eval: pip install faster-coco-eval"
+            )
         # detectron2's constructor is left out: its reader stops at what hand-made files lack. These
         # are the names that its other methods know.
         self._logger = logger
@@ -116,7 +120,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             )
         unknown = {result["image_id"] for result in results} - set(self._coco_api.imgs)
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"the model predicted instances of image {min(unknown)}, which the data set does not "
                 "have: evaluate on the images of this data set"
             )
@@ -134,7 +138,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         category_ids = {index: category_id for category_id, index in mapping.items()}
         for result in results:
             if result["category_id"] not in category_ids:
-                raise ValueError(
+                raise UserError(
                     f"the model predicted class {result['category_id']}, but the data set has "
                     f"{len(category_ids)} classes, from 0: MODEL.SOLO.NUM_CLASSES must be "
                     f"{len(category_ids)}"
@@ -217,12 +221,12 @@ def _ground_truth(dataset_name: str, *, needs_masks: bool) -> COCO:
     else:
         if "://" not in json_file and not Path(json_file).exists():
             DatasetCatalog.get(dataset_name)  # some write their file when they are loaded
-        with PathManager.open(json_file) as file:
+        with PathManager.open(json_file) as file, told_as(f"{json_file} is no json"):
             document = json.load(file)
     if needs_masks:
         for item in document.get("annotations", ()):
             if not item.get("segmentation"):
-                raise ValueError(
+                raise UserError(
                     f"{json_file or dataset_name}: an annotation of image {item['image_id']} has no "
                     "segmentation, so that masks cannot be evaluated: add its mask, or remove it"
                 )

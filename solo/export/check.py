@@ -13,6 +13,7 @@ import torch
 from detectron2.structures import Instances
 from tqdm import tqdm
 
+from solo.errors import UserError
 from solo.export import runtime
 from solo.layers.output import ImageSize
 from solo.modeling.inference import InstanceFinder, cell_probabilities
@@ -58,10 +59,10 @@ class Agreement:
         """Refuse what is no agreement.
 
         Raises:
-            ValueError: If the two differ, or nothing was there to compare.
+            UserError: If the two differ, or nothing was there to compare.
         """
         if not self.instances and not self.differences:
-            raise ValueError(
+            raise UserError(
                 f"Nothing was found on {self.images} images, so nothing was compared: give --images that "
                 "show objects of the model's classes."
             )
@@ -73,7 +74,7 @@ class Agreement:
                     "MODEL.SOLO.TEST.PRE_NMS_TOPK, or lower MAX_CANDIDATES to the same number, which "
                     "the model itself then takes, too."
                 )
-            raise ValueError(" ".join(lines))
+            raise UserError(" ".join(lines))
 
 
 def compare(

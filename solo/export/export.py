@@ -15,6 +15,7 @@ from detectron2.config import CfgNode
 from torch.export import ExportedProgram
 
 from solo.engine.predictor import TorchPredictor, inference_config
+from solo.errors import MissingPackageError, UserError
 from solo.export import runtime
 from solo.export.check import Agreement, Run, compare
 from solo.export.images import images_to_compare
@@ -64,18 +65,18 @@ def export_model(request: ExportRequest) -> Exported:
     that does not pass stays as `model.unchecked.*`.
 
     Raises:
-        ValueError: If a part of the request is wrong, or the file does not do what the model does.
+        UserError: If a part of the request is wrong, or the file does not do what the model does.
         OSError: If a file cannot be read or written.
     """
     _check_packages(request.format)
     cfg = inference_config(request.config_file, request.weights, "cpu", request.opts)
     if cfg.TEST.AUG.ENABLED:
-        raise ValueError(
+        raise UserError(
             "TEST.AUG.ENABLED is True, and an exported model looks at one view of an image only: "
             "add --opts TEST.AUG.ENABLED False."
         )
     if files := [path for path in (request.output, *request.output.parents) if path.is_file()]:
-        raise ValueError(f"--output {request.output}: {files[0]} is a file; name a folder.")
+        raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
     predictor = TorchPredictor(cfg)
     network = TraceableSOLO(predictor.model, suppress=request.post == "nms").eval()
@@ -90,8 +91,8 @@ def export_model(request: ExportRequest) -> Exported:
     agreement = compare(predictor.model, run, images, metadata)
     try:
         agreement.check()
-    except ValueError as error:
-        raise ValueError(f"{error} The file stays as {unchecked}.") from error
+    except UserError as error:
+        raise UserError(f"{error} The file stays as {unchecked}.") from error
 
     path = unchecked.replace(request.output / f"model{suffix}")
     path.with_suffix(f"{suffix}.json").write_text(json.dumps(metadata, indent=2))
@@ -135,7 +136,7 @@ def describe(
 def _check_packages(kind: str) -> None:
     missing = [name for name in _ONNX_PACKAGES if not importlib.util.find_spec(name)]
     if kind == "onnx" and missing:
-        raise ValueError(
+        raise MissingPackageError(
             f"ONNX needs {', '.join(missing)}: run `pip install 'solo-detectron2[export]'` or "
             f"`pip install {' '.join(missing)}`."
         )
@@ -152,7 +153,7 @@ def _check_images(
     for name, image in zip(names, images, strict=True):
         height, width = runtime.prepare(image, metadata["input"])[1].padded
         if min(height, width) < smallest:
-            raise ValueError(
+            raise UserError(
                 f"{name}: becomes {height} x {width} pixels, and the program takes {smallest} x "
                 f"{smallest} at least: give other --images."
             )

@@ -8,7 +8,8 @@ import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from solo.images import read_image
+from solo.errors import told_as
+from solo.images import read_picture
 
 COUNT = 8
 # Height and width of made-up images.
@@ -23,12 +24,12 @@ def images_to_compare(cfg: CfgNode, paths: Sequence[str | Path] = ()) -> list[np
         paths: The images to take instead.
 
     Raises:
-        ValueError: If an image cannot be read.
+        UserError: If an image cannot be read.
     """
     paths = list(paths) or _held_out(cfg)
     if not paths:
         return [_synthetic(seed) for seed in range(COUNT)]
-    return [_read(path) for path in paths]
+    return [read_picture(path) for path in paths]
 
 
 def _held_out(cfg: CfgNode) -> list[str]:
@@ -36,16 +37,10 @@ def _held_out(cfg: CfgNode) -> list[str]:
         annotations = MetadataCatalog.get(name).get("json_file") if name in DatasetCatalog else None
         # Looked at before: some data sets are made, or downloaded, when they are asked for.
         if annotations and Path(annotations).is_file():
-            files = [record["file_name"] for record in DatasetCatalog.get(name)]
+            with told_as(f"the data set {name} cannot be loaded"):
+                files = [record["file_name"] for record in DatasetCatalog.get(name)]
             return files[:: max(len(files) // COUNT, 1)][:COUNT]
     return []
-
-
-def _read(path: str | Path) -> np.ndarray:
-    try:
-        return np.ascontiguousarray(read_image(str(path), "BGR"))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
 
 
 def _synthetic(seed: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from solo.errors import UserError
 from solo.export.runtime import Model
 
 
@@ -19,14 +20,19 @@ class OnnxPredictor:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int = 0) -> None:
-        """Load a file; see `Model` for the arguments and the errors.
+        """Load a file; see `Model` for the arguments.
 
         Raises:
-            ValueError: Its candidates are not suppressed.
+            FileNotFoundError: There is no such file.
+            UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime
+                is not installed.
         """
-        self._model = Model(path, threads=threads)
+        try:
+            self._model = Model(path, threads=threads)
+        except (ValueError, RuntimeError) as error:  # of a file that stands alone: it has no others
+            raise UserError(str(error)) from error
         if self._model.metadata.get("post") == "raw":
-            raise ValueError(
+            raise UserError(
                 f"{path}: exported with --post raw, without suppression: export it with --post nms, "
                 "or call solo.export.runtime.Model."
             )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 
+from solo.errors import UserError
 from solo.export.wrapper import TraceableSOLO
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
@@ -27,7 +28,7 @@ def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> Export
         The program; it takes one tensor, and returns what `network` does.
 
     Raises:
-        ValueError: If the size is no multiple of the divisor.
+        UserError: If the size is no multiple of the divisor.
     """
     unit = network.divisor
     if size is None:
@@ -56,7 +57,7 @@ def read_program(path: Path) -> tuple[ExportedProgram, dict[str, Any]]:
 def _check_size(size: tuple[int, int], unit: int) -> None:
     if min(size) < unit or any(side % unit for side in size):
         fitting = [max(-(-side // unit), 1) * unit for side in size]
-        raise ValueError(
+        raise UserError(
             f"--size {size[0]}x{size[1]}: this model takes multiples of {unit}, such as "
             f"{fitting[0]}x{fitting[1]}."
         )

@@ -7,6 +7,7 @@ mask size.
 import torch
 from torch import Tensor, nn
 
+from solo.errors import UserError
 from solo.export.decoding import decode_cells
 from solo.layers.nms import matrix_nms
 from solo.layers.overlaps import ious_of
@@ -32,13 +33,13 @@ class TraceableSOLO(nn.Module):
             suppress: Whether matrix NMS is a part of the graph. If not, all candidates are returned.
 
         Raises:
-            ValueError: If the suppression is greedy, which takes a loop that no graph has.
+            UserError: If the suppression is greedy, which takes a loop that no graph has.
         """
         super().__init__()
         self.model = model
         finder = model.finder
         if suppress and finder.nms != "matrix":
-            raise ValueError(
+            raise UserError(
                 f"MODEL.SOLO.TEST.NMS is {finder.nms!r}, which goes through the instances one by one and "
                 "cannot be exported: set it to 'matrix', or leave the suppression out (--post raw)."
             )

@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from solo.errors import UserError
 from solo.layers.coordinates import with_coordinates
 from solo.layers.deform_conv import DeformConv
 from solo.layers.recompute import Recomputed, gathers_statistics
 
 Norm = str | Callable[[int], nn.Module]
+
+# Of detectron2's "GN".
+_GROUPS = 32
 
 
 class Deform(NamedTuple):
@@ -33,7 +37,7 @@ class Deform(NamedTuple):
         """Say for each convolution of a tower whether it is deformable.
 
         Raises:
-            ValueError: If `convs` is none of the three.
+            UserError: If `convs` is none of the three.
         """
         choices = {
             "none": [False] * num_convs,
@@ -41,7 +45,7 @@ class Deform(NamedTuple):
             "all": [True] * num_convs,
         }
         if self.convs not in choices:
-            raise ValueError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
+            raise UserError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
         return choices[self.convs]
 
 
@@ -63,7 +67,14 @@ def conv_norm_relu(
         kernel_size: Odd side of the kernel.
         deformable: Whether the convolution moves its sampling points.
         modulated: Of a deformable one, whether it weighs them, too.
+
+    Raises:
+        UserError: If the channels are no multiple of the groups of GN.
     """
+    if norm == "GN" and out_channels % _GROUPS:
+        raise UserError(
+            f"{out_channels} channels cannot be normalised by GN: give a multiple of {_GROUPS}."
+        )
     if deformable:
         deform = DeformConv(in_channels, out_channels, kernel_size, norm=norm, modulated=modulated)
         init_conv(deform)
@@ -145,10 +156,13 @@ def conv_tower(
             where batch normalisation gathers statistics, or where there is nothing cheap.
 
     Raises:
-        ValueError: If `recompute` or `deform.convs` is none of its words.
+        UserError: If there are no convolutions, their channels do not suit the normalisation, or
+            `recompute` or `deform.convs` is none of its words.
     """
+    if num_convs < 1:
+        raise UserError(f"NUM_CONVS is {num_convs}; give 1 or more.")
     if recompute not in _TOWERS:
-        raise ValueError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
+        raise UserError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
     inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(

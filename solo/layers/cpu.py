@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from solo.errors import UserError
+
 # Of ONEDNN_MAX_CPU_ISA: what is left under each limit; a limit that is not here leaves everything.
 _UNDER_LIMIT = {
     "SSE41": set(),
@@ -82,7 +84,7 @@ def intersection_kernel(choice: str = "auto") -> str:
         choice: Of MODEL.CPU.INTERSECTIONS.
 
     Raises:
-        ValueError: If the choice is none of these words.
+        UserError: If the choice is none of these words.
     """
     if _is_automatic("INTERSECTIONS", choice, ("bytes", "bits", "float32")):
         if features().vnni and torch.backends.mkldnn.is_available():
@@ -101,7 +103,7 @@ def product_kernel(choice: str = "auto") -> str:
         choice: Of MODEL.CPU.PRODUCTS.
 
     Raises:
-        ValueError: If the choice is none of these words.
+        UserError: If the choice is none of these words.
     """
     if _is_automatic("PRODUCTS", choice, ("onednn", "blas")):
         # A private operator: another torch may not have it.
@@ -128,7 +130,7 @@ def computes_in_bfloat16(choice: str = "auto") -> bool:
         choice: Of MODEL.CPU.BFLOAT16: "auto", "on" or "off".
 
     Raises:
-        ValueError: If the choice is none of these words.
+        UserError: If the choice is none of these words.
     """
     if _is_automatic("BFLOAT16", choice, ("on", "off")):
         return features().bfloat16
@@ -150,7 +152,7 @@ def name() -> str:
 def _is_automatic(key: str, choice: str, words: tuple[str, ...]) -> bool:
     if choice not in ("auto", *words):
         known = ", ".join(repr(word) for word in words)
-        raise ValueError(f"MODEL.CPU.{key} is {choice!r}; use 'auto', {known}.")
+        raise UserError(f"MODEL.CPU.{key} is {choice!r}; use 'auto', {known}.")
     return choice == "auto"
 
 

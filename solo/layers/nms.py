@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from solo.errors import UserError
+
 
 def points_nms(probabilities: Tensor) -> Tensor:
     """Zero every cell that is beaten by its top, left or top-left neighbour.
@@ -46,13 +48,13 @@ def matrix_nms(
         (n,) decayed scores, not sorted again.
 
     Raises:
-        ValueError: If the kernel is of another name.
+        UserError: If the kernel is of another name.
 
     Source:
         SOLOv2 section 3.3: decay_j = min_i f(iou_ij) / f(max_k iou_ki).
     """
     if kernel not in ("gaussian", "linear"):
-        raise ValueError(f"NMS_KERNEL is {kernel!r}; use 'gaussian' or 'linear'.")
+        raise UserError(f"NMS_KERNEL is {kernel!r}; use 'gaussian' or 'linear'.")
     if len(ious) == 0:
         return scores
     same_class = classes[:, None] == classes[None, :]

@@ -26,7 +26,7 @@ def mask_intersections(masks: Tensor, kernel: str = "auto") -> Tensor:
         (n, n) float32, exact for masks under 2 ** 24 pixels.
 
     Raises:
-        ValueError: If the kernel is of another name.
+        UserError: If the kernel is of another name.
     """
     kernel = cpu.intersection_kernel(kernel)
     if masks.device.type != "cpu":

@@ -24,7 +24,7 @@ def product(left: Tensor, right: Tensor, kernel: str = "auto") -> Tensor:
         (p, n).
 
     Raises:
-        ValueError: If the kernel is of another name.
+        UserError: If the kernel is of another name.
     """
     if not _suits(left, right) or cpu.product_kernel(kernel) == "blas":
         return left @ right

@@ -15,6 +15,7 @@ from detectron2.structures import Boxes, Instances
 from torch import Tensor
 from torch.nn import functional as F
 
+from solo.errors import UserError
 from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.layers.output import ImageSize, binary_masks, encoded_masks
@@ -76,9 +77,9 @@ class InstanceFinder:
     def __post_init__(self) -> None:
         """Refuse names that mean nothing."""
         if self.nms not in ("matrix", "mask"):
-            raise ValueError(f"NMS is {self.nms!r}; use 'matrix' or 'mask'.")
+            raise UserError(f"NMS is {self.nms!r}; use 'matrix' or 'mask'.")
         if self.mask_format not in ("bitmask", "rle"):
-            raise ValueError(f"MASK_FORMAT is {self.mask_format!r}; use 'bitmask' or 'rle'.")
+            raise UserError(f"MASK_FORMAT is {self.mask_format!r}; use 'bitmask' or 'rle'.")
 
     @torch.no_grad()
     def __call__(self, probabilities: Tensor, decode: Decoder, size: ImageSize) -> Instances:

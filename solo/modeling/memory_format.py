@@ -3,6 +3,7 @@
 import torch
 from detectron2.config import CfgNode
 
+from solo.errors import UserError
 from solo.layers import cpu
 
 
@@ -14,11 +15,11 @@ def memory_format(cfg: CfgNode, *, training: bool) -> torch.memory_format:
         training: Whether it is to be trained, too: on some CPUs gradients want another format.
 
     Raises:
-        ValueError: If the key has none of its words.
+        UserError: If the key has none of its words.
     """
     choice = cfg.MODEL.MEMORY_FORMAT
     if choice not in ("auto", "channels_last", "contiguous"):
-        raise ValueError(
+        raise UserError(
             f"MODEL.MEMORY_FORMAT is {choice!r}; use 'auto', 'channels_last' or 'contiguous'."
         )
     if choice == "auto":

@@ -14,6 +14,7 @@ from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
@@ -148,7 +149,8 @@ class SOLO(nn.Module):
             In training a dict of losses, at test a list of `{"instances": Instances}`.
 
         Raises:
-            ValueError: If training inputs lack instances or masks.
+            UserError: If objects of a training input have no masks.
+            ValueError: If training inputs lack instances.
         """
         images = self.preprocess(batched_inputs)
         outputs = self.run_network(images.tensor)
@@ -266,7 +268,8 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     """Bring the annotations of one training image to the device, masks as (M, h, w) bool.
 
     Raises:
-        ValueError: If there are none, or instances without masks.
+        UserError: If objects have no masks.
+        ValueError: If there are no annotations.
     """
     if "instances" not in item:
         raise ValueError(
@@ -276,7 +279,7 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     instances = item["instances"]
     if not instances.has("gt_masks"):
         if len(instances):
-            raise ValueError(
+            raise UserError(
                 f"The annotations of {item.get('file_name', 'a training image')} have boxes but no "
                 "masks; SOLO learns from masks."
             )

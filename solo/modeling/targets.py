@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from solo.errors import UserError
 from solo.layers.masks import centers_of_mass
 from solo.modeling.grids import Grids
 
@@ -57,12 +58,12 @@ class TargetAssigner:
     def __post_init__(self) -> None:
         """Refuse rules that contradict themselves."""
         if len(self.scale_ranges) != self.grids.num_levels:
-            raise ValueError(
+            raise UserError(
                 f"SCALE_RANGES has {len(self.scale_ranges)} entries and NUM_GRIDS "
                 f"{self.grids.num_levels}; give one of each per level."
             )
         if self.collisions not in COLLISION_POLICIES:
-            raise ValueError(
+            raise UserError(
                 f"COLLISIONS is {self.collisions!r}; use one of {', '.join(COLLISION_POLICIES)}."
             )
 

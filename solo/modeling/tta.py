@@ -23,6 +23,7 @@ from pycocotools import mask as coco_mask
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from solo.errors import UserError
 from solo.layers.rles import RLE, boxes_of, decode_box, make_instances, place_mask
 from solo.modeling.meta_arch import SOLO
 
@@ -64,18 +65,18 @@ class SOLOWithTTA(nn.Module):
                 flip. None: detectron2's.
 
         Raises:
-            ValueError: If it is another model, or there are no sizes.
+            UserError: If it is another model, or there are no sizes.
         """
         super().__init__()
         if isinstance(model, DistributedDataParallel):
             model = model.module
         if not isinstance(model, SOLO):
-            raise ValueError(
+            raise UserError(
                 f"Test-time augmentation here is for SOLO, not for {type(model).__name__}: set "
                 "TEST.AUG.ENABLED False."
             )
         if tta_mapper is None and not cfg.TEST.AUG.MIN_SIZES:
-            raise ValueError(
+            raise UserError(
                 "TEST.AUG.MIN_SIZES is empty: give a size, or set TEST.AUG.ENABLED False."
             )
         self.model = model

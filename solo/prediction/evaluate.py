@@ -5,11 +5,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 from tqdm import tqdm
 
 from solo.config import get_cfg
-from solo.data import SOLODatasetMapper, check_registered
+from solo.data import SOLODatasetMapper, load_records
+from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.prediction.predictor import Predictor
 
@@ -35,12 +36,12 @@ def evaluate(
 
     Raises:
         OSError: A file cannot be read or written.
-        ValueError: The data set is not known, has other classes, or cannot be evaluated on.
+        UserError: The data set is not known, has other classes, or cannot be evaluated on.
     """
     records = choose_records(predictor, dataset_name, num_images)
     evaluator = build_evaluator(get_cfg(), dataset_name, output_dir)
     if num_images is not None and not isinstance(evaluator, COCOEvaluator):
-        raise ValueError(
+        raise UserError(
             "The evaluator of this data set counts the objects of all images: leave out the number "
             "of images."
         )
@@ -64,27 +65,26 @@ def choose_records(
 
     Raises:
         OSError: A file of the data set cannot be read.
-        ValueError: The data set is not known or has other classes or another order of them, or the number is below 1.
+        UserError: The data set is not known or has other classes or another order of them, or the number is below 1.
     """
-    check_registered([dataset_name])
-    records = DatasetCatalog.get(dataset_name)
+    records = load_records(dataset_name)
     given = len(predictor.category_ids)
     wanted = len(MetadataCatalog.get(dataset_name).thing_classes)
     if given != wanted:
-        raise ValueError(
+        raise UserError(
             f"The model has {given} classes, and the data set {dataset_name} has {wanted}: evaluate "
             "it on a data set with its own classes."
         )
     names, known = tuple(MetadataCatalog.get(dataset_name).thing_classes), predictor.class_names
     if known != names and sorted(known) == sorted(names):
-        raise ValueError(
+        raise UserError(
             f"The classes of the model, {', '.join(known)}, are in another order than those of the "
             f"data set {dataset_name}, {', '.join(names)}: scores would be those of wrong classes."
         )
     if num_images is None:
         return records
     if num_images < 1:
-        raise ValueError(f"Cannot evaluate on {num_images} images: ask for 1 at least.")
+        raise UserError(f"Cannot evaluate on {num_images} images: ask for 1 at least.")
     count = min(num_images, len(records))
     return [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
 
@@ -93,7 +93,7 @@ def read_bgr(record: dict[str, Any]) -> np.ndarray:
     """Return the image of a record, (H, W, 3) uint8, the right way up.
 
     Raises:
-        ValueError: It cannot be read, or has another size than the record says.
+        UserError: It cannot be read, or has another size than the record says.
     """
     image = _mapper()(record)["image"]
     return image.permute(1, 2, 0).contiguous().numpy()

@@ -17,6 +17,7 @@ from detectron2.structures import BoxMode, Instances
 
 from solo import model_zoo
 from solo.engine.predictor import TorchPredictor, inference_config
+from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
 from solo.export.predictor import OnnxPredictor
 from solo.prediction.tiling import TileRule, find_in_tiles
@@ -75,7 +76,7 @@ class Predictor:
 
         Raises:
             FileNotFoundError: There is no such config file or checkpoint.
-            ValueError: The config is wrong, or the checkpoint does not fit it.
+            UserError: The config is wrong, or the checkpoint does not fit it.
         """
         cfg = inference_config(config_file, weights, device, opts)
         return cls(TorchPredictor(cfg), tiles=tiles)
@@ -102,11 +103,11 @@ class Predictor:
 
         Raises:
             FileNotFoundError: There is no such checkpoint.
-            ValueError: There is no such config, or the checkpoint is not named or does not fit.
+            UserError: There is no such config, or the checkpoint is not named or does not fit.
         """
         config_file = model_zoo.get_config_file(name)
         if not weights:
-            raise ValueError(
+            raise UserError(
                 "weights is empty, and solo has no trained weights to download yet: give the path of "
                 "a checkpoint."
             )
@@ -125,8 +126,7 @@ class Predictor:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is no ONNX model, or another one.
-            RuntimeError: onnxruntime is not installed.
+            UserError: It is no ONNX model, or another one, or onnxruntime is not installed.
         """
         return cls(OnnxPredictor(path, threads=threads), tiles=tiles)
 
@@ -142,7 +142,7 @@ class Predictor:
             `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
 
         Raises:
-            ValueError: The image has another shape or type.
+            UserError: The image has another shape or type.
         """
         return self.batch([image_bgr])[0]
 
@@ -160,10 +160,10 @@ class Predictor:
             Instances per image.
 
         Raises:
-            ValueError: An image has another shape or type, or one array is given in place of a list.
+            UserError: An image has another shape or type, or one array is given in place of a list.
         """
         if isinstance(images, np.ndarray) and images.ndim < 4:
-            raise ValueError(
+            raise UserError(
                 f"batch takes a list of images, not an array {images.shape}: give [image]."
             )
         images = [_to_three_channels(image) for image in images]
@@ -205,13 +205,11 @@ class Predictor:
 def _to_three_channels(image: np.ndarray) -> np.ndarray:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.size:
         given = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image)
-        raise ValueError(
-            f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {given}."
-        )
+        raise UserError(f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {given}.")
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-        raise ValueError(
+        raise UserError(
             f"An image must be (H, W, 3) in BGR order, gray, or BGR with alpha, not {image.shape}."
         )
     if image.shape[2] == 1:

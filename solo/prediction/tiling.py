@@ -17,6 +17,7 @@ import torch
 from detectron2.structures import Instances
 from pycocotools import mask as coco_mask
 
+from solo.errors import UserError
 from solo.layers.output import ImageSize, encoded_masks
 from solo.layers.rles import RLE, boxes_of, make_instances, place_mask, place_rle, rles_of
 
@@ -72,16 +73,16 @@ class TileRule:
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
         if self.size < 32:
-            raise ValueError(f"The size of tiles is {self.size}; give 32 pixels or more.")
+            raise UserError(f"The size of tiles is {self.size}; give 32 pixels or more.")
         if not 0 < self.overlap <= 0.5:
-            raise ValueError(
+            raise UserError(
                 f"The overlap of tiles is {self.overlap}; give a share of a tile above 0, since only "
                 "there can parts be compared, and up to 0.5."
             )
         if not 0 < self.merge_thresh <= 1:
-            raise ValueError(f"merge_thresh is {self.merge_thresh}; give an IoU above 0, up to 1.")
+            raise UserError(f"merge_thresh is {self.merge_thresh}; give an IoU above 0, up to 1.")
         if self.max_instances < 1:
-            raise ValueError(f"max_instances is {self.max_instances}; give 1 or more.")
+            raise UserError(f"max_instances is {self.max_instances}; give 1 or more.")
 
     def tiles(self, size: tuple[int, int]) -> list[Box]:
         """Return the tiles of an image of a size (H, W), row by row: evenly placed, all of one size."""

@@ -33,3 +33,15 @@ def add_config(parser: argparse.ArgumentParser, text: str = "config of the model
 def add_opts(parser: argparse.ArgumentParser) -> None:
     """Add KEY VALUE ... alone: a config is given otherwise, or not needed."""
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Return the (H, W) of an argument HxW.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r}: give HEIGHTxWIDTH in pixels, as in 800x1344")
+    return int(height), int(width)

@@ -8,7 +8,7 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from solo.analysis import analysis_config
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.tools._command import add_config, build_parser
 from solo.visualization.files import check_picture_path, write_picture
 
@@ -44,6 +44,6 @@ def write_sheet(args: argparse.Namespace, draw: Callable[[CfgNode], np.ndarray])
         args: Of :func:`sheet_parser`.
         draw: Makes an (H, W, 3) uint8 BGR picture with a config.
     """
-    with exit_on(ValueError, OSError):
+    with exit_on():
         check_picture_path(args.output)
         write_picture(draw(analysis_config(args.config_file, args.opts)), args.output)

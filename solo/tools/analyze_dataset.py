@@ -12,7 +12,7 @@ import yaml
 
 from solo.analysis import Analysis, analysis_config, analyze_dataset
 from solo.analysis.report import class_counts, numbers, summary
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.tools._command import add_config, build_parser
 from solo.visualization.files import check_folder
 from solo.visualization.survey import LevelSettings, plot_survey
@@ -21,7 +21,7 @@ from solo.visualization.survey import LevelSettings, plot_survey
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         check_folder(args.output)
         cfg = analysis_config(args.config_file, args.opts, args.dataset)
         analysis = analyze_dataset(cfg, args.num_images)

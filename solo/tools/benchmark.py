@@ -16,11 +16,11 @@ from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.report import Report, write_json
 from solo.config import get_cfg
-from solo.engine import exit_on
 from solo.engine.predictor import inference_config
 from solo.engine.setup import merge_options
+from solo.errors import UserError, exit_on
 from solo.model_zoo import get_config_file
-from solo.tools._command import add_config, add_opts, build_parser
+from solo.tools._command import add_config, add_opts, build_parser, read_size
 from solo.visualization.performance import plot_sweep
 
 # For the examples of the verbs.
@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     threads = torch.get_num_threads()
     try:
-        with exit_on(ValueError, OSError):
+        with exit_on():
             if args.threads < 1:
-                raise ValueError(f"--threads {args.threads}: give 1 or more.")
+                raise UserError(f"--threads {args.threads}: give 1 or more.")
             torch.set_num_threads(args.threads)
             report = args.run(args)
             if args.json:
@@ -103,14 +103,6 @@ def _workload(args: argparse.Namespace) -> Workload:
     if args.weights and given["candidates"] is None:
         return workload._replace(candidates=None)
     return workload
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Read HxW."""
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r}: give HEIGHTxWIDTH in pixels, as in 800x1088")
-    return int(height), int(width)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -218,7 +210,9 @@ def _add_model_verb(
     add_config(verb, "a file, or a name in the model zoo")
     verb.add_argument("--weights", default="", metavar="FILE", help="default: random ones")
     verb.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
-    verb.add_argument("--size", type=_size, metavar="HxW", help="of the input; default: 800x1088")
+    verb.add_argument(
+        "--size", type=read_size, metavar="HxW", help="of the input; default: 800x1088"
+    )
     verb.add_argument("--repeats", type=int, default=10, help="default: %(default)s")
     verb.add_argument("--sweep", choices=sweeps, help="measure the whole at several values of it")
     verb.add_argument("--plot", type=Path, metavar="FILE", help="draw the sweep: a .png")
@@ -226,7 +220,7 @@ def _add_model_verb(
 
 
 def _add_candidates(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--original", type=_size, metavar="HxW", help="image; default: 480x640")
+    verb.add_argument("--original", type=read_size, metavar="HxW", help="image; default: 480x640")
     verb.add_argument(
         "--candidates",
         type=int,

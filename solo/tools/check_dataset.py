@@ -11,23 +11,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 
 from solo.config import get_cfg
-from solo.data import check_registered
+from solo.data import check_registered, load_records
 from solo.data.checks import check_records
 from solo.data.datasets import register_coco_json
 from solo.data.datasets.coco_document import check_coco_json
 from solo.data.findings import Finding, Kind
-from solo.engine import exit_on
 from solo.engine.setup import merge_file, merge_options
+from solo.errors import UserError, exit_on
 from solo.tools._command import add_opts, build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         findings = check(args)
     for name, found in findings.items():
         print(report(name, found, args.first))
@@ -39,18 +39,18 @@ def check(args: argparse.Namespace) -> dict[str, list[Finding]]:
     """Return what is wrong with each data set that the arguments name.
 
     Raises:
-        ValueError: An argument is wrong, or a data set cannot be loaded.
+        UserError: An argument is wrong, or a data set cannot be loaded.
         OSError: A file cannot be read or written.
     """
     if bool(args.json) != bool(args.images):
-        raise ValueError("--json FILE and --images DIR go together.")
+        raise UserError("--json FILE and --images DIR go together.")
     findings = {}
     if args.json:
         findings[args.json] = check_coco_json(args.json, args.images, read_images=args.read_images)
     for name in _names(args):
         findings[name] = _check_known(name, args.read_images)
     if not findings:
-        raise ValueError("Name a data set: --json and --images, --dataset or --config-file.")
+        raise UserError("Name a data set: --json and --images, --dataset or --config-file.")
     if args.json_report:
         Path(args.json_report).write_text(json.dumps(list(_rows(findings)), indent=1))
     return findings
@@ -98,11 +98,9 @@ def _check_known(name: str, read_images: bool) -> list[Finding]:
     # The file itself, where there is one: what is broken in it may stop those who load it.
     if json_file and metadata.get("evaluator_type") == "coco" and Path(json_file).is_file():
         return check_coco_json(json_file, metadata.image_root, read_images=read_images)
-    try:
-        records = DatasetCatalog.get(name)
-    except (AssertionError, KeyError) as error:  # detectron2's way to say so
-        raise ValueError(f"the data set {name} cannot be loaded: {error}") from error
-    return check_records(records, len(metadata.get("thing_classes", ())), read_images=read_images)
+    return check_records(
+        load_records(name), len(metadata.get("thing_classes", ())), read_images=read_images
+    )
 
 
 def _rows(findings: dict[str, list[Finding]]) -> Iterator[dict[str, Any]]:

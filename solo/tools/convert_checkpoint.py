@@ -23,15 +23,15 @@ from solo.checkpoint.rules import is_ours
 from solo.config import get_cfg
 from solo.data import resolve_num_classes
 from solo.data.datasets import register_coco_json
-from solo.engine import exit_on
 from solo.engine.setup import merge_file
+from solo.errors import UserError, exit_on
 from solo.tools._command import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         print(convert(**vars(args)))
 
 
@@ -57,14 +57,14 @@ def convert(
         What to tell the user: the report, and what images the weights expect.
 
     Raises:
-        ValueError: If the layout is not known, or the weights do not fit the model of the config.
+        UserError: If the layout is not known, or the weights do not fit the model of the config.
         OSError: If `source` cannot be read or `target` not written.
     """
     content = read_checkpoint(source)
     converted = to_solo(content)
     report = _report(converted, config_file)
     if config_file and not report.fits:
-        raise ValueError(f"{source} does not fit the model of {config_file}.\n{report}")
+        raise UserError(f"{source} does not fit the model of {config_file}.\n{report}")
     preprocessing = Preprocessing()
     if as_published and converted.lineage is Lineage.SOLO:
         preprocessing = Preprocessing.of_checkpoint(content)

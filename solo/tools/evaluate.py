@@ -15,7 +15,7 @@ from pathlib import Path
 from detectron2.evaluation import print_csv_format
 from detectron2.utils.logger import setup_logger
 
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.prediction import Predictor, TileRule
 from solo.prediction.evaluate import evaluate
 from solo.tools._command import add_opts, build_parser
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     for name in ("fvcore", "detectron2", "solo"):
         setup_logger(name=name)
-    with exit_on(ValueError, OSError, RuntimeError):
+    with exit_on():
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
         results = evaluate(
@@ -43,8 +43,7 @@ def build_predictor(args: argparse.Namespace) -> Predictor:
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: An argument, or a file, is wrong.
-        RuntimeError: onnxruntime is not installed.
+        UserError: An argument, or a file, is wrong, or onnxruntime is not installed.
     """
     tiles = None if args.tiles is None else TileRule(size=args.tiles)
     if args.onnx:

@@ -8,15 +8,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.export.export import SUFFIXES, ExportRequest, export_model
-from solo.tools._command import build_parser
+from solo.tools._command import build_parser, read_size
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         done = export_model(ExportRequest(**vars(args)))
     print(f"{done.path}: {done.agreement}.")
 
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=list(SUFFIXES), default="onnx", help="default: onnx")
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(
-        "--size", type=_size, metavar="HxW", help="take inputs of this height and width only"
+        "--size", type=read_size, metavar="HxW", help="take inputs of this height and width only"
     )
     sizes.add_argument(
         "--dynamic",
@@ -55,14 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
     )
     return parser
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        height, width = map(int, text.lower().split("x"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: give it as 800x1344, height first") from None
-    return height, width
 
 
 if __name__ == "__main__":

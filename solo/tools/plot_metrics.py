@@ -6,7 +6,7 @@ example: python -m solo.tools.plot_metrics output/run_a output/run_b --output co
 from collections.abc import Sequence
 from pathlib import Path
 
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.tools._command import build_parser
 from solo.visualization.curves import plot_metrics, plot_runs
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="picture to write; several runs are compared in it. Default: metrics.png in each RUN",
     )
     args = parser.parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         _plot(args.runs, args.output)
 
 

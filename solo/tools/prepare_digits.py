@@ -13,7 +13,7 @@ from pathlib import Path
 from detectron2.utils.logger import setup_logger
 
 from solo.data.datasets.digits import build_digits, default_root
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.tools._command import build_parser
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
     setup_logger(name="solo")
-    with exit_on(ValueError, OSError):
+    with exit_on():
         folder = build_digits(args.output)
     logger.info("digits_train and digits_val are in %s", folder)
     if args.output.resolve() != default_root().resolve():

@@ -13,7 +13,7 @@ from pathlib import Path
 from solo.analysis.held_out import examine
 from solo.analysis.run_report import open_run, render_report
 from solo.checkpoint.files import write_text
-from solo.engine import exit_on
+from solo.errors import UserError, exit_on
 from solo.prediction import Predictor
 from solo.tools._command import build_parser
 from solo.visualization.files import check_folder
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
     output = args.output or args.run / "report.html"
-    with exit_on(ValueError, OSError):
+    with exit_on():
         _write_report(args, output)
     print(f"written: {output}")
 
@@ -36,7 +36,7 @@ def _write_report(args: argparse.Namespace, output: Path) -> None:
     _check_output(output)
     dataset = args.dataset or next(iter(run.cfg.DATASETS.TEST), "")
     if not dataset:
-        raise ValueError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
+        raise UserError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
     predictor = Predictor.from_config(run.config_file, str(run.weights), opts=_OPTIONS)
     held_out = examine(predictor, dataset, args.num_images)
     write_text(render_report(run, held_out), output)
@@ -44,7 +44,7 @@ def _write_report(args: argparse.Namespace, output: Path) -> None:
 
 def _check_output(output: Path) -> None:
     if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
-        raise ValueError(f"--output {output}: give the name of a file that ends in .html.")
+        raise UserError(f"--output {output}: give the name of a file that ends in .html.")
     check_folder(output.parent)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from solo.engine import exit_on
+from solo.errors import exit_on
 from solo.tools._command import build_parser
 from solo.visualization.curves import Metrics, read_metrics
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = build_parser("show_results", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
     run = parser.parse_args(argv).run
-    with exit_on(ValueError, OSError):
+    with exit_on():
         metrics = read_metrics(run / "metrics.json")
     print(summary_table(metrics))
     print(class_table(metrics))

@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 
-from solo.data import check_registered
-from solo.engine import exit_on
+from solo.data import load_records
 from solo.engine.predictor import TorchPredictor, inference_config
+from solo.errors import exit_on
 from solo.prediction import Predictor
 from solo.tools._command import add_config, build_parser
 from solo.visualization.files import check_picture_path, write_picture
@@ -22,7 +22,7 @@ from solo.visualization.sheet import dataset_rows, prediction_sheet
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     args = _parser().parse_args(argv)
-    with exit_on(ValueError, OSError):
+    with exit_on():
         draw_dataset(args)
 
 
@@ -30,15 +30,15 @@ def draw_dataset(args: argparse.Namespace) -> None:
     """Write the picture that the arguments ask for.
 
     Raises:
-        ValueError: The data set is not known, or an argument is wrong.
+        UserError: The data set is not known, or an argument is wrong.
         OSError: A file cannot be read or written.
     """
     check_picture_path(args.output)
     cfg = inference_config(args.config_file, args.weights, args.device, args.opts)
     name = args.dataset or (cfg.DATASETS.TEST[0] if cfg.DATASETS.TEST else "")
-    check_registered([name])
+    records = load_records(name)
     predictor = Predictor(TorchPredictor(cfg))
-    rows = dataset_rows(DatasetCatalog.get(name), predictor, args.num_images)
+    rows = dataset_rows(records, predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), args.output)
 

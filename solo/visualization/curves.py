@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from solo.errors import UserError
 from solo.visualization.plots import (
     COLORS,
     FAINT,
@@ -40,7 +41,7 @@ def read_metrics(metrics_json: Path) -> Metrics:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds no numbers.
+        UserError: It holds no numbers.
     """
     if not metrics_json.is_file():
         raise FileNotFoundError(f"{metrics_json}: no such file. Give the output folder of a run.")
@@ -52,7 +53,7 @@ def read_metrics(metrics_json: Path) -> Metrics:
                 series.pop()
             series.append((iteration, value))
     if not metrics:
-        raise ValueError(f"{metrics_json}: holds no numbers yet. Wait for the first ones.")
+        raise UserError(f"{metrics_json}: holds no numbers yet. Wait for the first ones.")
     return metrics
 
 
@@ -67,7 +68,7 @@ def plot_metrics(metrics_json: Path, output_png: Path) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds no numbers.
+        UserError: It holds no numbers.
     """
     metrics = read_metrics(metrics_json)
     losses = sorted(name for name in metrics if name.startswith("loss"))
@@ -98,7 +99,8 @@ def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: One holds no numbers, or there are no runs.
+        UserError: One holds no numbers.
+        ValueError: There are no runs.
     """
     if not runs:
         raise ValueError("There are no runs to compare; give at least one.")

@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from solo.errors import UserError
+
 
 def check_folder(folder: Path) -> None:
     """Make a folder and try that it can be written to.
@@ -27,13 +29,13 @@ def check_picture_path(path: Path) -> None:
     """Make sure that a picture can be written.
 
     Raises:
-        ValueError: Its name is none of a picture, or that of a folder.
+        UserError: Its name is none of a picture, or that of a folder.
         OSError: Its folder cannot be written to.
     """
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ValueError(f"--output {path}: give a name that ends in .png or .jpg.")
+        raise UserError(f"--output {path}: give a name that ends in .png or .jpg.")
     if path.is_dir():
-        raise ValueError(f"--output {path} is a folder: name a file.")
+        raise UserError(f"--output {path} is a folder: name a file.")
     check_folder(path.parent)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
+from solo.errors import UserError
 from solo.visualization.plots import COLORS, INK, new_figure, new_row, save_figure, style_axes
 
 _UNITS = {"size": "pixels of the input", "candidates": "candidates", "objects": "objects"}
@@ -44,10 +45,10 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]], output_png: Path) -> None
         output_png: Where to.
 
     Raises:
-        ValueError: If there are no rows.
+        UserError: If there are no rows.
     """
     if not rows:
-        raise ValueError("There are no rows to draw: measure something first.")
+        raise UserError("There are no rows to draw: measure something first.")
     figure = new_figure(12, 1.2 + 0.28 * len(rows))
     time, memory = figure.subplots(1, 2, sharey=True)
     places = range(len(rows))

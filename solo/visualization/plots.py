@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from solo.errors import UserError
+
 COLORS = ("#2e86de", "#e4572e", "#27ae60", "#8e44ad", "#f4b400", "#17b2c4", "#e84393", "#7f8c3a")
 INK = "#333333"
 FAINT = "#8a8a8a"
@@ -43,6 +45,13 @@ def style_axes(axes: Axes, title: str, xlabel: str) -> None:
 
 
 def save_figure(figure: Figure, output_png: Path) -> None:
-    """Write a figure, and make its folder where there is none."""
+    """Write a figure, and make its folder where there is none.
+
+    Raises:
+        UserError: If its name is none of a picture.
+    """
+    suffix = output_png.suffix.lower()
+    if suffix and suffix[1:] not in figure.canvas.get_supported_filetypes():
+        raise UserError(f"{output_png}: no plot can be written as {suffix}; end the name in .png.")
     output_png.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output_png, facecolor="white")

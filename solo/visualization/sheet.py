@@ -8,7 +8,8 @@ import numpy as np
 from detectron2.data import detection_utils
 from detectron2.structures import Instances
 
-from solo.images import read_image
+from solo.errors import UserError
+from solo.images import read_picture
 from solo.visualization.draw import check_picture, draw_regions
 from solo.visualization.regions import get_regions
 from solo.visualization.text import put_text, text_coverage
@@ -94,10 +95,10 @@ def dataset_rows(
         One row per image.
 
     Raises:
-        ValueError: The data set is empty, or fewer than one image is asked for.
+        UserError: The data set is empty, fewer than one image is asked for, or one cannot be read.
     """
     if num_images < 1 or not dataset:
-        raise ValueError(
+        raise UserError(
             f"Cannot take {num_images} images of a data set of {len(dataset)}: ask for at least "
             "one, of a data set that has any."
         )
@@ -105,7 +106,7 @@ def dataset_rows(
     rows = []
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
         record = dataset[index]
-        image = np.ascontiguousarray(read_image(record["file_name"], "BGR"))
+        image = read_picture(record["file_name"])
         rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
     return rows
 

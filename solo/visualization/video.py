@@ -13,6 +13,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from solo.errors import UserError
+
 try:
     import av
 except ImportError:  # the extra `video` is not installed
@@ -49,7 +51,7 @@ class VideoSource:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It cannot be read as a video, or there is no such camera.
+            UserError: It cannot be read as a video, or there is no such camera.
         """
         is_camera = isinstance(source, int)
         self.name = f"camera {source}" if is_camera else str(source)
@@ -58,7 +60,7 @@ class VideoSource:
         self._capture = cv2.VideoCapture(source if is_camera else str(source))
         if not self._capture.isOpened():
             reason = "cannot be opened" if is_camera else "cannot be read as a video"
-            raise ValueError(f"{self.name}: {reason}.")
+            raise UserError(f"{self.name}: {reason}.")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= _MAX_FPS else _DEFAULT_FPS
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -134,10 +136,10 @@ class VideoSink:
             fps: Frames per second.
 
         Raises:
-            ValueError: The name does not end in .mp4.
+            UserError: The name does not end in .mp4.
         """
         if path.suffix.lower() != ".mp4":
-            raise ValueError(f"{path}: a video can only be written to a name that ends in .mp4.")
+            raise UserError(f"{path}: a video can only be written to a name that ends in .mp4.")
         self.path = path
         self.num_frames = 0
         self._fps = fps

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from solo.checkpoint import read_checkpoint
 from solo.engine import Trainer
+from solo.errors import UserError
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
@@ -144,6 +145,13 @@ def test_what_to_resume_is_of_this_run(tmp_path: Path) -> None:
     train(toy_config(tmp_path))
     trainer = train_broken(toy_config(tmp_path), 1, KeyboardInterrupt())
     assert trainer.how_to_resume().startswith("No checkpoint was saved yet")
+
+
+def test_a_state_of_other_parameters_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    trainer = ToyTrainer(toy_config(tmp_path))
+    other = torch.optim.SGD([torch.zeros(1)], lr=1).state_dict()
+    with pytest.raises(UserError, match=r"cannot be continued: .* Resume with the config"):
+        trainer.load_state_dict({**trainer.state_dict(), "optimizer": other})
 
 
 def test_the_best_evaluation_is_kept_also_over_an_interruption(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from solo.data.augmentation.mixup import Mixup
 from solo.data.augmentation.mosaic import Mosaic
 from solo.data.augmentation.multi_image import MultiImage
 from solo.data.augmentation.sample import Visibility
+from solo.errors import UserError, told_as
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,13 @@ def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
         cfg: The config; INPUT matters, and MODEL.PIXEL_MEAN for padding.
 
     Raises:
-        ValueError: If a value is out of its range; names the key.
+        UserError: If a value is out of its range; names the key.
     """
     node = cfg.INPUT
-    augmentations = utils.build_augmentation(cfg, is_train=True)
+    if not node.MIN_SIZE_TRAIN:
+        raise UserError("INPUT.MIN_SIZE_TRAIN is empty: give pixels of the shorter side")
+    with told_as("INPUT in the config cannot be used"):
+        augmentations = utils.build_augmentation(cfg, is_train=True)
     if node.JITTER.ENABLED:
         size = _size("INPUT.JITTER.IMAGE_SIZE", node.JITTER.IMAGE_SIZE)
         scales = _range("INPUT.JITTER.SCALE_RANGE", node.JITTER.SCALE_RANGE, above=0)
@@ -50,11 +54,11 @@ def build_visibility(cfg: CfgNode) -> Visibility:
     """Return the rule by which objects are dropped that show too little.
 
     Raises:
-        ValueError: If a value is out of its range; names the key.
+        UserError: If a value is out of its range; names the key.
     """
     area, share = cfg.INPUT.MIN_VISIBLE_AREA, cfg.INPUT.MIN_VISIBLE_SHARE
     if area < 1:
-        raise ValueError(f"INPUT.MIN_VISIBLE_AREA is {area}: give the pixels, at least 1")
+        raise UserError(f"INPUT.MIN_VISIBLE_AREA is {area}: give the pixels, at least 1")
     return Visibility(area, _share("INPUT.MIN_VISIBLE_SHARE", share))
 
 
@@ -65,12 +69,12 @@ def build_multi_image(cfg: CfgNode) -> MultiImage | None:
         cfg: The config; INPUT, MODEL.PIXEL_MEAN, SOLVER.MAX_ITER and SOLVER.IMS_PER_BATCH matter.
 
     Raises:
-        ValueError: If a value is out of its range; names the key.
+        UserError: If a value is out of its range; names the key.
     """
     mosaic, copy_paste, mixup = _mosaic(cfg), _copy_paste(cfg), _mixup(cfg)
     off = cfg.INPUT.MULTI_IMAGE_OFF_ITERS
     if off < 0:
-        raise ValueError(f"INPUT.MULTI_IMAGE_OFF_ITERS is {off}: give iterations, 0 or more")
+        raise UserError(f"INPUT.MULTI_IMAGE_OFF_ITERS is {off}: give iterations, 0 or more")
     if not mosaic.prob + copy_paste.prob + mixup.prob:
         return None
     _check_colors(cfg, "INPUT.MOSAIC, INPUT.COPY_PASTE and INPUT.MIXUP")
@@ -101,9 +105,9 @@ def _mosaic(cfg: CfgNode) -> Mosaic:
 def _copy_paste(cfg: CfgNode) -> CopyPaste:
     node = cfg.INPUT.COPY_PASTE
     if node.MAX_OBJECTS < 1:
-        raise ValueError(f"INPUT.COPY_PASTE.MAX_OBJECTS is {node.MAX_OBJECTS}: give 1 or more")
+        raise UserError(f"INPUT.COPY_PASTE.MAX_OBJECTS is {node.MAX_OBJECTS}: give 1 or more")
     if node.SOFT_EDGE < 0:
-        raise ValueError(f"INPUT.COPY_PASTE.SOFT_EDGE is {node.SOFT_EDGE}: give pixels, 0 or more")
+        raise UserError(f"INPUT.COPY_PASTE.SOFT_EDGE is {node.SOFT_EDGE}: give pixels, 0 or more")
     return CopyPaste(
         prob=_share("INPUT.COPY_PASTE.PROB", node.PROB),
         max_objects=node.MAX_OBJECTS,
@@ -144,7 +148,7 @@ def _pad_value(cfg: CfgNode) -> tuple[int, ...]:
     _check_colors(cfg, "padding")
     value = cfg.INPUT.PAD_VALUE
     if value and (len(value) != 3 or min(value) < 0 or max(value) > 255):
-        raise ValueError(
+        raise UserError(
             f"INPUT.PAD_VALUE is {value}: give three numbers from 0 to 255 in the order of "
             f"INPUT.FORMAT, which is {cfg.INPUT.FORMAT}, or [] for MODEL.PIXEL_MEAN"
         )
@@ -153,14 +157,14 @@ def _pad_value(cfg: CfgNode) -> tuple[int, ...]:
 
 def _check_colors(cfg: CfgNode, what: str) -> None:
     if cfg.INPUT.FORMAT not in ("RGB", "BGR"):
-        raise ValueError(
+        raise UserError(
             f"INPUT.FORMAT is {cfg.INPUT.FORMAT!r}, but {what} can only work on images in RGB or BGR"
         )
 
 
 def _share(key: str, value: float, most: float = 1.0) -> float:
     if not 0 <= value <= most:
-        raise ValueError(f"{key} is {value}: give a number from 0 to {most:g}")
+        raise UserError(f"{key} is {value}: give a number from 0 to {most:g}")
     return float(value)
 
 
@@ -176,11 +180,11 @@ def _range(
     if not fits:
         least = "0" if above is None else f"above {above:g}"
         limit = "" if most is None else f", at most {most:g}"
-        raise ValueError(f"{key} is {values}: give [low, high], {least} or more{limit}")
+        raise UserError(f"{key} is {values}: give [low, high], {least} or more{limit}")
     return float(values[0]), float(values[1])
 
 
 def _size(key: str, values: Sequence[int]) -> tuple[int, int]:
     if len(values) != 2 or min(values) < 1:
-        raise ValueError(f"{key} is {values}: give [height, width] in pixels")
+        raise UserError(f"{key} is {values}: give [height, width] in pixels")
     return int(values[0]), int(values[1])

@@ -10,6 +10,7 @@ from detectron2.data import transforms as T
 
 from solo.data.augmentation.regions import Box, Region
 from solo.data.augmentation.sample import Sample, random_offset
+from solo.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class Mosaic:
         """Return the (H, W) of a mosaic that begins with an image.
 
         Raises:
-            ValueError: If the record lacks width or height.
+            UserError: If the record lacks width or height.
         """
         try:
             old = record["width"], record["height"]
         except KeyError as error:
-            raise ValueError(
+            raise UserError(
                 f"the record of {record.get('file_name')} has no {error}, which INPUT.MOSAIC needs:"
                 " add it, or set INPUT.MOSAIC.PROB to 0"
             ) from error

@@ -15,6 +15,7 @@ from detectron2.utils.file_io import PathManager
 
 from solo.data.checks import check_contents
 from solo.data.findings import Finding, Kind, duplicates
+from solo.errors import UserError, told_as
 
 Document = dict[str, Any]
 
@@ -31,15 +32,15 @@ def read_document(json_file: Path | str) -> Document:
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is no json object.
+        UserError: If it is no json object.
     """
-    with PathManager.open(str(json_file), encoding="utf-8") as file:
-        try:
-            document = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{json_file} is no json: {error}") from error
+    with (
+        PathManager.open(str(json_file), encoding="utf-8") as file,
+        told_as(f"{json_file} is no json"),
+    ):
+        document = json.load(file)
     if not isinstance(document, dict):
-        raise ValueError(
+        raise UserError(
             f"{json_file} holds a {type(document).__name__}, not an object with images, "
             "annotations and categories: is it a file of predictions?"
         )
@@ -65,7 +66,7 @@ def check_coco_json(
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is no json object.
+        UserError: If it is no json object.
     """
     document = read_document(json_file)
     records = document_records(document, image_root)

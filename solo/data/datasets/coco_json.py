@@ -9,6 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.data.datasets.coco_document import check_document, document_records, read_document
 from solo.data.findings import Kind
+from solo.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -33,25 +34,25 @@ def register_coco_json(cfg: CfgNode) -> None:
         cfg: The config.
 
     Raises:
-        ValueError: If an entry is no such triple, or its name stands for other files.
+        UserError: If an entry is no such triple, or its name stands for other files.
     """
     entries = cfg.DATASETS.COCO_JSON
     if not isinstance(entries, list | tuple):
-        raise ValueError(f"DATASETS.COCO_JSON is {entries!r}; give a list of triples.")
+        raise UserError(f"DATASETS.COCO_JSON is {entries!r}; give a list of triples.")
     for entry in entries:
         if (
             not isinstance(entry, list | tuple)
             or len(entry) != 3
             or not all(isinstance(part, str) for part in entry)
         ):
-            raise ValueError(
+            raise UserError(
                 f"DATASETS.COCO_JSON has the entry {entry!r}; give [name, json file, image folder]."
             )
         name, json_file, image_root = entry
         if name not in DatasetCatalog:
             _register(name, json_file, image_root)
         elif MetadataCatalog.get(name).get("json_file") != json_file:
-            raise ValueError(
+            raise UserError(
                 f"DATASETS.COCO_JSON: the name {name} is taken by another data set; choose another."
             )
 
@@ -72,13 +73,13 @@ def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is not in COCO's format; names the first mistake.
+        UserError: If it is not in COCO's format; names the first mistake.
     """
     document = read_document(json_file)
     findings = check_document(document)
     hint = f"python -m solo.tools.check_dataset --json {json_file} --images {image_root} lists all"
     if fatal := [finding for finding in findings if finding.kind in _FATAL]:
-        raise ValueError(
+        raise UserError(
             f"{json_file}: {fatal[0].kind.title}: {fatal[0]}. {fatal[0].kind.advice} "
             f"Such mistakes: {len(fatal)}; {hint}"
         )

@@ -27,6 +27,7 @@ from solo.data.datasets.digit_painting import (
     check_spec,
     compose_image,
 )
+from solo.errors import MissingPackageError
 
 CLASS_NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SPLITS = ("train", "val")
@@ -124,7 +125,7 @@ def _sklearn_datasets() -> ModuleType:
     try:
         import sklearn.datasets
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "the data set `digits` is made from scikit-learn's images, and scikit-learn is not "
             "installed: run `pip install 'solo-detectron2[quickstart]'` or "
             "`pip install scikit-learn`"

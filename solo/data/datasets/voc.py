@@ -15,6 +15,7 @@ from PIL import Image
 
 from solo.data.datasets.digits import default_root
 from solo.data.datasets.instance_map import annotate, encode_ids, read_all
+from solo.errors import MissingPackageError, UserError
 
 # Class k + 1 of the maps is name k, the model's class channel k.
 CLASS_NAMES = (
@@ -74,7 +75,7 @@ def load_voc(folder: Path | str, split: str) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the two maps of an image do not fit together.
+        UserError: If the two maps of an image do not fit together.
     """
     folder = Path(folder)
     names = _read_names(folder / "ImageSets" / "Segmentation" / f"{split}.txt")
@@ -94,7 +95,7 @@ def load_sbd(folder: Path | str, split: str) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If scipy is missing, or the class of an instance.
+        UserError: If scipy is missing, or the class of an instance.
     """
     folder = Path(folder)
     names = _read_names(folder / f"{split}.txt")
@@ -122,7 +123,9 @@ def _import_loadmat() -> Callable[..., dict[str, Any]]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise ValueError("SBD's .mat files are read by scipy: pip install scipy") from error
+        raise MissingPackageError(
+            "SBD's .mat files are read by scipy: pip install scipy"
+        ) from error
     return loadmat
 
 
@@ -132,7 +135,7 @@ def _read_voc(folder: Path, item: tuple[int, str]) -> dict[str, Any]:
     ids = np.asarray(Image.open(ids_file))
     classes = np.asarray(Image.open(folder / "SegmentationClass" / f"{name}.png"))
     if ids.shape != classes.shape:
-        raise ValueError(
+        raise UserError(
             f"{ids_file} has {ids.shape} pixels, its class map {classes.shape}: unpack them again"
         )
     return _record(index, folder / "JPEGImages" / f"{name}.jpg", ids, _majority(ids, classes))
@@ -168,7 +171,7 @@ def _record(index: int, image: Path, ids: np.ndarray, class_of: dict[int, int]) 
     for number, rle in rles.items():
         category = class_of.get(number, 0)
         if not 1 <= category <= len(CLASS_NAMES):
-            raise ValueError(
+            raise UserError(
                 f"instance {number} of {image} has no class among 1 ... {len(CLASS_NAMES)}: "
                 "unpack the data set again"
             )

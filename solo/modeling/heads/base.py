@@ -13,6 +13,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solo.errors import UserError
 from solo.layers.conv import Deform, Norm, Tower, conv_tower, init_conv
 from solo.modeling.grids import Grids
 from solo.modeling.heads.common import level_arguments, prior_bias
@@ -80,11 +81,11 @@ class Head(nn.Module, ABC):
             recompute: What training computes again in the towers; see `conv_tower`.
 
         Raises:
-            ValueError: If the lists are of different lengths.
+            UserError: If the lists are of different lengths.
         """
         super().__init__()
         if not len(in_features) == len(strides) == len(num_grids):
-            raise ValueError(
+            raise UserError(
                 f"MODEL.SOLO has {len(in_features)} IN_FEATURES, {len(strides)} STRIDES and "
                 f"{len(num_grids)} NUM_GRIDS; give one of each per level."
             )

@@ -9,6 +9,7 @@ from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from torch import Tensor
 
+from solo.errors import UserError
 from solo.layers.conv import Deform
 
 
@@ -28,22 +29,24 @@ def level_arguments(
         more_features: Features that the head takes beyond those of the levels.
 
     Raises:
-        ValueError: If a feature is not among those the backbone makes, they differ in channels, or
-            the number of classes is not known.
+        UserError: If a feature is not among those the backbone makes, they differ in channels, a
+            range of scales is no pair, or the number of classes is not known.
     """
     node = cfg.MODEL.SOLO
     wanted = {*node.IN_FEATURES, *more_features}
     if unknown := sorted(wanted - set(input_shape)):
-        raise ValueError(
+        raise UserError(
             f"MODEL.SOLO asks for the features {unknown}; the backbone makes {sorted(input_shape)}."
         )
     channels = {input_shape[name].channels for name in wanted}
     if len(channels) > 1:
-        raise ValueError(
-            f"The features {sorted(wanted)} have {sorted(channels)} channels, not one."
+        raise UserError(f"The features {sorted(wanted)} have {sorted(channels)} channels, not one.")
+    if any(len(scales) != 2 for scales in node.SCALE_RANGES):
+        raise UserError(
+            f"MODEL.SOLO.SCALE_RANGES is {node.SCALE_RANGES}; give [low, high] in pixels per level."
         )
     if node.NUM_CLASSES < 1:
-        raise ValueError(
+        raise UserError(
             "MODEL.SOLO.NUM_CLASSES is 0: set it, or let solo.data.resolve_num_classes(cfg) take it "
             "from the data set."
         )
