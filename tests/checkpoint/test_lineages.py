@@ -200,7 +200,7 @@ CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize(("key", "text"), CONFIGS)
+@pytest.mark.parametrize(("key", "text"), CONFIGS, ids=["mmengine", "official"])
 @pytest.mark.parametrize("name", ["mask_head.conv_cls.weight", "bbox_head.dsolo_cate.weight"])
 def test_a_head_that_resizes_amid_its_tower_is_refused(key, text, name):
     weights = {name: torch.ones(1)}

@@ -191,7 +191,7 @@ def test_metrics_hold_every_iteration_once(tmp_path: Path, monkeypatch: Any) -> 
 
 def test_an_earlier_run_stays_and_is_not_taken_for_this_one(tmp_path: Path) -> None:
     cfg = toy_config(tmp_path)
-    (tmp_path / "config.yaml").write_text(f"MODEL: {{DEVICE: cpu}}\nOUTPUT_DIR: {tmp_path}\n")
+    (tmp_path / "config.yaml").write_text("VERSION: 2\nMODEL: {DEVICE: cpu}\n")
     train(cfg)
     before = (tmp_path / "model_final.pth").read_bytes()
     train_broken(cfg, 1, RuntimeError("power cut"))
