@@ -147,9 +147,9 @@ def load_model(args: argparse.Namespace) -> tuple[Predictor, list[str]]:
         UserError: The arguments or the files are wrong, or onnxruntime is not installed.
         OSError: A file cannot be read.
     """
-    if args.onnx:
-        return Predictor.from_onnx(args.onnx), ["onnxruntime", "cpu"]
     # A hundred masks of a large photo are megabytes as RLE and gigabytes as bitmaps.
+    if args.onnx:
+        return Predictor.from_onnx(args.onnx, mask_format="rle"), ["onnxruntime", "cpu"]
     opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
     cfg = inference_config(args.config_file, args.weights, args.device, opts)
     return Predictor(TorchPredictor(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]

@@ -156,10 +156,13 @@ class Runner:
             check_folder(options.json.parent)
             check_output(options.json, inputs)
         tiles = None if options.tiles is None else TileRule(size=options.tiles)
-        if options.onnx:
-            self._predictor = Predictor.from_onnx(options.onnx, tiles=tiles)
-            return
         # Tiles may find a thousand objects: megabytes as RLE, gigabytes as bitmaps.
+        mask_format = "rle" if tiles else "bitmask"
+        if options.onnx:
+            self._predictor = Predictor.from_onnx(
+                options.onnx, mask_format=mask_format, tiles=tiles
+            )
+            return
         lean = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if tiles else []
         self._predictor = Predictor.from_config(
             options.config_file,

@@ -23,6 +23,9 @@ from pathlib import Path
 logger = logging.getLogger("install_detectron2")
 
 SOURCE = "pb1-detectron2==0.6"
+# Of its archive. pip runs the setup.py of an archive to learn its name, and a person who owns a name on an
+# index may put another file there.
+SOURCE_SHA256 = "5d2e9e51e523ec72f6a31cca04b0a515492e9514b773a3d134cedc0677170b29"
 OLDER_PIP = "pip==25.3"
 
 # What newer versions of NumPy (1.24), Pillow (10) and setuptools (82) took away.
@@ -126,21 +129,31 @@ def install() -> None:
 
 
 def download(folder: Path) -> None:
-    """Fetch the source archive into `folder`.
+    """Fetch the source archive into `folder`; nothing of another archive is run.
 
     pip 26 refuses the archive for an optional dependency that it names by address, even where no
     dependency is asked for; then an older pip, put beside it for the moment, fetches it.
 
     Raises:
-        InstallError: If neither brings it.
+        InstallError: If neither brings it, or the package index has another archive.
     """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{SOURCE} --hash=sha256:{SOURCE_SHA256}\n")
     command = ("download", "--no-deps", "--no-build-isolation", "--no-binary=:all:", "-d", folder)
+    command = (*command, "--require-hashes", "-r", requirements)
     try:
-        pip(*command, SOURCE)
-    except InstallError:
+        pip(*command)
+    except InstallError as error:
+        # pip tells the hash that it expected only where the file has another one.
+        if SOURCE_SHA256 in str(error):
+            raise InstallError(
+                f"the package index has another file for {SOURCE} than the one that this script "
+                f"was written for, which has the sha256 {SOURCE_SHA256}. It was not run. Take "
+                "another package index, or build detectron2 from its own repository."
+            ) from error
         older = folder / "pip"
         pip("install", "--target", older, OLDER_PIP)
-        pip(*command, SOURCE, path=older)
+        pip(*command, path=older)
 
 
 def pip(*arguments: str | Path, path: Path | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
 
 from solo.checkpoint import SOLOCheckpointer
 from solo.config import get_cfg
+from solo.data import resolve_num_classes
 from solo.errors import UserError
 
 
@@ -55,14 +57,22 @@ def get(config_path: str, trained: bool = False, device: str | None = None) -> n
         config_path: See :func:`get_config_file`.
         trained: See :func:`get_config`. If not, MODEL.WEIGHTS are as a rule those of a backbone,
             which detectron2 downloads once, and the head is random.
-        device: "cpu", "cuda", ...; by default the config's.
+        device: "cpu", "cuda", ...; by default the config's, and "cpu" where there is no GPU.
 
     Returns:
         The model, in training mode.
+
+    Raises:
+        UserError: See :func:`get_config`; or the config leaves the number of classes to a data set
+            that does not know it.
     """
     cfg = get_config(config_path, trained)
+    if device is None and not torch.cuda.is_available():
+        device = "cpu"
     if device is not None:
         cfg.MODEL.DEVICE = device
+    if not cfg.MODEL.SOLO.NUM_CLASSES:
+        resolve_num_classes(cfg)
     model = build_model(cfg)
     SOLOCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model

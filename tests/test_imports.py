@@ -46,7 +46,7 @@ MAY_IMPORT = {
         "prediction",
         "visualization",
     },
-    "model_zoo": {"checkpoint", "config"},
+    "model_zoo": {"checkpoint", "config", "data"},
     # The package itself registers the parts with detectron2.
     "": {"config", "data", "model_zoo", "modeling"},
 }

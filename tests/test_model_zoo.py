@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from solo import model_zoo
 
@@ -28,6 +29,25 @@ def test_a_model_is_built_and_its_weights_are_loaded(monkeypatch):
     model = model_zoo.get("coco/solov2_light_448_R_18_FPN_3x.yaml", device="cpu")
     assert type(model).__name__ == "SOLOv2" and model.device.type == "cpu"
     assert loaded == [""]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_without_a_gpu_the_model_is_built_on_the_cpu():
+    model = model_zoo.get("coco/solov2_light_448_R_18_FPN_3x.yaml")
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
+def test_the_number_of_classes_is_that_of_the_data_set():
+    model = model_zoo.get("quickstart/solov2_digits.yaml", device="cpu")
+    assert model.head.category_predictor.out_channels == 10
+
+
+def test_a_number_of_classes_that_nobody_knows_is_asked_for(monkeypatch):
+    config = model_zoo.get_config("quickstart/solov2_digits.yaml")
+    config.DATASETS.TRAIN = config.DATASETS.TEST = ("elsewhere",)
+    monkeypatch.setattr(model_zoo, "get_config", lambda *_: config)
+    with pytest.raises(ValueError, match=r"not known.*elsewhere.*Set MODEL\.SOLO\.NUM_CLASSES"):
+        model_zoo.get("mine.yaml", device="cpu")
 
 
 def test_installed_configs_are_found(monkeypatch, tmp_path):

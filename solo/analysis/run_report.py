@@ -20,6 +20,7 @@ import solo
 from solo.analysis.errors import DEFINITIONS, Kind
 from solo.analysis.examples import Example, best_and_worst, find_examples
 from solo.analysis.held_out import HeldOut, ImageResult
+from solo.engine.hooks import PREVIOUS_CHECKPOINT, PREVIOUS_METRICS
 from solo.engine.predictor import inference_config
 from solo.errors import UserError
 from solo.prediction.evaluate import read_bgr
@@ -70,10 +71,10 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
 
     Args:
         folder: The OUTPUT_DIR of the training.
-        weights: The checkpoint. None: model_final.pth, or the last one that was written.
+        weights: The checkpoint. None: the last one of this run, not of an earlier one in its folder.
 
     Raises:
-        FileNotFoundError: There is no config or no checkpoint.
+        FileNotFoundError: There is no config, or no checkpoint of this run.
         UserError: The config has an unknown key or a value of a wrong type.
     """
     config_file = folder / "config.yaml"
@@ -108,14 +109,30 @@ def render_report(run: Run, held_out: HeldOut) -> str:
 
 
 def _last_checkpoint(folder: Path) -> Path:
+    """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too."""
     final, marker = folder / "model_final.pth", folder / "last_checkpoint"
-    if final.is_file():
+    is_anew = any((folder / name).is_file() for name in (PREVIOUS_CHECKPOINT, PREVIOUS_METRICS))
+    if marker.is_file():
+        # A checkpoint is written before the marker names it: an older one that is not named is of
+        # another run. A copy may have other times.
+        if final.is_file() and not is_anew and _time(final) >= _time(marker):
+            return final
+        return folder / marker.read_text(encoding="utf-8", errors="replace").strip()
+    if final.is_file() and not is_anew:
         return final
-    if not marker.is_file():
+    if older := sorted(path.name for path in folder.glob("*.pth")):
         raise FileNotFoundError(
-            f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
+            f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
+            "config.yaml does not belong: wait for the first one of this run, or name one with "
+            "--weights."
         )
-    return folder / marker.read_text(encoding="utf-8").strip()
+    raise FileNotFoundError(
+        f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
+    )
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:

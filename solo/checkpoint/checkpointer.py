@@ -52,6 +52,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         # The checkpoint of this run to continue from; the folder may hold another run's, too.
         self.last_saved = ""
         self._path = ""
+        self._content: dict[str, Any] | None = None
         self._lineage: Lineage | None = None
 
     def save(self, name: str, **kwargs: Any) -> None:
@@ -91,12 +92,15 @@ class SOLOCheckpointer(DetectionCheckpointer):
         """Note which file :meth:`resume_or_load` continues from, atomically."""
         write_text(last_filename_basename, Path(self.save_dir, "last_checkpoint"))
 
-    def load(self, path: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def load(
+        self, path: str, *args: Any, content: dict[str, Any] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
         """Load weights and, unless told otherwise, what was saved beside them.
 
         Args:
             path: A file, or an address that detectron2's PathManager knows; empty: load nothing.
             args: As in fvcore's ``Checkpointer.load``.
+            content: What `read_checkpoint` returned of the file, if it was read already.
             kwargs: As in fvcore's ``Checkpointer.load``.
 
         Returns:
@@ -111,12 +115,13 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"The checkpoint {path} does not exist; check MODEL.WEIGHTS, or the "
                 f"file last_checkpoint in {self.save_dir or 'the output folder'}."
             )
-        self._path = path
+        self._path, self._content = path, content
         try:
             return super().load(path, *args, **kwargs)
         finally:
             # detectron2's main branch leaves it set after an error, and then refuses to load again.
             self._parsed_url_during_load = None
+            self._content = None
 
     def _write(self, name: str, content: dict[str, Any]) -> Path:
         path = Path(self.save_dir, f"{name}.pth")
@@ -139,7 +144,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 )
 
     def _load_file(self, filename: str) -> dict[str, Any]:
-        content = read_checkpoint(filename)
+        content = read_checkpoint(filename) if self._content is None else self._content
         self._lineage = recognise(content)
         if self._is_foreign:
             return self._translated(content)

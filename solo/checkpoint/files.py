@@ -4,7 +4,6 @@ import codecs
 import contextlib
 import os
 import pickle
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from solo.checkpoint.inert import load_tensors
+from solo.checkpoint.inert import RefusedGlobalError, load_tensors
 from solo.errors import UserError
 
 # The functions that rebuild arrays and scalars; asking for them works with every NumPy, while
@@ -42,12 +41,8 @@ class _ArrayUnpickler(pickle.Unpickler):
         """Return an allowed global; raise for every other, before anything is called."""
         full_name = f"{module}.{name}"
         if full_name not in _ALLOWED_GLOBALS:
-            raise _RefusedGlobalError(full_name)
+            raise RefusedGlobalError(full_name)
         return _ALLOWED_GLOBALS[full_name]
-
-
-class _RefusedGlobalError(Exception):
-    """A pickle asked for something that is not data; the argument is its name."""
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
     try:
         content = _unpickle_arrays(path) if path.suffix == ".pkl" else _load_tensors(path)
-    except _RefusedGlobalError as error:
+    except RefusedGlobalError as error:
         raise UserError(
             f"The checkpoint {path} is refused: it asks to run {error}, which is not data. "
             "Only tensors, arrays, numbers, strings and containers of them are loaded; "
@@ -84,7 +79,7 @@ def _unpickle_arrays(path: Path) -> Any:
         with path.open("rb") as file:
             # Files of Detectron come from Python 2.
             return _ArrayUnpickler(file, encoding="latin1").load()
-    except (_RefusedGlobalError, OSError):
+    except (RefusedGlobalError, OSError):
         raise
     except Exception as error:  # a corrupt pickle may raise nearly anything
         raise UserError(_corrupt(path, error)) from error
@@ -93,12 +88,9 @@ def _unpickle_arrays(path: Path) -> Any:
 def _load_tensors(path: Path) -> Any:
     try:
         return load_tensors(path, _ALLOWED_GLOBALS)
-    except OSError:
+    except (RefusedGlobalError, OSError):
         raise
     except Exception as error:  # torch documents no list of what a corrupt file raises
-        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if refused:
-            raise _RefusedGlobalError(refused.group(1)) from error
         raise UserError(_corrupt(path, error)) from error
 
 

@@ -64,6 +64,12 @@ _RULES = {
     Lineage.ADELAIDET: ADELAIDET,
 }
 
+# The convolution of the category tower before which the features are resized to the grid, in the config that
+# the official code and mmdetection write beside the weights; not in a comment.
+_RESIZE_KEY = re.compile(
+    r"^[^#\n]*?\b(cate_down_pos|cls_down_index)['\"]?\s*[=:]\s*(-?\d+)", re.MULTILINE
+)
+
 # torchvision's ResNet: stride in the 3x3 convolution, statistics of ImageNet.
 _TORCHVISION = Preprocessing(
     input_format="RGB",
@@ -101,7 +107,8 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
         content: What a file holds: a state dict, or one under "state_dict" or "model".
 
     Raises:
-        UserError: If the lineage is not known, or two tensors would get one name.
+        UserError: If the lineage is not known, or two tensors would get one name, or the weights are
+            of a head that computes otherwise than ours.
     """
     lineage = recognise(content)
     weights, rest = _split(content)
@@ -113,6 +120,7 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
         )
     if lineage is Lineage.SOLO:
         return Converted(weights, lineage, tuple(rest))
+    _check_category_resize(content, weights)
     rest += [key for key in weights if is_dropped(key)]
     kept = {key: value for key, value in weights.items() if not is_dropped(key)}
     return Converted(_renamed(kept, _RULES[lineage]), lineage, tuple(rest))
@@ -171,6 +179,23 @@ def _split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
     if weights and all(key.startswith("module.") for key in weights):
         weights = {key.removeprefix("module."): value for key, value in weights.items()}
     return weights, rest
+
+
+def _check_category_resize(content: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Stop at a head that resizes to the grid amid its category tower: ours do it before."""
+    meta = content.get("meta")
+    # SOLOv2's heads have the key, too, and do not read it.
+    if not isinstance(meta, Mapping) or any(".kernel_convs." in key for key in weights):
+        return
+    for text in (meta.get("cfg"), meta.get("config")):
+        for key, value in _RESIZE_KEY.findall(text if isinstance(text, str) else ""):
+            if int(value):
+                raise UserError(
+                    f"The checkpoint is of a model with {key} = {value}, which resizes the features "
+                    f"to the grid before convolution {value} of the category tower. Here that is "
+                    f"before the first one, {key} = 0, as in all published models; with another value "
+                    "the same weights would find something else."
+                )
 
 
 def _renamed(weights: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

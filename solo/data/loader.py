@@ -195,7 +195,8 @@ class SeededDataset(Dataset[dict[str, Any]]):
             records: In detectron2's format.
             mapper: From a record to an item.
             seed: Of the run.
-            max_unreadable: Unreadable images that a process may meet before it stops.
+            max_unreadable: Unreadable images that may be met, by all processes of a loader together,
+                before it stops.
             multi_image: What combines images, which takes a ``SOLODatasetMapper``. None: nothing.
 
         Raises:
@@ -213,7 +214,8 @@ class SeededDataset(Dataset[dict[str, Any]]):
         self._seed = seed
         self._max_unreadable = max_unreadable
         self._multi_image = multi_image
-        self._unreadable: set[str] = set()
+        # A flag per record, seen by all processes of the loader.
+        self._unreadable = torch.zeros(len(records), dtype=torch.bool).share_memory_()
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -236,7 +238,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
                 raise
             # OSError: what other mappers let through.
             except (UnreadableImageError, OSError) as error:
-                self._note_unreadable(record, error)
+                self._note_unreadable(index, error)
             attempt += 1
             index = derive_seeds(1, self._seed, position, attempt)[0] % len(self._records)
 
@@ -249,22 +251,22 @@ class SeededDataset(Dataset[dict[str, Any]]):
     def _read_other(self, load: Callable[[Record], Sample]) -> Sample:
         """Return the sample of a random record, the first drawn whose image can be read."""
         while True:
-            record = self._records[np.random.randint(len(self._records))]
+            index = np.random.randint(len(self._records))
             try:
-                return load(record)
+                return load(self._records[index])
             except (UnreadableImageError, OSError) as error:
-                self._note_unreadable(record, error)
+                self._note_unreadable(index, error)
 
-    def _note_unreadable(self, record: Record, error: Exception) -> None:
+    def _note_unreadable(self, index: int, error: Exception) -> None:
         """Warn of an image the first time, and stop when there are too many."""
-        name = str(record.get("file_name"))
-        if name not in self._unreadable:
+        if not self._unreadable[index]:
             logger.warning("skipped an image: %s", error)
-        self._unreadable.add(name)
-        limit = min(self._max_unreadable, len(self._records) - 1)
-        if len(self._unreadable) > limit:
+        self._unreadable[index] = True
+        number = int(self._unreadable.sum())
+        if number > min(self._max_unreadable, len(self._records) - 1):
+            name = self._records[index].get("file_name")
             raise _TooManyUnreadableError(
-                f"{len(self._unreadable)} images could not be read, the last one {name} ({error}). "
+                f"{number} images could not be read, the last one {name} ({error}). "
                 "Restore the files; if they may be missing, raise DATALOADER.MAX_UNREADABLE, which "
                 f"is {self._max_unreadable}"
             ) from error

@@ -17,7 +17,13 @@ from detectron2.data import transforms as T
 from detectron2.utils.file_io import PathManager
 from PIL import ExifTags, Image
 
-from solo.data.augmentation import Sample, Visibility, build_augmentations, build_visibility
+from solo.data.augmentation import (
+    Sample,
+    Visibility,
+    build_augmentations,
+    build_test_resize,
+    build_visibility,
+)
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.regions import Box, Region, region_of_mask, region_of_polygons
 from solo.data.rle import run_lengths
@@ -72,6 +78,8 @@ class SOLODatasetMapper(DatasetMapper):
         if is_train:
             arguments["augmentations"] = build_augmentations(cfg)
             arguments["visibility"] = build_visibility(cfg)
+        else:
+            arguments["augmentations"] = [build_test_resize(cfg)]
         arguments["use_instance_mask"] = True
         arguments["instance_mask_format"] = "bitmask"
         arguments["recompute_boxes"] = True

@@ -22,6 +22,10 @@ from solo.modeling.target_log import UNASSIGNED
 
 logger = logging.getLogger(__name__)
 
+# What is kept of a run in whose folder another one was started: which checkpoint was its last, its numbers.
+PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
+PREVIOUS_METRICS = "metrics.previous.json"
+
 
 class BestCheckpoint(HookBase):
     """Keep the weights of the best evaluation so far in model_best.pth.
@@ -133,6 +137,17 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     return writers
 
 
+def forget_checkpoints(output_dir: str) -> None:
+    """Let a run that starts have no checkpoint to continue from; those of another run stay as files.
+
+    Args:
+        output_dir: Where they are.
+    """
+    marker = Path(output_dir, "last_checkpoint")
+    if marker.is_file():
+        marker.replace(marker.with_name(PREVIOUS_CHECKPOINT))
+
+
 def forget_metrics(path: Path, start_iter: int) -> None:
     """Remove from metrics.json what training is about to do again, and a line cut off by a kill.
 
@@ -145,7 +160,7 @@ def forget_metrics(path: Path, start_iter: int) -> None:
     if not path.is_file():
         return
     if start_iter == 0:
-        path.replace(path.with_name("metrics.previous.json"))
+        path.replace(path.with_name(PREVIOUS_METRICS))
         return
     lines = path.read_text().splitlines()
     write_text("".join(f"{line}\n" for line in lines if _is_past(line, start_iter)), path)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.data.transforms import ResizeShortestEdge, ResizeTransform
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.config import get_cfg
+from solo.data.augmentation import build_test_resize
 from solo.data.datasets import register_coco_json
 from solo.engine.fallback import WithCPUFallback
 from solo.engine.precision import inference_precision
@@ -83,13 +83,18 @@ class TorchPredictor:
         _check_config(cfg)
         metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
         names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
+        content = None
         if not cfg.MODEL.SOLO.NUM_CLASSES:
-            cfg.MODEL.SOLO.NUM_CLASSES = _count_classes(cfg.MODEL.WEIGHTS, names_of_metadata)
+            if Path(cfg.MODEL.WEIGHTS).is_file():
+                content = read_checkpoint(cfg.MODEL.WEIGHTS)
+            names = (content or {}).get("class_names") or names_of_metadata
+            cfg.MODEL.SOLO.NUM_CLASSES = _count_classes(cfg.MODEL.WEIGHTS, names)
         num_classes = cfg.MODEL.SOLO.NUM_CLASSES
 
         self.model = build_model(cfg)
         # A model with random parts would find nonsense; so the checkpoint must be complete.
-        loaded = SOLOCheckpointer(self.model, complete=True).load(cfg.MODEL.WEIGHTS)
+        checkpointer = SOLOCheckpointer(self.model, complete=True)
+        loaded = checkpointer.load(cfg.MODEL.WEIGHTS, content=content)
         prepare_for_inference(self.model, cfg)
         self._precision = inference_precision(cfg)
         self._augmented = cfg.TEST.AUG.ENABLED
@@ -104,8 +109,7 @@ class TorchPredictor:
             self.category_ids = _dataset_ids(metadata, num_classes)
 
         self._format = cfg.INPUT.FORMAT
-        size = cfg.INPUT.MIN_SIZE_TEST
-        self._resize = ResizeShortestEdge([size, size], cfg.INPUT.MAX_SIZE_TEST)
+        self._resize = build_test_resize(cfg)
 
     @torch.no_grad()
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
@@ -140,16 +144,9 @@ class TorchPredictor:
             image = image[:, :, ::-1]
         image = np.ascontiguousarray(image)
         if not self._augmented:
-            image = self._resized(image).astype(np.float32)
+            image = self._resize.get_transform(image).apply_image(image).astype(np.float32)
         tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return {"image": tensor, "height": height, "width": width}
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        transform = self._resize.get_transform(image)
-        if isinstance(transform, ResizeTransform):
-            # A long strip keeps a pixel of its shorter side.
-            transform.new_h, transform.new_w = max(transform.new_h, 1), max(transform.new_w, 1)
-        return transform.apply_image(image)
 
 
 def _check_config(cfg: CfgNode) -> None:
@@ -178,12 +175,8 @@ def _check_config(cfg: CfgNode) -> None:
         )
 
 
-def _count_classes(weights: str, names_of_metadata: Sequence[str]) -> int:
+def _count_classes(weights: str, names: Sequence[str]) -> int:
     """Return K where the config leaves it open."""
-    names: Sequence[str] = ()
-    if Path(weights).is_file():
-        names = read_checkpoint(weights).get("class_names") or ()
-    names = names or names_of_metadata
     if not names:
         raise UserError(
             f"The number of classes is not known: {weights} names none, and neither does the "

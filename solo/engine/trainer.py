@@ -28,7 +28,13 @@ from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.engine import workers
 from solo.engine.evaluation import best_metric_name, check_evaluation, evaluate, evaluate_with_tta
-from solo.engine.hooks import BestCheckpoint, UnassignedWarning, build_writers, plot_curves
+from solo.engine.hooks import (
+    BestCheckpoint,
+    UnassignedWarning,
+    build_writers,
+    forget_checkpoints,
+    plot_curves,
+)
 from solo.engine.precision import amp_dtype, loss_scaler
 from solo.engine.solver import build_optimizer, build_scheduler
 from solo.errors import NotFiniteError, UserError, told_as
@@ -190,7 +196,7 @@ class Trainer(TrainerBase):
     def _prepare(self) -> None:
         if self.start_iter == 0 and comm.is_main_process():
             # A later --resume must not continue what another run left here.
-            Path(self.cfg.OUTPUT_DIR, "last_checkpoint").unlink(missing_ok=True)
+            forget_checkpoints(self.cfg.OUTPUT_DIR)
         self.iter = self.start_iter
         if self._loader is None:
             self.prepare_data()

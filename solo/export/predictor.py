@@ -8,7 +8,10 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from solo.errors import UserError
-from solo.export.runtime import Model
+from solo.export.runtime import Model, prepare
+from solo.layers.output import ImageSize, binary_masks, encoded_masks
+
+_MASK_FORMATS = ("bitmask", "rle")
 
 
 class OnnxPredictor:
@@ -19,14 +22,24 @@ class OnnxPredictor:
         category_ids: The data set's own where the export knew them; else 0 to K - 1.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int = 0) -> None:
-        """Load a file; see `Model` for the arguments.
+    def __init__(
+        self, path: str | os.PathLike[str], *, threads: int = 0, mask_format: str = "bitmask"
+    ) -> None:
+        """Load a file.
+
+        Args:
+            path: See `Model`.
+            threads: See `Model`.
+            mask_format: "bitmask" or "rle", as MODEL.SOLO.TEST.MASK_FORMAT.
 
         Raises:
             FileNotFoundError: There is no such file.
-            UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime
-                is not installed.
+            UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime is
+                not installed, or there is no such format of masks.
         """
+        if mask_format not in _MASK_FORMATS:
+            raise UserError(f'mask_format is {mask_format!r}: give "bitmask" or "rle".')
+        self._mask_format = mask_format
         try:
             self._model = Model(path, threads=threads)
         except (ValueError, RuntimeError) as error:  # of a file that stands alone: it has no others
@@ -47,16 +60,23 @@ class OnnxPredictor:
 
         Returns:
             Instances at the size of each image: `pred_boxes` (XYXY in pixels), `scores`,
-            `pred_classes` and `pred_masks`.
+            `pred_classes`, and `pred_masks` or `pred_rles`.
         """
         return [self._find_in(image) for image in images]
 
     def _find_in(self, image: np.ndarray) -> Instances:
-        found = self._model(image)
-        return Instances(
-            image.shape[:2],
-            pred_boxes=Boxes(torch.from_numpy(found.boxes)),
-            scores=torch.from_numpy(found.scores),
-            pred_classes=torch.from_numpy(found.classes),
-            pred_masks=torch.from_numpy(found.masks),
+        metadata = self._model.metadata
+        inputs, frames = prepare(image, metadata["input"])
+        outputs = self._model.run(inputs)
+        scores, classes, soft_masks = (
+            torch.from_numpy(outputs[name][: int(outputs["count"])])
+            for name in ("scores", "classes", "masks")
         )
+        found = Instances(frames.original, scores=scores, pred_classes=classes)
+        arguments = soft_masks, ImageSize(*frames), metadata["mask_thresh"]
+        if self._mask_format == "rle":
+            found.pred_rles, boxes = encoded_masks(*arguments)
+        else:
+            found.pred_masks, boxes = binary_masks(*arguments)
+        found.pred_boxes = Boxes(boxes)
+        return found

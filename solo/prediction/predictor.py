@@ -115,20 +115,28 @@ class Predictor:
 
     @classmethod
     def from_onnx(
-        cls, path: str | os.PathLike[str], *, threads: int = 0, tiles: TileRule | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        threads: int = 0,
+        mask_format: str = "bitmask",
+        tiles: TileRule | None = None,
     ) -> "Predictor":
         """Load a file of `python -m solo.tools.export_model`; onnxruntime runs it on the CPU.
 
         Args:
             path: The ONNX file.
             threads: Of the CPU; 0: all.
+            mask_format: "bitmask": `pred_masks`; "rle": `pred_rles`, which need no masks of the
+                image's size.
             tiles: See the constructor.
 
         Raises:
             FileNotFoundError: There is no such file.
-            UserError: It is no ONNX model, or another one, or onnxruntime is not installed.
+            UserError: It is no ONNX model, or another one, or onnxruntime is not installed, or there
+                is no such format of masks.
         """
-        return cls(OnnxPredictor(path, threads=threads), tiles=tiles)
+        return cls(OnnxPredictor(path, threads=threads, mask_format=mask_format), tiles=tiles)
 
     def __call__(self, image_bgr: np.ndarray) -> Instances:
         """Find the instances of one image.

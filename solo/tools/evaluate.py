@@ -46,9 +46,9 @@ def build_predictor(args: argparse.Namespace) -> Predictor:
         UserError: An argument, or a file, is wrong, or onnxruntime is not installed.
     """
     tiles = None if args.tiles is None else TileRule(size=args.tiles)
-    if args.onnx:
-        return Predictor.from_onnx(args.onnx, tiles=tiles)
     # Evaluators take run lengths, which full-size masks would become anyway.
+    if args.onnx:
+        return Predictor.from_onnx(args.onnx, mask_format="rle", tiles=tiles)
     opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
     return Predictor.from_config(
         args.config_file, args.weights, device=args.device, opts=opts, tiles=tiles

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--weights",
         type=Path,
         metavar="FILE",
-        help="checkpoint; default: model_final.pth, else the last one of the run",
+        help="checkpoint; default: the last one of the run, model_final.pth at its end",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="page to write; default: RUN/report.html"

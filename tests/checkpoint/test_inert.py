@@ -88,3 +88,40 @@ def test_functions_are_refused_beside_what_is_harmless(tmp_path, history_buffer)
         with pytest.raises(ValueError, match="which is not data"):
             read_checkpoint(path)
         assert not trace.exists()
+
+
+class OtherWordsError(Exception):
+    """What torch might say one day."""
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_nothing_depends_on_what_torch_says(tmp_path, history_buffer, monkeypatch, zipped):
+    path = tmp_path / "model.pth"
+    load, calls = torch.load, []
+
+    def in_other_words(*args, **kwargs):
+        calls.append(args)
+        try:
+            return load(*args, **kwargs)
+        except Exception as error:
+            raise OtherWordsError("no") from error
+
+    monkeypatch.setattr(torch, "load", in_other_words)
+    save = {"_use_new_zipfile_serialization": zipped}
+    content = {"model": {"weight": torch.ones(2)}, "log": history_buffer()}
+    torch.save(content, path, **save)
+    assert type(read_checkpoint(path)["log"]) is Inert
+    assert len(calls) == 1  # a large file is read once
+    torch.save({**content, "danger": Call(os.system, "true")}, path, **save)
+    with pytest.raises(ValueError, match=r"asks to run \w+\.system, which is not data"):
+        read_checkpoint(path)
+    torch.save(content, path, **save)
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3])
+    with pytest.raises(ValueError, match="is corrupt, truncated"):
+        read_checkpoint(path)
+
+
+def test_a_whole_model_is_refused_by_the_name_of_its_class(tmp_path):
+    torch.save({"model": torch.nn.Linear(2, 2)}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match=r"torch\.nn\.modules\.linear\.Linear, which is not data"):
+        read_checkpoint(tmp_path / "model.pth")

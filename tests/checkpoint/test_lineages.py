@@ -185,3 +185,38 @@ def test_loading_reports_what_matched(cfg, tmp_path, caplog):
     matched = sum(not key.endswith("num_batches_tracked") for key in model.state_dict())
     assert f"mmdet checkpoint: {matched} matched, 0 missing, 1 unexpected" in caplog.text
     assert "unexpected: head.extra" in caplog.text
+
+
+# As mmengine writes it, and as the official code does: the text of the file after its name.
+CONFIGS = [
+    (
+        "cfg",
+        "model = dict(\n    mask_head=dict(\n        cls_down_index={},\n        num_classes=80))\n",
+    ),
+    (
+        "config",
+        "/configs/solo.py\n# cate_down_pos=7\nbbox_head=dict(\n    cate_down_pos = {}, # why\n)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "text"), CONFIGS, ids=["mmengine", "official"])
+@pytest.mark.parametrize("name", ["mask_head.conv_cls.weight", "bbox_head.dsolo_cate.weight"])
+def test_a_head_that_resizes_amid_its_tower_is_refused(key, text, name):
+    weights = {name: torch.ones(1)}
+    for other in (1, 3, -1):
+        with pytest.raises(ValueError, match=rf"(cls_down_index|cate_down_pos) = {other}, which"):
+            to_solo({"state_dict": weights, "meta": {key: text.format(other)}})
+    published = {"state_dict": weights, "meta": {key: text.format(0)}}
+    assert list(to_solo(published).weights) == ["head.category_predictor.weight"]
+    # SOLOv2 does not read the key.
+    weights["mask_head.kernel_convs.0.conv.weight"] = torch.ones(1)
+    assert to_solo({"state_dict": weights, "meta": {key: text.format(1)}}).weights
+
+
+def test_a_refused_head_is_refused_as_a_file_is_loaded(cfg, tmp_path):
+    path = tmp_path / "epoch_12.pth"
+    weights = {"mask_head.conv_cls.weight": torch.ones(1)}
+    write_checkpoint({"state_dict": weights, "meta": {"cfg": "cls_down_index=2"}}, path)
+    with pytest.raises(ValueError, match="cls_down_index = 2"):
+        SOLOCheckpointer(build(cfg)).load(str(path))

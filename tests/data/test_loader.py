@@ -124,6 +124,17 @@ def test_too_many_unreadable_images_stop(trainable, records):
         take(trainable, 10)
 
 
+def test_processes_of_a_loader_count_together(trainable):
+    """Each of two processes meets one such image: in its own batch of the first two."""
+    first, second = take(trainable, 2)
+    for batch in (first, second):
+        Path(batch[0]["file_name"]).unlink()
+    trainable.DATALOADER.MAX_UNREADABLE = 1
+    trainable.DATALOADER.NUM_WORKERS = 2
+    with pytest.raises(UnreadableImageError, match=r"2 images.*MAX_UNREADABLE.*is 1"):
+        take(trainable, 2)
+
+
 def test_no_readable_image_stops(trainable, records):
     trainable.DATALOADER.MAX_UNREADABLE = 1000
     for record in records:

@@ -178,6 +178,12 @@ def test_names_are_text_and_not_html(app, content):
     assert "&lt;i&gt;.png: 1 of 3 instances, found in 1.23 s" in line
 
 
+def test_an_exported_model_gives_run_lengths(app, monkeypatch):
+    monkeypatch.setattr(app.Predictor, "from_onnx", lambda path, **options: options)
+    options, details = app.load_model(app.parse_arguments(["--onnx", "model.onnx"]))
+    assert options == {"mask_format": "rle"} and details == ["onnxruntime", "cpu"]
+
+
 @pytest.mark.parametrize(
     "more", [["--opts", "KEY"], ["--port", "0"], ["--onnx", "model.onnx"], ["--no-such-option"]]
 )

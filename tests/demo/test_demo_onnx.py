@@ -7,7 +7,7 @@ import pytest
 import torch
 from detectron2.structures import Boxes, Instances
 
-from solo.prediction import Predictor
+from solo.prediction import Predictor, TileRule
 
 
 class OnePixel:
@@ -31,21 +31,34 @@ class OnePixel:
         )
 
 
-def test_draws_what_the_file_finds(demo, photo, tmp_path, monkeypatch, make_picture):
+@pytest.fixture
+def made(monkeypatch):
+    """With which options predictors were made."""
     made = []
-    monkeypatch.setattr(
-        Predictor,
-        "from_onnx",
-        lambda path, tiles: made.append((str(path), tiles)) or Predictor(OnePixel(), tiles=tiles),
-    )
+
+    def from_onnx(path, *, mask_format, tiles):
+        made.append((str(path), mask_format, tiles))
+        return Predictor(OnePixel(), tiles=tiles)
+
+    monkeypatch.setattr(Predictor, "from_onnx", from_onnx)
+    return made
+
+
+def test_draws_what_the_file_finds(demo, photo, tmp_path, made, make_picture):
     found = tmp_path / "found.json"
     arguments = ["--onnx", "model.onnx", "--input", str(photo()), "--json", str(found)]
     assert demo.main(arguments) == 0
-    assert made == [("model.onnx", None)]
+    assert made == [("model.onnx", "bitmask", None)]
     (record,) = json.loads(found.read_text())
     assert (record["category_id"], record["category_name"]) == (11, "one")
     assert record["bbox"] == [0, 0, 1, 1] and record["score"] == pytest.approx(0.9, abs=1e-5)
     assert record["segmentation"]["size"] == list(np.shape(make_picture())[:2])
+
+
+def test_tiles_are_put_together_from_run_lengths(demo, photo, tmp_path, made):
+    arguments = ["--onnx", "model.onnx", "--input", str(photo()), "--tiles", "64"]
+    assert demo.main([*arguments, "--json", str(tmp_path / "found.json")]) == 0
+    assert made == [("model.onnx", "rle", TileRule(size=64))]
 
 
 @pytest.mark.parametrize(

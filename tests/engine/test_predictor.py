@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from solo.config import get_cfg
+from solo.data.mapper import SOLODatasetMapper
 from solo.engine import predictor as predictor_module
 from solo.engine.predictor import TorchPredictor, inference_config
 
@@ -69,6 +70,19 @@ def test_a_long_strip_keeps_a_pixel_of_its_shorter_side(tmp_path):
     predictor.find([np.zeros((2, 3000, 3), dtype=np.uint8)])
     ((given,),) = predictor.model.batches
     assert given["image"].shape == (3, 1, 50)
+
+
+@pytest.mark.parametrize("size", [(40, 90), (2, 3000), (3000, 2)])
+def test_evaluation_gives_the_model_the_same(tmp_path, size):
+    """Strips, too, of which a resize to whole pixels would leave nothing."""
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    cfg = make_cfg(tmp_path)
+    predictor = TorchPredictor(cfg)
+    predictor.find([read_image(str(tmp_path / "a.png"), "BGR")])
+    ((given,),) = predictor.model.batches
+    item = SOLODatasetMapper(cfg, False)({"file_name": str(tmp_path / "a.png")})
+    assert torch.equal(given["image"], item["image"].float())
 
 
 def test_images_of_one_size_go_through_the_network_together(tmp_path):
@@ -142,6 +156,16 @@ def test_the_number_of_classes_comes_from_the_checkpoint(tmp_path):
     cfg.MODEL.SOLO.NUM_CLASSES = 0
     with pytest.raises(ValueError, match=r"Set MODEL\.SOLO\.NUM_CLASSES"):
         TorchPredictor(cfg)
+
+
+def test_the_checkpoint_is_read_once(tmp_path, monkeypatch):
+    load, read = torch.load, []
+    monkeypatch.setattr(torch, "load", lambda path, **how: read.append(path) or load(path, **how))
+    cfg = make_cfg(tmp_path, class_names=["zero", "one"])
+    cfg.MODEL.SOLO.NUM_CLASSES = 0
+    predictor = TorchPredictor(cfg)
+    assert (predictor.model.weight == 1).all()
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize(

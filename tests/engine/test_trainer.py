@@ -13,6 +13,7 @@ from detectron2.modeling import build_model
 from engine_toys import ToyTrainer, solov2_config, toy_config, train
 from torch import Tensor
 
+from solo.analysis.run_report import open_run
 from solo.checkpoint import read_checkpoint
 from solo.engine import Trainer
 from solo.errors import UserError
@@ -194,6 +195,22 @@ def test_metrics_hold_every_iteration_once(tmp_path: Path, monkeypatch: Any) -> 
     train(cfg)
     assert len(metrics.read_text().splitlines()) == len(records)
     assert (tmp_path / "metrics.previous.json").exists()
+
+
+def test_an_earlier_run_stays_and_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path)
+    (tmp_path / "config.yaml").write_text("VERSION: 2\nMODEL: {DEVICE: cpu}\n")
+    train(cfg)
+    before = (tmp_path / "model_final.pth").read_bytes()
+    train_broken(cfg, 1, RuntimeError("power cut"))
+    assert (tmp_path / "last_checkpoint.previous").read_text() == "model_final.pth"
+    with pytest.raises(FileNotFoundError, match="an earlier run only"):
+        open_run(tmp_path)
+    train_broken(cfg, 3, RuntimeError("power cut"))
+    assert (tmp_path / "model_final.pth").read_bytes() == before
+    assert open_run(tmp_path).weights == tmp_path / "model_0000001.pth"
+    train(cfg, resume=True)
+    assert open_run(tmp_path).weights == tmp_path / "model_final.pth"
 
 
 def test_a_finished_run_is_not_trained_further(tmp_path: Path) -> None:

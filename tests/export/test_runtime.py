@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 import venv
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from PIL import Image
 
 from solo.export import runtime
 from solo.export.predictor import OnnxPredictor
+from solo.layers.masks import encode_masks
 from solo.layers.output import ImageSize, binary_masks
 from tests.export.conftest import PICTURES, blobs
 
@@ -161,6 +163,42 @@ def test_the_predictor_wants_suppressed_candidates(fake_graph):
     fake_graph(json.dumps({**METADATA, "post": "raw"}))
     with pytest.raises(ValueError, match=r"m\.onnx: exported with --post raw, without suppression"):
         OnnxPredictor("m.onnx")
+
+
+def test_run_lengths_are_those_of_the_bitmaps(fake_graph):
+    fake_graph(json.dumps({**METADATA, "post": "nms"}))
+    image = np.zeros((50, 70, 3), np.uint8)
+    (bitmaps,) = OnnxPredictor("m.onnx").find([image])
+    (encoded,) = OnnxPredictor("m.onnx", mask_format="rle").find([image])
+    assert not encoded.has("pred_masks") and encoded.image_size == (50, 70)
+    assert encoded.pred_rles == encode_masks(bitmaps.pred_masks)
+    assert torch.equal(encoded.pred_boxes.tensor, bitmaps.pred_boxes.tensor)
+    assert encoded.scores.tolist() == [0.75] and encoded.pred_classes.tolist() == [0]
+    with pytest.raises(ValueError, match="mask_format is 'polygons': give"):
+        OnnxPredictor("m.onnx", mask_format="polygons")
+
+
+def test_run_lengths_need_no_masks_of_the_size_of_the_image(fake_graph, monkeypatch):
+    fake_graph(json.dumps({**METADATA, "post": "nms"}))
+    number, side = 200, 1000
+    outputs = {
+        "masks": np.zeros((number, 32, 32), np.float32),
+        "scores": np.ones(number, np.float32),
+        "classes": np.zeros(number, np.int64),
+        "count": np.int64(number),
+    }
+    outputs["masks"][:, 4:8, 6:10] = 1
+    monkeypatch.setattr(runtime.Model, "run", lambda *_: outputs)
+    predictor = OnnxPredictor("m.onnx", mask_format="rle")
+    image = np.zeros((side, side, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        (found,) = predictor.find([image])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found.pred_rles) == number
+    assert peak < number * side * side / 4
 
 
 def test_images_are_read_as_training_reads_them(tmp_path):

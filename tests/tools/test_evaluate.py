@@ -53,12 +53,12 @@ def test_errors_are_one_sentence(arguments, more, words, monkeypatch):
 
 
 def test_an_exported_file(monkeypatch):
-    monkeypatch.setattr(Predictor, "from_onnx", lambda path, tiles: (path, tiles))
+    monkeypatch.setattr(Predictor, "from_onnx", lambda path, **options: (path, options))
     arguments = ["--onnx", "model.onnx", "--dataset", "digits_val"]
     args = evaluate.parse_arguments(arguments)
-    assert evaluate.build_predictor(args) == ("model.onnx", None)
+    assert evaluate.build_predictor(args) == ("model.onnx", {"mask_format": "rle", "tiles": None})
     args = evaluate.parse_arguments([*arguments, "--tiles", "512"])
-    assert evaluate.build_predictor(args) == ("model.onnx", TileRule(size=512))
+    assert evaluate.build_predictor(args)[1]["tiles"] == TileRule(size=512)
 
 
 @pytest.mark.parametrize("more", [["--weights", "w.pth"], ["--device", "cpu"], ["SEED", "3"]])

@@ -9,7 +9,7 @@ from detectron2.data import transforms as T
 
 from solo.data.augmentation.color import ColorJitter
 from solo.data.augmentation.copy_paste import CopyPaste
-from solo.data.augmentation.geometry import CropOrPad, KeepingCrop, ScaleJitter
+from solo.data.augmentation.geometry import CropOrPad, KeepingCrop, ResizeForTest, ScaleJitter
 from solo.data.augmentation.mixup import Mixup
 from solo.data.augmentation.mosaic import Mosaic
 from solo.data.augmentation.multi_image import MultiImage
@@ -48,6 +48,15 @@ def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
         # Last, so that the padding keeps its colour.
         augmentations.append(CropOrPad(size, _pad_value(cfg)))
     return augmentations
+
+
+def build_test_resize(cfg: CfgNode) -> T.Augmentation:
+    """Return how evaluation and inference resize images.
+
+    Args:
+        cfg: The config; INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST matter.
+    """
+    return ResizeForTest(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
 
 
 def build_visibility(cfg: CfgNode) -> Visibility:

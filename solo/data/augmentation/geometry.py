@@ -28,6 +28,26 @@ class FastResizeTransform(T.ResizeTransform):
         return cv2.resize(np.ascontiguousarray(img), (self.new_w, self.new_h), interpolation=method)
 
 
+class ResizeForTest(T.ResizeShortestEdge):
+    """Resize to one length of the shorter side; a long strip keeps a pixel of it."""
+
+    def __init__(self, short_edge: int, max_size: int) -> None:
+        """Set up the augmentation.
+
+        Args:
+            short_edge: In pixels. 0: images stay as they are.
+            max_size: Of the longer side, in pixels.
+        """
+        super().__init__(short_edge, max_size, "choice")
+
+    def get_transform(self, image: np.ndarray) -> T.Transform:
+        """Return what an image of this size is resized by."""
+        resize = super().get_transform(image)
+        if isinstance(resize, T.ResizeTransform):
+            resize.new_h, resize.new_w = max(resize.new_h, 1), max(resize.new_w, 1)
+        return resize
+
+
 class ScaleJitter(T.Augmentation):
     """Resize so that the image fits into a size times a random scale; the aspect ratio stays.
 
