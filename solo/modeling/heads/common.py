@@ -10,6 +10,7 @@ from detectron2.layers import ShapeSpec
 from torch import Tensor
 
 from solo.layers.conv import Deform
+from solo.layers.transfer import to_device
 
 
 def prior_bias(probability: float) -> float:
@@ -70,9 +71,9 @@ def assemble_levels(
 
     Args:
         parts: Per level, (p, H, W).
-        positions: Per level, (p,) where they belong.
+        positions: Per level, (p,) where they belong, on the CPU.
         size: (H, W), for when there are none.
-        device: Where an empty result lives.
+        device: Where the masks live.
 
     Returns:
         (P, H, W).
@@ -81,4 +82,4 @@ def assemble_levels(
         return torch.zeros((0, *size), device=device)
     if len(parts) == 1:
         return parts[0]
-    return torch.cat(parts)[torch.cat(positions).argsort()]
+    return torch.cat(parts)[to_device(torch.cat(positions).argsort(), device)]
