@@ -77,6 +77,7 @@ def build_train_loader(
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=_as_list,
         worker_init_fn=_use_one_thread,
+        pin_memory=_pins_images(cfg),
         # The loader draws from it; without it, from the generator that the model's layers use.
         generator=torch.Generator(),
     )
@@ -96,7 +97,10 @@ def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = N
     check_registered([dataset_name])
     mapper = mapper or SOLODatasetMapper(cfg, False)
     with told_as(f"the data set {dataset_name} cannot be used"):
-        return build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+        loader = build_detection_test_loader(cfg, dataset_name, mapper=mapper)
+    # detectron2 has no argument for it.
+    loader.pin_memory = _pins_images(cfg)
+    return loader
 
 
 def training_records(cfg: CfgNode) -> list[Record]:
@@ -295,6 +299,11 @@ def _repeat_factors(cfg: CfgNode, records: Sequence[Record]) -> np.ndarray:
         f"DATALOADER.SAMPLER_TRAIN is {name!r}: set it to 'TrainingSampler' or "
         "'RepeatFactorTrainingSampler'"
     )
+
+
+def _pins_images(cfg: CfgNode) -> bool:
+    """Tell whether images are put where a GPU can read them while the CPU goes on."""
+    return torch.device(cfg.MODEL.DEVICE).type == "cuda" and torch.cuda.is_available()
 
 
 def _as_list(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
+from solo.layers.transfer import to_device, to_host
+
 # Pixels of masks encoded at a time (32 MB).
 _PIXELS_AT_A_TIME = 1 << 25
 
@@ -41,7 +43,7 @@ def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tens
         )
     if masks.shape[1:] != size:
         raise ValueError(f"gt_masks are of size {tuple(masks.shape[1:])}, their image of {size}.")
-    return masks.to(device=device, dtype=torch.bool)
+    return to_device(masks.bool(), device)
 
 
 def count_pixels(masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,6 +169,6 @@ def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
     for chunk in masks.split(count) if len(masks) else ():
         # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
         # transpose of a contiguous (M, W, H).
-        columns = chunk.to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+        columns = to_host(chunk.to(torch.uint8).transpose(1, 2).contiguous()).numpy()
         rles += coco_mask.encode(columns.T)
     return rles

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solo.errors import UserError
+from solo.layers.transfer import to_device, to_host
 
 
 def points_nms(probabilities: Tensor) -> Tensor:
@@ -88,9 +89,9 @@ def mask_nms(ious: Tensor, classes: Tensor, *, iou_thresh: float) -> Tensor:
     ious = ious + empty[:, None] * empty[None, :]
     beats = (ious > iou_thresh) & (classes[:, None] == classes[None, :])
     # One by one, so on the CPU: n is a few hundred.
-    beats = beats.triu(diagonal=1).cpu().numpy()
+    beats = to_host(beats.triu(diagonal=1)).numpy()
     suppressed = np.zeros(len(beats), dtype=bool)
     for index, row in enumerate(beats):
         if not suppressed[index]:
             suppressed |= row
-    return torch.from_numpy(~suppressed).to(ious.device)
+    return to_device(torch.from_numpy(~suppressed), ious.device)

@@ -20,19 +20,20 @@ from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.layers.output import ImageSize, binary_masks, encoded_masks
 from solo.layers.overlaps import mask_ious
+from solo.layers.transfer import to_device, to_host
 from solo.modeling.grids import Grids
 
 Decoder = Callable[[Tensor], Tensor]
-"""Turns (n,) cells of one image into their (n, h, w) soft masks, which may then be overwritten."""
+"""Turns (n,) cells of one image, on the CPU, into their (n, h, w) soft masks, which may be overwritten."""
 
 
 class Candidates(NamedTuple):
     """Cells that may hold an instance; empty ones have the same types.
 
     Attributes:
-        cells: (n,) cell numbers.
-        classes: (n,) int64.
-        scores: (n,) float32.
+        cells: (n,) cell numbers, on the CPU.
+        classes: (n,) int64, on the CPU.
+        scores: (n,) float32, on the device.
     """
 
     cells: Tensor
@@ -40,8 +41,9 @@ class Candidates(NamedTuple):
     scores: Tensor
 
     def take(self, index: Tensor) -> "Candidates":
-        """Select some of them."""
-        return Candidates(*(field[index] for field in self))
+        """Select some of them, by an index on the CPU."""
+        scores = self.scores[to_device(index, self.scores.device)]
+        return Candidates(self.cells[index], self.classes[index], scores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +103,16 @@ class InstanceFinder:
 
     def candidates(self, probabilities: Tensor) -> Candidates:
         """Take each (cell, class) above the threshold, at most `max_candidates`, in cell order."""
-        cells, classes = (probabilities > self.score_thresh).nonzero(as_tuple=True)
-        found = Candidates(cells, classes, probabilities[cells, classes])
+        # A byte a cell and class: to wait for the number of them, and then for them, is no faster.
+        above = to_host(probabilities > self.score_thresh)
+        where = above.nonzero().t().contiguous()
+        cells, classes = where
+        scores = probabilities[tuple(to_device(where, probabilities.device))]
+        found = Candidates(cells, classes, scores)
         if len(cells) <= self.max_candidates:
             return found
         best = found.scores.topk(self.max_candidates).indices
-        return found.take(best.sort().values)
+        return found.take(to_host(best.sort().values))
 
     def measure(self, candidates: Candidates, decode: Decoder) -> tuple[Candidates, Tensor]:
         """Multiply the scores by the maskness; drop specks; keep the best `pre_nms_topk`.
@@ -118,20 +124,22 @@ class InstanceFinder:
             The candidates in descending order of score, and the (n, n) IoU of their masks.
         """
         keep_masks = len(candidates.cells) <= self.pre_nms_topk
-        masks, areas, maskness = self._decode(candidates.cells, decode, keep_masks)
-        strides = areas.new_tensor(self.strides)[self.grids.levels_of(candidates.cells)]
-        scores = torch.where(areas > strides, candidates.scores * maskness, -1)
-        order = scores.argsort(descending=True, stable=True)[: self.pre_nms_topk]
-        order = order[scores[order] >= 0]
+        device = candidates.scores.device
+        masks, areas, maskness = self._decode(candidates.cells, decode, keep_masks, device)
+        strides = torch.tensor(self.strides)[self.grids.levels_of(candidates.cells)]
+        is_large = areas > to_device(strides, device)
+        scores = torch.where(is_large, candidates.scores * maskness, -1)
+        order = _best(scores, self.pre_nms_topk, 0)
         best = candidates._replace(scores=scores).take(order)
         if keep_masks:
             # Sorting the small matrix instead of the masks saves a copy of these.
+            order = to_device(order, device)
             return best, mask_ious(masks, self.intersections)[order][:, order]
-        masks, *_ = self._decode(best.cells, decode, keep_masks=True)
+        masks, *_ = self._decode(best.cells, decode, True, device)
         return best, mask_ious(masks, self.intersections)
 
     def _decode(
-        self, cells: Tensor, decode: Decoder, keep_masks: bool
+        self, cells: Tensor, decode: Decoder, keep_masks: bool, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Decode a chunk at a time.
 
@@ -139,14 +147,15 @@ class InstanceFinder:
             masks (n, h, w) bool, empty unless wanted; areas (n,) int64; mean probabilities inside
             the masks (n,).
         """
-        masks = torch.zeros(0, 1, 1, dtype=torch.bool, device=cells.device)
-        areas, maskness = cells.new_zeros(len(cells)), cells.new_zeros(len(cells)).float()
+        masks = torch.zeros(0, 1, 1, dtype=torch.bool, device=device)
+        areas = torch.zeros(len(cells), dtype=torch.int64, device=device)
+        maskness = torch.zeros(len(cells), device=device)
         for start in range(0, len(cells), self.chunk_size):
             chunk = slice(start, start + self.chunk_size)
             soft = decode(cells[chunk])
             if not len(masks):
                 count = len(cells) if keep_masks else min(len(cells), self.chunk_size)
-                masks = torch.empty(count, *soft.shape[1:], dtype=torch.bool, device=soft.device)
+                masks = torch.empty(count, *soft.shape[1:], dtype=torch.bool, device=device)
             hard = masks[chunk] if keep_masks else masks[: len(soft)]
             torch.gt(soft, self.mask_thresh, out=hard)
             areas[chunk] = count_pixels(hard)[1].sum(dim=1)
@@ -156,7 +165,8 @@ class InstanceFinder:
 
     def suppress(self, candidates: Candidates, ious: Tensor) -> Candidates:
         """Suppress what was found twice and keep the best `max_instances`."""
-        classes, scores = candidates.classes, candidates.scores
+        scores = candidates.scores
+        classes = to_device(candidates.classes, scores.device)
         if self.class_agnostic:
             classes = torch.zeros_like(classes)
         if self.nms == "mask":
@@ -164,8 +174,7 @@ class InstanceFinder:
             scores = torch.where(kept, scores, -1)
         else:
             scores = matrix_nms(ious, classes, scores, kernel=self.nms_kernel, sigma=self.nms_sigma)
-        order = scores.argsort(descending=True, stable=True)[: self.max_instances]
-        order = order[scores[order] >= max(self.update_thresh, 0)]
+        order = _best(scores, self.max_instances, max(self.update_thresh, 0))
         return candidates._replace(scores=scores).take(order)
 
     def to_instances(
@@ -182,8 +191,15 @@ class InstanceFinder:
                 instances.pred_masks, boxes = binary_masks(soft_masks, size, self.mask_thresh)
         instances.pred_boxes = Boxes(boxes)
         instances.scores = candidates.scores
-        instances.pred_classes = candidates.classes
+        instances.pred_classes = to_device(candidates.classes, candidates.scores.device)
         return instances
+
+
+def _best(scores: Tensor, limit: int, threshold: float) -> Tensor:
+    """Return which scores are best, at most `limit`, best first, and not below a threshold; on the CPU."""
+    scores = to_host(scores)
+    order = scores.argsort(descending=True, stable=True)[:limit]
+    return order[scores[order] >= threshold]
 
 
 def cell_probabilities(category_logits: list[Tensor]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solo.layers.masks import count_pixels
+from solo.layers.transfer import to_device
 
 # Pixels of soft masks that the dice loss looks at at a time (2 MB).
 _PIXELS_AT_A_TIME = 1 << 19
@@ -77,7 +78,8 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
 
     Args:
         logits: (..., K).
-        categories: (...) int64 in [0, K], K for the background.
+        categories: (...) int64 in [0, K], K for the background; on the CPU nothing waits for the
+            device.
         alpha: Weight of a positive; 1 - alpha of a negative.
         gamma: Exponent of the focusing.
 
@@ -91,7 +93,8 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
     logits = logits.flatten(end_dim=-2).float()
     categories = categories.flatten()
     positive = (categories < logits.shape[1]).nonzero()[:, 0]
-    hits = logits[positive, categories[positive]]
+    chosen = torch.stack([positive, categories[positive]])
+    hits = logits[tuple(to_device(chosen, logits.device))]
     as_negative = (1 - alpha) * _focal_term(hits, gamma).sum()
     as_positive = alpha * _focal_term(-hits, gamma).sum()
     return (1 - alpha) * _focal_term(logits, gamma).sum() - as_negative + as_positive

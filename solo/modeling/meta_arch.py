@@ -18,6 +18,7 @@ from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
+from solo.layers.transfer import to_device
 from solo.modeling import losses
 from solo.modeling.backbones.recompute import recompute_stages
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
@@ -169,7 +170,7 @@ class SOLO(nn.Module):
 
     def preprocess(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
         """Normalise the images, then pad them with zeros to one size."""
-        images = [item["image"].to(self.device).float() for item in batched_inputs]
+        images = [to_device(item["image"], self.device).float() for item in batched_inputs]
         images = [(image - self.pixel_mean) / self.pixel_std for image in images]
         divisor = max(self.backbone.size_divisibility, *self.head.strides)
         return ImageList.from_tensors(images, divisor)
@@ -179,7 +180,7 @@ class SOLO(nn.Module):
         return self.head(self.backbone(images))
 
     def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
-        """Return the annotations of each image on the device, gt_masks as (M, h, w) bool."""
+        """Return the annotations of each image, gt_masks as (M, h, w) bool on the device."""
         return [ground_truth(item, self.device) for item in batched_inputs]
 
     def losses(
@@ -197,18 +198,16 @@ class SOLO(nn.Module):
             workers and multiplied by their number, since DDP averages the gradients: so N workers
             take the step that one would take on their N shards.
         """
-        targets = [
-            self.assigner(item.gt_boxes.tensor, item.gt_classes, item.gt_masks, size)
-            for item in ground_truth
-        ]
+        targets = self.assigner.of_batch(ground_truth, size)
         log_targets(targets, sum(map(len, ground_truth)), self.assigner)
         num_classes = self.assigner.num_classes
         categories = torch.stack([target.categories for target in targets])
-        num_positive = losses.sum_over_workers((categories < num_classes).sum())
+        counts = torch.tensor([int((categories < num_classes).sum()), _count_pairs(targets)])
+        counts = losses.sum_over_workers(to_device(counts, self.device))
+        num_positive, num_pairs = counts.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
 
-        num_pairs = losses.sum_over_workers(num_positive.new_tensor(_count_pairs(targets)))
         mask = self._dice_sum(outputs.masks, targets, ground_truth, size) / num_pairs.clamp(min=1)
 
         terms = {"loss_category": category, "loss_mask": mask}
@@ -223,7 +222,7 @@ class SOLO(nn.Module):
         size: tuple[int, int],
     ) -> Tensor:
         """Add up the dice losses of all pairs of the batch."""
-        strides = torch.tensor(self.head.mask_strides, device=self.device)
+        strides = torch.tensor(self.head.mask_strides)
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         missed = self.head.level_parameters if _count_pairs(targets) else self.parameters()
         total = losses.touch([part for part in missed if part.requires_grad])
@@ -236,7 +235,8 @@ class SOLO(nn.Module):
                 masks = downsample_masks(truth.gt_masks, stride, frame)
                 decode = partial(self.head.soft_masks, outputs, image)
                 for part in self._parts(pairs, frame):
-                    total = total + dice(decode, target.cells[part], masks, target.instances[part])
+                    instances = to_device(target.instances[part], masks.device)
+                    total = total + dice(decode, target.cells[part], masks, instances)
         return total
 
     def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -265,7 +265,9 @@ class SOLOv2(SOLO):
 
 
 def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
-    """Bring the annotations of one training image to the device, masks as (M, h, w) bool.
+    """Bring the masks of one training image to the device, as (M, h, w) bool.
+
+    Boxes and classes stay where they are: it is the CPU that assigns them to cells.
 
     Raises:
         UserError: If objects have no masks.
@@ -288,8 +290,8 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     else:
         masks = instances.gt_masks
     moved = Instances(instances.image_size)
-    moved.gt_boxes = instances.gt_boxes.to(device)
-    moved.gt_classes = instances.gt_classes.to(device)
+    moved.gt_boxes = instances.gt_boxes
+    moved.gt_classes = instances.gt_classes
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
 

@@ -7,7 +7,7 @@ from detectron2.utils.events import get_event_storage
 
 from solo.modeling.targets import TargetAssigner, Targets
 
-# Iterations between two entries. Counting makes a GPU wait, which is not worth it each time.
+# Iterations between two entries, as of the losses.
 LOG_PERIOD = 20
 # Share of the objects that no cell has to find.
 UNASSIGNED = "targets/unassigned_objects"

@@ -1,24 +1,30 @@
-"""Which cells are positive, and for which instance: vectorised, on the device of the inputs.
+"""Which cells are positive, and for which instance: vectorised, on the CPU.
+
+Masks are measured where they are. The rest is arithmetic with a few numbers an instance, after which the CPU knows
+how much of what there is: the steps that follow ask a GPU for nothing.
 
 Legend: M instances of an image, L levels, S cells per side, C cells of all levels, P positive
 (cell, instance) pairs, H, W padded input size in pixels, K classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from detectron2.structures import Instances
 from torch import Tensor
 
 from solo.errors import UserError
 from solo.layers.masks import centers_of_mass
+from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
 
 COLLISION_POLICIES = ("all", "last", "smallest")
 
 
 class Targets(NamedTuple):
-    """What one image asks of the head.
+    """What one image asks of the head, on the CPU.
 
     Attributes:
         categories: (C,) class of each cell, K for the background.
@@ -82,7 +88,26 @@ class TargetAssigner:
         Returns:
             The targets; pairs are in order of level, instance, row, column.
         """
-        centers, areas = centers_of_mass(masks)
+        return self._assign(to_host(boxes), to_host(classes), to_host(_measure(masks)), size)
+
+    @torch.no_grad()
+    def of_batch(self, images: Sequence[Instances], size: tuple[int, int]) -> list[Targets]:
+        """Assign the instances of all images, and wait for the device once.
+
+        Args:
+            images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool.
+            size: (H, W) of the padded input.
+        """
+        measured = to_host(torch.cat([_measure(image.gt_masks) for image in images]))
+        return [
+            self._assign(to_host(image.gt_boxes.tensor), to_host(image.gt_classes), part, size)
+            for image, part in zip(images, measured.split([*map(len, images)]), strict=True)
+        ]
+
+    def _assign(
+        self, boxes: Tensor, classes: Tensor, measured: Tensor, size: tuple[int, int]
+    ) -> Targets:
+        centers, areas = measured[:, :2].float(), measured[:, 2].long()
         cells, instances = self._pairs(boxes, centers, areas > 0, size)
         owners = self._owners(cells, instances, areas)
         if self.collisions != "all":
@@ -97,10 +122,9 @@ class TargetAssigner:
         self, boxes: Tensor, centers: Tensor, present: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """Return cells (P,) and instances (P,) of all pairs."""
-        device = boxes.device
         extents = boxes[:, 2:] - boxes[:, :2]
         scales = extents.prod(dim=1).sqrt()
-        ranges = torch.tensor(self.scale_ranges, device=device, dtype=torch.float32)
+        ranges = torch.tensor(self.scale_ranges, dtype=torch.float32)
         taken = (scales >= ranges[:, :1]) & (scales <= ranges[:, 1:]) & present  # (L, M)
 
         half = 0.5 * extents * self.sigma
@@ -112,13 +136,13 @@ class TargetAssigner:
             first = torch.maximum(first, own - self.center_radius)
             last = torch.minimum(last, own + self.center_radius)
 
-        ahead = torch.arange(max(self.grids.sides), device=device)
+        ahead = torch.arange(max(self.grids.sides))
         inside = (ahead >= first[..., None]) & (ahead <= last[..., None])  # (L, M, 2, S)
         columns, rows = inside.unbind(dim=2)
         claimed = taken[:, :, None, None] & rows[..., :, None] & columns[..., None, :]
         level, instance, row, column = claimed.nonzero(as_tuple=True)
-        offsets = torch.tensor(self.grids.offsets, device=device)
-        sides = torch.tensor(self.grids.sides, device=device)
+        offsets = torch.tensor(self.grids.offsets)
+        sides = torch.tensor(self.grids.sides)
         return offsets[level] + row * sides[level] + column, instance
 
     def _to_cells(self, positions: Tensor) -> Tensor:
@@ -127,18 +151,24 @@ class TargetAssigner:
         A floor division by 1 / S in float32, as in the reference: unlike floor(position * S), a
         position right on a border usually falls into the cell before it.
         """
-        sides = torch.tensor(self.grids.sides, device=positions.device)
+        sides = torch.tensor(self.grids.sides)
         steps = (1.0 / sides.double()).float().view(-1, 1, 1)
         cells = torch.floor_divide(positions.float(), steps).long()
         return torch.minimum(cells.clamp(min=0), sides.view(-1, 1, 1) - 1)
 
     def _owners(self, cells: Tensor, instances: Tensor, areas: Tensor) -> Tensor:
         """Return the instance that gives each cell its category: (C,), -1 for none."""
-        rank = torch.arange(len(areas), device=cells.device)
+        rank = torch.arange(len(areas))
         if self.collisions == "smallest":
             rank = areas.argsort(descending=True, stable=True).argsort()
-        owners = torch.full((self.grids.num_cells,), -1, device=cells.device)
+        owners = torch.full((self.grids.num_cells,), -1)
         owners.scatter_reduce_(0, cells, rank[instances], reduce="amax")
         if self.collisions == "smallest" and len(areas):
             owners = torch.where(owners >= 0, rank.argsort()[owners], -1)
         return owners
+
+
+def _measure(masks: Tensor) -> Tensor:
+    """Return center x, y and area of each mask, (M, 3) float64: one tensor is one copy to the CPU."""
+    centers, areas = centers_of_mass(masks)
+    return torch.cat([centers.double(), areas[:, None].double()], dim=1)

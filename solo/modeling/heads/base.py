@@ -147,7 +147,8 @@ class Head(nn.Module, ABC):
         Args:
             outputs: `HeadOutputs.masks`.
             image: Index in the batch.
-            cells: (P,) cell numbers. Without a `size`, all of levels that share a mask stride.
+            cells: (P,) cell numbers, on the CPU. Without a `size`, all of levels that share a mask
+                stride.
             size: (H, W) to resize to; by default the padded input divided by the mask stride.
 
         Returns:

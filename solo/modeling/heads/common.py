@@ -11,6 +11,7 @@ from torch import Tensor
 
 from solo.errors import UserError
 from solo.layers.conv import Deform
+from solo.layers.transfer import to_device
 
 
 def prior_bias(probability: float) -> float:
@@ -73,9 +74,9 @@ def assemble_levels(
 
     Args:
         parts: Per level, (p, H, W).
-        positions: Per level, (p,) where they belong.
+        positions: Per level, (p,) where they belong, on the CPU.
         size: (H, W), for when there are none.
-        device: Where an empty result lives.
+        device: Where the masks live.
 
     Returns:
         (P, H, W).
@@ -84,4 +85,4 @@ def assemble_levels(
         return torch.zeros((0, *size), device=device)
     if len(parts) == 1:
         return parts[0]
-    return torch.cat(parts)[torch.cat(positions).argsort()]
+    return torch.cat(parts)[to_device(torch.cat(positions).argsort(), device)]

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from solo.layers.masks import resize_soft_masks
+from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -93,7 +94,7 @@ class FactorHead(Head):
             parts.append(x * y)
             positions.append(where)
         default = tuple(2 * side for side in outputs.x[0][0].shape[-2:])
-        return assemble_levels(parts, positions, size or default, cells.device)
+        return assemble_levels(parts, positions, size or default, outputs.x[0][0].device)
 
     def _maps(
         self,
@@ -109,13 +110,14 @@ class FactorHead(Head):
         predictor = getattr(self, f"mask_predictors_{axis}")[level]
 
         def decode(chosen: Tensor) -> Tensor:
+            chosen = to_device(chosen, feature.device)
             maps = self._decode(feature, predictor.weight[chosen], predictor.bias[chosen])
             return resize_soft_masks(maps, size) if size else maps
 
         unique, inverse = index.unique(return_inverse=True)
         if torch.is_grad_enabled():
             # The gradient of an index is added up in one thread, that of index_select in all.
-            return decode(unique).index_select(0, inverse)
+            return decode(unique).index_select(0, to_device(inverse, feature.device))
         for key in [key for key in outputs.maps if key[0] != image]:
             del outputs.maps[key]
         known = outputs.maps.setdefault((image, level, axis, size), {})

@@ -10,6 +10,7 @@ from detectron2.config import configurable
 from torch import Tensor, nn
 
 from solo.layers.masks import resize_soft_masks, to_probabilities
+from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import assemble_levels
 
@@ -61,13 +62,15 @@ class SOLOHead(Head):
         size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        device = outputs[0][0].device
         parts, positions = [], []
         for level, where, local in self.grids.by_level(cells):
+            local = to_device(local, device)
             masks = self.decode(outputs[level][image], self.mask_predictors[level], local)
             parts.append(resize_soft_masks(masks, size) if size else masks)
             positions.append(where)
         default = tuple(2 * side for side in outputs[0][0].shape[-2:])
-        return assemble_levels(parts, positions, size or default, cells.device)
+        return assemble_levels(parts, positions, size or default, device)
 
     @staticmethod
     def decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:

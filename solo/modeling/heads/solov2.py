@@ -15,6 +15,7 @@ from solo.layers import cpu
 from solo.layers.conv import init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
+from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.common import level_arguments
 from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
@@ -129,5 +130,7 @@ class SOLOv2Head(Head):
         size: tuple[int, int] | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        masks = decode(outputs.feature[image], outputs.kernels[image][cells], self._products)
+        kernels = outputs.kernels[image]
+        kernels = kernels[to_device(cells, kernels.device)]
+        masks = decode(outputs.feature[image], kernels, self._products)
         return resize_soft_masks(masks, size) if size else masks

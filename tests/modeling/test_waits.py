@@ -1,0 +1,116 @@
+"""How often the CPU waits for the device: counted on a device that is not there, see other_device.py.
+
+With `pytest -s` the counts are printed.
+"""
+
+import pytest
+import torch
+from detectron2.utils.events import EventStorage
+
+from solo.modeling.target_log import LOG_PERIOD
+from tests.conftest import build, make_cfg, training_item
+from tests.modeling.other_device import DEVICE, DeviceTensor, Waits, move
+
+# A training step: forward, losses and backward, of any number of images. What is measured of the masks.
+TRAINING_BUDGET = 1
+# An image at test: which cells are candidates, the scores before the suppression, those after it.
+TEST_BUDGET = 3
+# In addition: the masks as run lengths; what beats what in greedy suppression; the best, of too many candidates.
+EXTRA = {"MASK_FORMAT": "rle", "NMS": "mask", "MAX_CANDIDATES": 20}
+
+
+@pytest.fixture(autouse=True)
+def autocast_knows_the_device(monkeypatch):
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda kind, **keys: autocast("cpu", **keys))
+
+
+def images(count):
+    """A batch whose images show 2, 1, 0 and 8 objects."""
+    rows = [(x, y, x + 12, y + 14) for x in (2, 18, 34, 50) for y in (4, 40)]
+    boxes = [((8, 8, 28, 28), (32, 28, 54, 50)), ((3, 3, 60, 60),), (), rows][:count]
+    return [training_item(box, [0] * len(box), seed=seed) for seed, box in enumerate(boxes)]
+
+
+def step(model, batch):
+    # At an iteration that is logged.
+    with EventStorage(LOG_PERIOD - 1):
+        losses = model(batch)
+    sum(losses.values()).backward()
+    return losses
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_training_step(variant, count):
+    cfg = make_cfg(variant)
+    expected = step(build(cfg), images(count))
+    with Waits() as waits:
+        losses = step(move(build(cfg)), images(count))
+    print(f"\ntraining, {variant}, {count} images: {dict(waits.counts)}")
+    assert waits.counts.total() <= TRAINING_BUDGET
+    for name, loss in losses.items():
+        assert loss.held.item() == pytest.approx(expected[name].item(), rel=1e-4)
+
+
+def finding_model(variant, **test_keys):
+    """A model that finds something in noise."""
+    cfg = make_cfg(variant)
+    cfg.MODEL.SOLO.TEST.UPDATE_THRESH = 0.001
+    cfg.MODEL.SOLO.TEST.CHUNK_SIZE = 16
+    for key, value in test_keys.items():
+        cfg.MODEL.SOLO.TEST[key] = value
+    model = build(cfg).eval()
+    for name, weight in model.head.named_parameters():
+        if "predictor" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+@pytest.mark.parametrize("key", [None, *EXTRA])
+def test_an_image_at_test(variant, key):
+    keys = {} if key is None else {key: EXTRA[key]}
+    [item] = images(1)
+    with torch.no_grad():
+        [expected] = finding_model(variant, **keys)([item])
+        with Waits() as waits:
+            [found] = move(finding_model(variant, **keys))([item])
+    expected, found = expected["instances"], found["instances"]
+    print(f"\ntest, {variant}, {key}: {len(found)} found, {dict(waits.counts)}")
+    assert waits.counts.total() <= TEST_BUDGET + (key is not None)
+    assert len(found) == len(expected) > 10
+    assert torch.allclose(found.scores.held, expected.scores, atol=1e-4)
+    assert found.pred_classes.device == found.pred_boxes.device == DEVICE
+
+
+def test_nothing_found(variant):
+    model = finding_model(variant, SCORE_THRESH=2.0)
+    with torch.no_grad(), Waits() as waits:
+        [found] = move(model)(images(1))
+    assert len(found["instances"]) == 0 and waits.counts.total() <= TEST_BUDGET
+    assert found["instances"].pred_masks.device == found["instances"].scores.device == DEVICE
+
+
+WAITING = {
+    "nonzero": lambda x: x.nonzero(),
+    "index by booleans": lambda x: x[x > 1],
+    "index on the CPU": lambda x: x[torch.tensor([1, 0])],
+    "copy to the CPU": lambda x: x.tolist(),
+    "_local_scalar_dense": lambda x: x.max().item(),
+    "_unique2": lambda x: x.unique(),
+    "copy to the device": lambda x: x + x.new_tensor([1.0, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_what_waits_is_counted(name):
+    x = DeviceTensor(torch.arange(3.0))
+    with Waits() as waits:
+        WAITING[name](x)
+        torch.arange(3).nonzero().tolist()  # the CPU waits for nothing of its own
+        (x * 2).sum() + torch.zeros(())
+    assert waits.counts == {name: 1}
+
+
+def test_the_devices_do_not_mix():
+    with Waits(), pytest.raises(AssertionError, match="of the CPU and of the device"):
+        DeviceTensor(torch.ones(3)) + torch.ones(3)
