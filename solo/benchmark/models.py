@@ -92,7 +92,7 @@ def training_stages(model: nn.Module) -> Stages:
     """Return the stages of the losses; the steps of the training time theirs themselves."""
     return {
         **_network_stages(model),
-        "targets": [(type(model.assigner), "__call__")],
+        "targets": [(type(model.assigner), "of_batch")],
         "losses": [(model, "losses")],
     }
 

@@ -170,6 +170,15 @@ def test_rare_classes_are_repeated(trainable, records):
     assert sorted(ids[:12]) == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7, 8, 9]
 
 
+@pytest.mark.parametrize(("device", "has_gpu"), [("cuda", True), ("cuda", False), ("cpu", True)])
+def test_images_are_pinned_where_a_gpu_reads_them(trainable, monkeypatch, device, has_gpu):
+    trainable.MODEL.DEVICE = device
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    pins = device == "cuda" and has_gpu
+    assert build_train_loader(trainable).pin_memory is pins
+    assert build_test_loader(trainable, trainable.DATASETS.TRAIN[0]).pin_memory is pins
+
+
 def test_test_loader_goes_once_through_the_images(cfg, records, register):
     name = register(records, thing_classes=["a", "b"])
     items = [item for batch in build_test_loader(cfg, name) for item in batch]
