@@ -62,6 +62,7 @@ class Trainer(TrainerBase):
         super().__init__()
         self.cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         workers.check_workers(self.cfg)
+        workers.check_same_format(self.cfg)
         self._device = torch.device(self.cfg.MODEL.DEVICE)
         self.max_iter = self.cfg.SOLVER.MAX_ITER
         self.module = build_model(self.cfg)

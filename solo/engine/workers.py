@@ -11,6 +11,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from solo.errors import UserError
+from solo.modeling.memory_format import memory_format
 
 # The newer of two names; torch 2.15 warns of the older one.
 _BUFFERS_FLAG = (
@@ -82,6 +83,23 @@ def check_workers(cfg: CfgNode) -> None:
         raise UserError(
             f"MODEL.DEVICE is cpu, but {workers} workers were started on GPUs; to train on the "
             "CPU in several processes, hide the GPUs: CUDA_VISIBLE_DEVICES= python train_net.py ..."
+        )
+
+
+def check_same_format(cfg: CfgNode) -> None:
+    """Raise on every worker if their weights would not lie alike in memory, as their CPUs suggest.
+
+    Args:
+        cfg: The config.
+
+    Raises:
+        UserError: If another one's would lie otherwise: gradients could not be averaged.
+    """
+    formats = comm.all_gather(str(memory_format(cfg, training=True)))
+    if len(set(formats)) > 1:
+        raise UserError(
+            "The machines have CPUs of different kinds, which suggest different memory formats: set "
+            "MODEL.MEMORY_FORMAT to 'contiguous' on all of them."
         )
 
 
