@@ -66,7 +66,10 @@ def features() -> Features:
         "bfloat16": bool({"avx512bf16", "amxbf16"} & found),
     }
     if not _is_x86():
-        has["bfloat16"] = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        # A torch without oneDNN, as on Macs, does not have the operator.
+        has["bfloat16"] = (
+            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
         return Features("", **has)
     allowed = _UNDER_LIMIT.get(os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper(), set(has))
     if torch.backends.cpu.get_cpu_capability() != "AVX512":

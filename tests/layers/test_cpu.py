@@ -76,6 +76,12 @@ def test_arm_has_none_of_them(detect, monkeypatch):
     assert found == cpu.Features("", avx2=False, avx512=False, vnni=False, bfloat16=True)
 
 
+def test_arm_without_onednn_has_no_bfloat16(detect, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops, "mkldnn", None)
+    assert not detect("", vendor="", machine="arm64", aten="DEFAULT").bfloat16
+
+
 def test_this_machine_has_a_name_and_cores():
     assert cpu.name() and cpu.usable_cores() >= 1
     assert isinstance(cpu.features().describe(), str)
