@@ -68,9 +68,10 @@ def count_pixels(masks: Tensor) -> tuple[Tensor, Tensor]:
     if width % 8:
         pixels = F.pad(pixels, (0, -width % 8))
     words = pixels.view(torch.int64)
-    columns = sum(part.sum(dim=1).view(torch.uint8).long() for part in words.split(255, dim=1))
-    lanes = (part.sum(dim=2).view(torch.uint8) for part in words.split(255, dim=2))
-    rows = sum(lane.view(count, height, 8).sum(dim=2) for lane in lanes)
+    columns = torch.stack([part.sum(dim=1) for part in words.split(255, dim=1)])
+    rows = torch.stack([part.sum(dim=2) for part in words.split(255, dim=2)])
+    columns = columns.view(torch.uint8).sum(dim=0)
+    rows = rows.view(torch.uint8).view(-1, count, height, 8).sum(dim=(0, 3))
     return columns[:, :width], rows
 
 
@@ -111,12 +112,13 @@ def centers_of_mass(masks: Tensor) -> tuple[Tensor, Tensor]:
     columns, rows = count_pixels(masks)
     areas = rows.sum(dim=1)
     sums = torch.stack([_moment(columns), _moment(rows)], dim=1)
-    # The sums are whole numbers: dividing them in float64 rounds once, to the nearest float32.
-    return (sums.double() / areas.clamp(min=1)[:, None]).float(), areas
+    # Whole numbers: dividing them in float64 rounds once, to the nearest float32.
+    return (sums / areas.clamp(min=1)[:, None]).float(), areas
 
 
 def _moment(counts: Tensor) -> Tensor:
-    return (counts * torch.arange(counts.shape[1], device=counts.device)).sum(dim=1)
+    positions = torch.arange(counts.shape[1], dtype=torch.float64, device=counts.device)
+    return counts.double() @ positions
 
 
 def downsample_masks(masks: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
@@ -133,19 +135,24 @@ def downsample_masks(masks: Tensor, stride: int, size: tuple[int, int]) -> Tenso
     Returns:
         (M, h, w) bool.
     """
-    near, far = stride // 2 - 1, stride // 2
-    height, width = size
+    middle = [slice(start, None, stride) for start in (stride // 2 - 1, stride // 2)]
     pixels = masks.contiguous().view(torch.uint8)
     # Rows first: they lie together in memory.
-    rows = pixels.new_zeros(len(masks), height, masks.shape[2])
-    for row in (near, far):
-        part = pixels[:, row::stride]
-        rows[:, : part.shape[1]] += part
-    total = pixels.new_zeros(len(masks), height, width)
-    for column in (near, far):
-        part = rows[:, :, column::stride]
-        total[:, :, : part.shape[2]] += part
+    rows = _add_up([pixels[:, part] for part in middle], size[0], dim=1)
+    total = _add_up([rows[:, :, part] for part in middle], size[1], dim=2)
     return total >= 2
+
+
+def _add_up(parts: list[Tensor], length: int, dim: int) -> Tensor:
+    """Add two tensors as if zeros followed them up to this length."""
+    if all(part.shape[dim] == length for part in parts):
+        return parts[0] + parts[1]  # no zeros to write, and to read again
+    shape = list(parts[0].shape)
+    shape[dim] = length
+    total = parts[0].new_zeros(shape)
+    for part in parts:
+        total.narrow(dim, 0, part.shape[dim]).add_(part)
+    return total
 
 
 def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:

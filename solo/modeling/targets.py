@@ -9,6 +9,7 @@ Legend: M instances of an image, L levels, S cells per side, C cells of all leve
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,28 @@ class Targets(NamedTuple):
     categories: Tensor
     cells: Tensor
     instances: Tensor
+
+
+class _Levels(NamedTuple):
+    """What the rule knows of each level, one row a level, to be used with M instances.
+
+    Attributes:
+        smallest: (L, 1) sqrt(w * h) in pixels.
+        largest: (L, 1) likewise.
+        steps: (L, 1, 1, 1) size of a cell, 1 / S.
+        ends: (L, 1, 1, 1) number of the last row and column.
+        sides: (L,) S.
+        offsets: (L + 1,) number of the first cell.
+        ahead: (S,) numbers of the rows and columns of the finest level.
+    """
+
+    smallest: Tensor
+    largest: Tensor
+    steps: Tensor
+    ends: Tensor
+    sides: Tensor
+    offsets: Tensor
+    ahead: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,39 +145,49 @@ class TargetAssigner:
         self, boxes: Tensor, centers: Tensor, present: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """Return cells (P,) and instances (P,) of all pairs."""
+        levels = self._levels
         extents = boxes[:, 2:] - boxes[:, :2]
         scales = extents.prod(dim=1).sqrt()
-        ranges = torch.tensor(self.scale_ranges, dtype=torch.float32)
-        taken = (scales >= ranges[:, :1]) & (scales <= ranges[:, 1:]) & present  # (L, M)
+        taken = (scales >= levels.smallest) & (scales <= levels.largest) & present  # (L, M)
 
         half = 0.5 * extents * self.sigma
+        places = torch.stack([centers - half, centers + half, centers])
         frame = boxes.new_tensor([size[1], size[0]])
-        first = self._to_cells((centers - half) / frame)  # (L, M, 2), x and y
-        last = self._to_cells((centers + half) / frame)
+        first, last, own = self._to_cells(places / frame).unbind(dim=1)  # (L, M, 2), x and y
         if self.center_radius:
-            own = self._to_cells(centers / frame)
             first = torch.maximum(first, own - self.center_radius)
             last = torch.minimum(last, own + self.center_radius)
 
-        ahead = torch.arange(max(self.grids.sides))
-        inside = (ahead >= first[..., None]) & (ahead <= last[..., None])  # (L, M, 2, S)
+        # (L, M, 2, S)
+        inside = (levels.ahead >= first[..., None]) & (levels.ahead <= last[..., None])
         columns, rows = inside.unbind(dim=2)
         claimed = taken[:, :, None, None] & rows[..., :, None] & columns[..., None, :]
         level, instance, row, column = claimed.nonzero(as_tuple=True)
-        offsets = torch.tensor(self.grids.offsets)
-        sides = torch.tensor(self.grids.sides)
-        return offsets[level] + row * sides[level] + column, instance
+        return levels.offsets[level] + row * levels.sides[level] + column, instance
 
     def _to_cells(self, positions: Tensor) -> Tensor:
-        """Turn positions in [0, 1], (M, 2), into cells on each level's grid, (L, M, 2) int64.
+        """Turn positions in [0, 1], (k, M, 2), into cells on each level's grid, (L, k, M, 2).
 
         A floor division by 1 / S in float32, as in the reference: unlike floor(position * S), a
         position right on a border usually falls into the cell before it.
         """
+        cells = torch.floor_divide(positions.float(), self._levels.steps).clamp_(min=0)
+        return torch.minimum(cells, self._levels.ends)
+
+    @cached_property
+    def _levels(self) -> _Levels:
+        """Make the constants once: with few instances, they are half of the work."""
+        ranges = torch.tensor(self.scale_ranges, dtype=torch.float32)
         sides = torch.tensor(self.grids.sides)
-        steps = (1.0 / sides.double()).float().view(-1, 1, 1)
-        cells = torch.floor_divide(positions.float(), steps).long()
-        return torch.minimum(cells.clamp(min=0), sides.view(-1, 1, 1) - 1)
+        return _Levels(
+            smallest=ranges[:, :1],
+            largest=ranges[:, 1:],
+            steps=(1.0 / sides.double()).float().view(-1, 1, 1, 1),
+            ends=(sides.float() - 1).view(-1, 1, 1, 1),
+            sides=sides,
+            offsets=torch.tensor(self.grids.offsets),
+            ahead=torch.arange(float(max(self.grids.sides))),
+        )
 
     def _owners(self, cells: Tensor, instances: Tensor, areas: Tensor) -> Tensor:
         """Return the instance that gives each cell its category: (C,), -1 for none."""
