@@ -12,11 +12,12 @@ from tests.conftest import build, make_cfg, training_item
 CPU = torch.device("cpu")
 
 
-def peak(function):
-    result = peak_memory(function, CPU)
-    if result is None:
+def peak(function, runs=3):
+    """The least of a few runs: what a long process holds on to can only add to one."""
+    results = [peak_memory(function, CPU) for _ in range(runs)]
+    if None in results:
         pytest.skip("the system does not tell the peak of the memory of a process")
-    return result
+    return min(results)
 
 
 def disks(count, height, width, radius):
@@ -47,8 +48,6 @@ def test_two_thousand_candidates():
         return disks(len(cells), 200, 336, 6)
 
     size = ImageSize((800, 1344), (800, 1333), (480, 800))
-    # Warm: libraries allocate once.
-    finder()(probabilities[:100].clone().new_zeros(2896, 1), decode, size)
     assert peak(lambda: finder()(probabilities, decode, size)) < 300
 
 
@@ -57,11 +56,9 @@ def test_a_hundred_detections_on_a_large_photograph():
     size = ImageSize((800, 1216), (800, 1200), (4000, 6000))
     soft = disks(100, 200, 304, 12)
     soft[::25] = disks(4, 200, 304, 100)
-    encoded_masks(soft[:1], size, 0.5)
-    rles = []
     # One mask of 24 million pixels in float32, its input and its bytes.
-    assert peak(lambda: rles.extend(encoded_masks(soft, size, 0.5)[0])) < 300
-    assert len(rles) == 100
+    assert peak(lambda: encoded_masks(soft, size, 0.5)) < 300
+    assert len(encoded_masks(soft, size, 0.5)[0]) == 100
 
 
 @pytest.mark.slow
@@ -81,6 +78,6 @@ def test_three_hundred_objects_in_one_training_image():
         cfg.MODEL.SOLO.RECOMPUTE = recompute
         model = build(cfg)
         step()
-        peaks[recompute] = peak(step)
+        peaks[recompute] = peak(step, runs=1)
     assert peaks["all"] < 600
     assert peaks["cheap"] < peaks["none"] / 2
