@@ -16,7 +16,7 @@ TRAINING_BUDGET = 1
 # An image at test: which cells are candidates, the scores before the suppression, those after it.
 TEST_BUDGET = 3
 # In addition: the masks as run lengths; what beats what in greedy suppression; the best, of too many candidates.
-EXTRA = {"MASK_FORMAT": "rle", "NMS": "mask", "MAX_CANDIDATES": 20}
+EXTRA = {"MASK_FORMAT": "rle", "NMS": "mask", "MAX_CANDIDATES": 100}
 
 
 @pytest.fixture(autouse=True)
