@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["solo", "solo.*"]), "solo.configs"],
     package_dir={"solo.configs": "configs"},
-    package_data={"solo.configs": CONFIGS, "solo.analysis": ["*.html"]},
+    package_data={"solo.configs": CONFIGS, "solo.report": ["*.html"]},
     # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
     install_requires=[
         "torch>=2.7",

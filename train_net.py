@@ -10,7 +10,7 @@ from detectron2.evaluation import verify_results
 from detectron2.modeling import build_model
 from detectron2.utils import comm
 
-from solo import engine
+from solo import training
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
@@ -38,14 +38,14 @@ def main() -> None:
     flags = ("num_gpus", "num_machines", "machine_rank", "dist_url")
     with exit_on():
         # Before any worker starts, so that a mistake is reported once.
-        cfg = engine.load_config(args)
-        engine.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
+        cfg = training.load_config(args)
+        training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
 
 
 def work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only, as one of the workers."""
     with exit_on():  # Here, too: a worker may be a process of its own.
-        engine.setup_run(cfg, args)
+        training.setup_run(cfg, args)
         results = evaluate(cfg) if args.eval_only else train(cfg, resume=args.resume)
         if comm.is_main_process():
             verify_results(cfg, results)
@@ -59,16 +59,16 @@ def evaluate(cfg: CfgNode) -> dict:
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
     prepare_for_inference(model, cfg)
-    engine.check_evaluation(cfg, model)
-    results = engine.evaluate(cfg, model)
+    training.check_evaluation(cfg, model)
+    results = training.evaluate(cfg, model)
     if cfg.TEST.AUG.ENABLED:
-        results.update(engine.evaluate_with_tta(cfg, model))
+        results.update(training.evaluate_with_tta(cfg, model))
     return results
 
 
 def train(cfg: CfgNode, *, resume: bool) -> dict:
     """Train as the config says."""
-    trainer = engine.Trainer(cfg)
+    trainer = training.Trainer(cfg)
     trainer.resume_or_load(resume=resume)
     trainer.prepare_data()
     try:

@@ -38,10 +38,10 @@ from mmdet_sides import Case, Infer  # noqa: E402
 
 from solo.benchmark import timing  # noqa: E402
 from solo.benchmark.memory import peak_memory  # noqa: E402
-from solo.benchmark.report import Report, commit, provenance  # noqa: E402
+from solo.benchmark.tables import Report, commit, provenance  # noqa: E402
 from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
-from solo.checkpoint.files import write_text  # noqa: E402
 from solo.errors import UserError, exit_on, told_as  # noqa: E402
+from solo.files import write_text  # noqa: E402
 from solo.visualization.performance import plot_comparison  # noqa: E402
 
 TIMED = (

@@ -25,14 +25,15 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from tqdm import trange
 
-from solo.benchmark.report import Report, write_json
-from solo.engine.predictor import TorchPredictor, inference_config
+from solo.benchmark.tables import Report, write_json
+from solo.config.load import inference_config
 from solo.errors import UserError, exit_on
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
-from solo.export.images import images_to_compare
-from solo.modeling.inference import cell_probabilities
-from solo.prediction import Predictor
+from solo.export.samples import images_to_compare
+from solo.inference import Predictor
+from solo.inference.torch_backend import TorchBackend
+from solo.modeling.postprocessing import cell_probabilities
 
 TIMED = (
     "Timed: from BGR images to masks of their size, all images in turn. Medians over the rounds, of the\n"
@@ -127,7 +128,7 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
     print(f"{exported.agreement}.")
     cfg = inference_config(args.config_file, str(weights), "cpu", args.opts)
     model = runtime.Model(exported.path, threads=args.threads)
-    runners = {"torch": Predictor(TorchPredictor(cfg)), "onnxruntime": model}
+    runners = {"torch": Predictor(TorchBackend(cfg)), "onnxruntime": model}
     if importlib.util.find_spec("openvino"):
         runners["OpenVINO"] = OpenVINOModel(exported.path, model.metadata, args.threads)
     return time_runners(runners, images, args.rounds)

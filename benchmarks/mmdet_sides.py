@@ -30,14 +30,14 @@ from solo.benchmark.synthetic import category_logits, object_features, training_
 from solo.benchmark.timing import Stages, Stopwatch
 from solo.benchmark.train import Step
 from solo.checkpoint.lineages import to_solo
-from solo.engine.precision import inference_precision
-from solo.engine.predictor import inference_config
+from solo.config.load import inference_config
 from solo.layers.masks import downsample_masks
 from solo.layers.output import ImageSize
 from solo.model_zoo import get_config_file
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.heads import HeadOutputs
 from solo.modeling.heads.solov2 import DynamicMasks
+from solo.modeling.precision import inference_precision
 
 
 class Configs(NamedTuple):

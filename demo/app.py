@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from model_arguments import add_model_arguments, check_model_arguments
 from page_content import Found, find_instances, list_instances, select, write_found
 
-from solo.engine.predictor import TorchPredictor, inference_config
+from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError, exit_on
-from solo.prediction import Predictor
+from solo.inference import Predictor
+from solo.inference.torch_backend import TorchBackend
 
 EXAMPLE = """example:
   python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \\
@@ -152,7 +153,7 @@ def load_model(args: argparse.Namespace) -> tuple[Predictor, list[str]]:
         return Predictor.from_onnx(args.onnx, mask_format="rle"), ["onnxruntime", "cpu"]
     opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
     cfg = inference_config(args.config_file, args.weights, args.device, opts)
-    return Predictor(TorchPredictor(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
+    return Predictor(TorchBackend(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
 
 
 def build_page(

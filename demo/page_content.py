@@ -17,9 +17,9 @@ from PIL import Image
 
 from solo.errors import UserError
 from solo.images import read_picture
-from solo.prediction import Predictor
+from solo.inference import Predictor
+from solo.visualization.cutouts import Region, get_regions
 from solo.visualization.draw import draw_regions
-from solo.visualization.regions import Region, get_regions
 
 # In fewer pixels, and on thin stripes, a network sees nothing.
 MIN_SIDE = 16

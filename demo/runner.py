@@ -22,13 +22,13 @@ from image_files import (
 from tqdm import tqdm
 
 from solo.errors import UserError, is_mistake
+from solo.files import check_folder
 from solo.images import read_picture
-from solo.prediction import Predictor
-from solo.prediction.tiling import TileRule
-from solo.visualization.association import Associator
+from solo.inference import Predictor
+from solo.inference.tiling import TileRule
+from solo.inference.tracking import Associator
+from solo.visualization.cutouts import select_confident
 from solo.visualization.draw import draw_instances
-from solo.visualization.files import check_folder
-from solo.visualization.regions import select_confident
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
 NO_SCREEN = (

@@ -12,13 +12,13 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 
 from solo.config import get_cfg
+from solo.config.load import merge_file
 from solo.data import SOLODatasetMapper, load_records
 from solo.data.augmentation import build_augmentations
-from solo.data.datasets.coco_document import read_document
-from solo.engine.setup import merge_file
-from solo.engine.solver import build_optimizer, build_scheduler
+from solo.data.formats.coco_document import read_document
 from solo.errors import MissingPackageError, NotFiniteError, UserError, exit_on
 from solo.layers.conv import Deform, conv_tower
+from solo.training.solver import build_optimizer, build_scheduler
 from solo.visualization.plots import new_figure, save_figure
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from solo.benchmark.models import (
 from solo.benchmark.synthetic import noise_image
 from solo.benchmark.timing import Row, Stopwatch, measure
 from solo.data import build_test_loader
-from solo.engine.precision import inference_precision
+from solo.modeling.precision import inference_precision
 
 TIMED = (
     "Timed: one image at a time, from its tensor (with a data set: from its file) to COCO's run lengths\n"

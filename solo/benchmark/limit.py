@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from solo.engine.precision import amp_dtype
 from solo.layers.product import product
+from solo.modeling.precision import amp_dtype
 
 # Side of the square matrices whose product shows what a device can do: of a GPU, its launch has to be
 # nothing beside it.

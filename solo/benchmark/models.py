@@ -12,7 +12,7 @@ from solo.checkpoint import SOLOCheckpointer
 from solo.data import resolve_num_classes
 from solo.errors import UserError
 from solo.layers import output
-from solo.modeling import inference, meta_arch
+from solo.modeling import meta_arch, postprocessing
 from solo.modeling.fuse import prepare_for_inference
 
 
@@ -62,7 +62,7 @@ def load_model(cfg: CfgNode) -> nn.Module:
 
 
 def load_for_inference(cfg: CfgNode) -> nn.Module:
-    """Build the model as `TorchPredictor` does; weights may be missing. See :func:`load_model`."""
+    """Build the model as `TorchBackend` does; weights may be missing. See :func:`load_model`."""
     model = load_model(cfg)
     prepare_for_inference(model, cfg)
     return model
@@ -76,10 +76,10 @@ def inference_stages(model: nn.Module) -> Stages:
 def finding_stages(model: nn.Module) -> Stages:
     """Return the stages from the outputs of the head on."""
     return {
-        "candidates": [(meta_arch, "cell_probabilities"), (model.finder, "candidates")],
-        "masks": [(model.finder, "measure"), (model.head, "soft_masks")],
-        "NMS": [(inference, "mask_ious"), (model.finder, "suppress")],
-        "resize": [(model.finder, "to_instances")],
+        "candidates": [(meta_arch, "cell_probabilities"), (model.postprocessor, "candidates")],
+        "masks": [(model.postprocessor, "measure"), (model.head, "soft_masks")],
+        "NMS": [(postprocessing, "mask_ious"), (model.postprocessor, "suppress")],
+        "resize": [(model.postprocessor, "to_instances")],
         "RLE": [
             (output, "run_lengths"),
             (output.coco_mask, "frPyObjects"),

@@ -11,8 +11,8 @@ from solo.benchmark.models import Workload, load_model, training_stages
 from solo.benchmark.synthetic import training_batch
 from solo.benchmark.timing import Row, Stopwatch, measure
 from solo.data import build_train_loader
-from solo.engine.precision import amp_dtype, loss_scaler
-from solo.engine.solver import build_optimizer
+from solo.modeling.precision import amp_dtype, loss_scaler
+from solo.training.solver import build_optimizer
 
 TIMED = (
     "Timed: one step of training in this process, from the batch (with a data set: from its files) to\n"
@@ -63,7 +63,7 @@ def benchmark_training(
 
 
 class Step:
-    """A step of training as `solo.engine.Trainer` takes it, on one process."""
+    """A step of training as `solo.training.Trainer` takes it, on one process."""
 
     def __init__(self, cfg: CfgNode, model: nn.Module, watch: Stopwatch) -> None:
         """Build the optimizer; the watch is told the stages."""

@@ -1,8 +1,8 @@
 """Reading and writing checkpoints."""
 
 from solo.checkpoint.checkpointer import SOLOCheckpointer
-from solo.checkpoint.files import copy_without, read_checkpoint, write_checkpoint
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
+from solo.checkpoint.storage import copy_without, read_checkpoint, write_checkpoint
 
 __all__ = [
     "Lineage",

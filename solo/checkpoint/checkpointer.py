@@ -9,11 +9,12 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
-from solo.checkpoint.files import read_checkpoint, write_checkpoint, write_text
+from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.report import compare, is_counter, listed
+from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
+from solo.files import write_text
 
 
 class _Mismatch(NamedTuple):

@@ -13,8 +13,8 @@ import torch
 from detectron2.config import CfgNode
 from torch import Tensor
 
+from solo.checkpoint.comparison import is_counter, listed
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.report import is_counter, listed
 from solo.checkpoint.rules import (
     ADELAIDET,
     MMDET,

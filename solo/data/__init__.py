@@ -1,6 +1,6 @@
 """Data sets, and the way from their records to the batches of the model."""
 
-from solo.data import datasets
+from solo.data import formats
 from solo.data.catalog import check_registered, load_records
 from solo.data.classes import check_class_counts, dataset_class_names, resolve_num_classes
 from solo.data.loader import build_test_loader, build_train_loader
@@ -16,7 +16,7 @@ __all__ = [
     "check_class_counts",
     "check_registered",
     "dataset_class_names",
-    "datasets",
+    "formats",
     "load_records",
     "resolve_num_classes",
 ]

@@ -1,6 +1,6 @@
 """Evaluation of instance masks and boxes."""
 
-from solo.evaluation.build import build_evaluator
+from solo.evaluation.by_type import build_evaluator
 from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
 from solo.evaluation.coco import COCOEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator

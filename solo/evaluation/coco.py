@@ -21,7 +21,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError, told_as
-from solo.layers.rles import rles_of
+from solo.structures.run_lengths import rles_of
 
 try:
     from faster_coco_eval import COCO as FastCOCO  # noqa: N811  (a class, whatever its case)

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from solo.errors import UserError
 from solo.export import runtime
 from solo.layers.output import ImageSize
-from solo.modeling.inference import InstanceFinder, cell_probabilities
 from solo.modeling.meta_arch import SOLO
+from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 
 MAX_SCORE_ERROR = 1e-3
 # Share of the pixels of an image; one pixel may differ in any image.
@@ -88,11 +88,11 @@ def compare(
         images: (H, W, 3) uint8 BGR each.
         metadata: Of the exported model.
     """
-    finder = replace(model.finder, mask_format="bitmask")
+    postprocessor = replace(model.postprocessor, mask_format="bitmask")
     if metadata["post"] == "raw":
         # Without decay and limits the suppression returns every candidate.
-        finder = replace(
-            finder,
+        postprocessor = replace(
+            postprocessor,
             nms="matrix",
             nms_kernel="gaussian",
             nms_sigma=0.0,
@@ -101,13 +101,13 @@ def compare(
         )
     # The same weights under another test procedure.
     model = copy(model)
-    model.finder = finder
+    model.postprocessor = postprocessor
     agreement = Agreement()
     for image in tqdm(images, desc="comparing", unit=" images"):
         inputs, frames = runtime.prepare(image, metadata["input"])
         expected, candidates = _find(model, inputs, frames)
         found = runtime.finish(run(inputs), frames, metadata["mask_thresh"])
-        limit = _limit(expected.scores.numpy(), finder)
+        limit = _limit(expected.scores.numpy(), postprocessor)
         _add(agreement, expected, found, limit)
         agreement.crowded += candidates > metadata["num_candidates"]
     return agreement
@@ -121,14 +121,14 @@ def _find(model: SOLO, inputs: np.ndarray, frames: runtime.Frames) -> tuple[Inst
     outputs = model.run_network(batch)
     found = model.find(outputs, [ImageSize(*frames)])[0].to("cpu")
     probabilities = cell_probabilities(outputs.category_logits)
-    return found, int((probabilities > model.finder.score_thresh).sum())
+    return found, int((probabilities > model.postprocessor.score_thresh).sum())
 
 
-def _limit(scores: np.ndarray, finder: InstanceFinder) -> float:
+def _limit(scores: np.ndarray, postprocessor: PostProcessor) -> float:
     """Return the score at which rounding decides whether an instance is found."""
-    is_full = len(scores) == finder.max_instances
+    is_full = len(scores) == postprocessor.max_instances
     lowest = float(scores.min()) if is_full else 0.0
-    return max(finder.update_thresh, lowest) + MAX_SCORE_ERROR
+    return max(postprocessor.update_thresh, lowest) + MAX_SCORE_ERROR
 
 
 def _add(agreement: Agreement, expected: Instances, found: runtime.Instances, limit: float) -> None:

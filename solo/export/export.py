@@ -14,13 +14,14 @@ import torch
 from detectron2.config import CfgNode
 from torch.export import ExportedProgram
 
-from solo.engine.predictor import TorchPredictor, inference_config
+from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError
 from solo.export import runtime
 from solo.export.check import Agreement, Run, compare
-from solo.export.images import images_to_compare
+from solo.export.samples import images_to_compare
 from solo.export.torch_export import SMALLEST, read_program, trace, write_program
 from solo.export.wrapper import TraceableSOLO
+from solo.inference.torch_backend import TorchBackend
 
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -78,7 +79,7 @@ def export_model(request: ExportRequest) -> Exported:
     if files := [path for path in (request.output, *request.output.parents) if path.is_file()]:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
-    predictor = TorchPredictor(cfg)
+    predictor = TorchBackend(cfg)
     network = TraceableSOLO(predictor.model, suppress=request.post == "nms").eval()
     metadata = describe(cfg, predictor, network, request)
     _check_images(images, metadata, request)
@@ -102,7 +103,7 @@ def export_model(request: ExportRequest) -> Exported:
 
 
 def describe(
-    cfg: CfgNode, predictor: TorchPredictor, network: TraceableSOLO, request: ExportRequest
+    cfg: CfgNode, predictor: TorchBackend, network: TraceableSOLO, request: ExportRequest
 ) -> dict[str, Any]:
     """Return what the runtime, and whoever finds the file, has to know about it."""
     mean = list(map(float, cfg.MODEL.PIXEL_MEAN))

@@ -11,15 +11,15 @@ from solo.errors import UserError
 from solo.export.decoding import decode_cells
 from solo.layers.nms import matrix_nms
 from solo.layers.overlaps import ious_of
-from solo.modeling.inference import cell_probabilities
 from solo.modeling.meta_arch import SOLO
+from solo.modeling.postprocessing import cell_probabilities
 
 OUTPUT_NAMES = ("masks", "classes", "scores", "count")
 RAW_OUTPUT_NAMES = (*OUTPUT_NAMES, "probabilities")
 
 
 class TraceableSOLO(nn.Module):
-    """The test procedure of `InstanceFinder` with a fixed number of candidates and of detections.
+    """The test procedure of `PostProcessor` with a fixed number of candidates and of detections.
 
     Where there are fewer, the rest are entries with a score of 0, at the end. There are never more
     candidates than enter the suppression, PRE_NMS_TOPK: those of the highest probability.
@@ -37,17 +37,21 @@ class TraceableSOLO(nn.Module):
         """
         super().__init__()
         self.model = model
-        finder = model.finder
-        if suppress and finder.nms != "matrix":
+        postprocessor = model.postprocessor
+        if suppress and postprocessor.nms != "matrix":
             raise UserError(
-                f"MODEL.SOLO.TEST.NMS is {finder.nms!r}, which goes through the instances one by one and "
+                f"MODEL.SOLO.TEST.NMS is {postprocessor.nms!r}, which goes through the instances one by one and "
                 "cannot be exported: set it to 'matrix', or leave the suppression out (--post raw)."
             )
         self.suppress = suppress
-        num_scores = finder.grids.num_cells * model.assigner.num_classes
-        self.num_candidates = min(finder.pre_nms_topk, finder.max_candidates, num_scores)
-        levels = finder.grids.levels_of(torch.arange(finder.grids.num_cells))
-        self.register_buffer("min_areas", torch.tensor(finder.strides)[levels], persistent=False)
+        num_scores = postprocessor.grids.num_cells * model.assigner.num_classes
+        self.num_candidates = min(
+            postprocessor.pre_nms_topk, postprocessor.max_candidates, num_scores
+        )
+        levels = postprocessor.grids.levels_of(torch.arange(postprocessor.grids.num_cells))
+        self.register_buffer(
+            "min_areas", torch.tensor(postprocessor.strides)[levels], persistent=False
+        )
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -92,9 +96,9 @@ class TraceableSOLO(nn.Module):
             # A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
             ious = ious_of(hard @ hard.t())[order][:, order]
             decayed = self._suppress(ious, classes[order], scores)
-            limit = max(model.finder.update_thresh, 0)
+            limit = max(model.postprocessor.update_thresh, 0)
             scores = torch.where((scores >= 0) & (decayed >= limit), decayed, -1)
-            scores, best = scores.topk(min(model.finder.max_instances, self.num_candidates))
+            scores, best = scores.topk(min(model.postprocessor.max_instances, self.num_candidates))
             order = order[best]
         found = (soft[order], classes[order], scores.clamp(min=0), (scores >= 0).sum())
         return dict(zip(self.output_names, (*found, probabilities), strict=False))
@@ -104,7 +108,7 @@ class TraceableSOLO(nn.Module):
         num_classes = probabilities.shape[1]
         best = probabilities.flatten().topk(self.num_candidates).indices.sort().values
         scores = probabilities.flatten()[best]
-        scores = torch.where(scores > self.model.finder.score_thresh, scores, -1)
+        scores = torch.where(scores > self.model.postprocessor.score_thresh, scores, -1)
         return best // num_classes, best % num_classes, scores
 
     def _measure(self, soft: Tensor, cells: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +118,7 @@ class TraceableSOLO(nn.Module):
             masks (n, h * w) float32; scores (n,), -1 for specks and what was -1.
         """
         soft = soft.flatten(1)
-        hard = (soft > self.model.finder.mask_thresh).float()
+        hard = (soft > self.model.postprocessor.mask_thresh).float()
         areas = hard.sum(dim=1)
         maskness = (soft * hard).sum(dim=1) / areas.clamp(min=1)
         is_found = (scores >= 0) & (areas > self.min_areas[cells])
@@ -122,7 +126,9 @@ class TraceableSOLO(nn.Module):
 
     def _suppress(self, ious: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
         """Apply matrix NMS; what is missing comes last, so it lowers no score of the others."""
-        finder = self.model.finder
-        if finder.class_agnostic:
+        postprocessor = self.model.postprocessor
+        if postprocessor.class_agnostic:
             classes = torch.zeros_like(classes)
-        return matrix_nms(ious, classes, scores, kernel=finder.nms_kernel, sigma=finder.nms_sigma)
+        return matrix_nms(
+            ious, classes, scores, kernel=postprocessor.nms_kernel, sigma=postprocessor.nms_sigma
+        )

@@ -20,10 +20,10 @@ from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
 from solo.layers.transfer import to_device
 from solo.modeling import losses
-from solo.modeling.backbones.recompute import recompute_stages
+from solo.modeling.backbones.recomputed_stages import recompute_stages
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
 from solo.modeling.memory_format import memory_format
+from solo.modeling.postprocessing import ImageSize, PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 
@@ -48,7 +48,7 @@ class SOLO(nn.Module):
         backbone: Backbone,
         head: Head,
         assigner: TargetAssigner,
-        finder: InstanceFinder,
+        postprocessor: PostProcessor,
         loss_weights: dict[str, float],
         focal: dict[str, float],
         pixel_mean: tuple[float, ...],
@@ -63,7 +63,7 @@ class SOLO(nn.Module):
             backbone: A detectron2 backbone with a feature pyramid.
             head: Turns features into category logits and soft masks.
             assigner: Gives instances to cells in training.
-            finder: Turns probabilities and masks into instances at test.
+            postprocessor: Turns probabilities and masks into instances at test.
             loss_weights: Of `loss_category` and `loss_mask`.
             focal: `alpha` and `gamma` of the focal loss.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
@@ -77,7 +77,7 @@ class SOLO(nn.Module):
         self.backbone = backbone
         self.head = head
         self.assigner = assigner
-        self.finder = finder
+        self.postprocessor = postprocessor
         self.loss_weights = loss_weights
         self.focal = focal
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
@@ -109,7 +109,7 @@ class SOLO(nn.Module):
                 collisions=node.COLLISIONS or head.default_collisions,
                 num_classes=node.NUM_CLASSES,
             ),
-            "finder": InstanceFinder(
+            "postprocessor": PostProcessor(
                 grids=head.grids,
                 strides=head.strides,
                 max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
@@ -253,7 +253,7 @@ class SOLO(nn.Module):
         for image, size in enumerate(sizes):
             mask_size = (size.padded[0] // stride, size.padded[1] // stride)
             decode = partial(self.head.soft_masks, outputs.masks, image, size=mask_size)
-            results.append(self.finder(probabilities[image], decode, size))
+            results.append(self.postprocessor(probabilities[image], decode, size))
         return results
 
 

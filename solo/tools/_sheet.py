@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from detectron2.config import CfgNode
 
-from solo.analysis import analysis_config
 from solo.errors import exit_on
+from solo.survey import analysis_config
 from solo.tools._command import add_config, build_parser
-from solo.visualization.files import check_picture_path, write_picture
+from solo.visualization.pictures import check_picture_path, write_picture
 
 
 def sheet_parser(name: str, doc: str, *, num_images: int, output: str) -> argparse.ArgumentParser:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from solo.analysis import Analysis, analysis_config, analyze_dataset
-from solo.analysis.report import class_counts, numbers, summary
 from solo.errors import exit_on
+from solo.files import check_folder
+from solo.survey import Analysis, analysis_config, analyze_dataset
+from solo.survey.summary import class_counts, numbers, summary
 from solo.tools._command import add_config, build_parser
-from solo.visualization.files import check_folder
-from solo.visualization.survey import LevelSettings, plot_survey
+from solo.visualization.survey_plot import LevelSettings, plot_survey
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 import torch
 from detectron2.config import CfgNode
 
-from solo.benchmark import cpu, data, evaluation, infer, post, sweep, timing, train
+from solo.benchmark import cpu_choices, data, evaluation, infer, post, sweep, timing, train
 from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
-from solo.benchmark.report import Report, write_json
+from solo.benchmark.tables import Report, write_json
 from solo.config import get_cfg
-from solo.engine.predictor import inference_config
-from solo.engine.setup import merge_options
+from solo.config.load import inference_config, merge_options
 from solo.errors import UserError, exit_on
 from solo.model_zoo import get_config_file
 from solo.tools._command import add_config, add_opts, build_parser, read_size
@@ -85,8 +84,8 @@ def _run_data(args: argparse.Namespace) -> Report:
 def _run_cpu(args: argparse.Namespace) -> Report:
     cfg = get_cfg()
     merge_options(cfg, ["MODEL.DEVICE", "cpu", *args.opts])
-    rows = cpu.benchmark_cpu(cfg, repeats=args.repeats, progress=True)
-    return Report(cpu.HEADERS, rows, cpu.describe_cpu())
+    rows = cpu_choices.benchmark_cpu(cfg, repeats=args.repeats, progress=True)
+    return Report(cpu_choices.HEADERS, rows, cpu_choices.describe_cpu())
 
 
 def _config(args: argparse.Namespace) -> CfgNode:

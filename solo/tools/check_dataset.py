@@ -14,12 +14,12 @@ from typing import Any
 from detectron2.data import MetadataCatalog
 
 from solo.config import get_cfg
+from solo.config.load import merge_file, merge_options
 from solo.data import check_registered, load_records
 from solo.data.checks import check_records
-from solo.data.datasets import register_coco_json
-from solo.data.datasets.coco_document import check_coco_json
 from solo.data.findings import Finding, Kind
-from solo.engine.setup import merge_file, merge_options
+from solo.data.formats import register_coco_json
+from solo.data.formats.coco_document import check_coco_json
 from solo.errors import UserError, exit_on
 from solo.tools._command import add_opts, build_parser
 

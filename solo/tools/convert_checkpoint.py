@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from detectron2.modeling import build_model
 
-from solo.checkpoint.files import read_checkpoint, write_checkpoint
+from solo.checkpoint.comparison import ConversionReport, compare
 from solo.checkpoint.lineages import Converted, Lineage, expected_preprocessing, to_mmdet, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.report import ConversionReport, compare
 from solo.checkpoint.rules import is_ours
+from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.config import get_cfg
+from solo.config.load import merge_file
 from solo.data import resolve_num_classes
-from solo.data.datasets import register_coco_json
-from solo.engine.setup import merge_file
+from solo.data.formats import register_coco_json
 from solo.errors import UserError, exit_on
 from solo.tools._command import build_parser
 

@@ -16,8 +16,8 @@ from detectron2.evaluation import print_csv_format
 from detectron2.utils.logger import setup_logger
 
 from solo.errors import exit_on
-from solo.prediction import Predictor, TileRule
-from solo.prediction.evaluate import evaluate
+from solo.inference import Predictor, TileRule
+from solo.inference.evaluate import evaluate
 from solo.tools._command import add_opts, build_parser
 
 

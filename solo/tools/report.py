@@ -10,13 +10,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from solo.analysis.held_out import examine
-from solo.analysis.run_report import open_run, render_report
-from solo.checkpoint.files import write_text
 from solo.errors import UserError, exit_on
-from solo.prediction import Predictor
+from solo.files import check_folder, write_text
+from solo.inference import Predictor
+from solo.report.held_out import examine
+from solo.report.page import open_run, render_report
 from solo.tools._command import build_parser
-from solo.visualization.files import check_folder
 
 # Masks of a whole data set do not fit into memory, their run lengths do.
 _OPTIONS = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")

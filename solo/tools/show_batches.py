@@ -8,7 +8,7 @@ example: python -m solo.tools.show_batches --output batches.png \
 
 from collections.abc import Sequence
 
-from solo.analysis.pictures import batch_sheet
+from solo.survey.drawings import batch_sheet
 from solo.tools._sheet import sheet_parser, write_sheet
 
 

@@ -8,7 +8,7 @@ example: python -m solo.tools.show_targets --output targets.png \
 
 from collections.abc import Sequence
 
-from solo.analysis.pictures import target_sheet
+from solo.survey.drawings import target_sheet
 from solo.tools._sheet import sheet_parser, write_sheet
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from detectron2.data import MetadataCatalog
 
+from solo.config.load import inference_config
 from solo.data import load_records
-from solo.engine.predictor import TorchPredictor, inference_config
 from solo.errors import exit_on
-from solo.prediction import Predictor
+from solo.inference import Predictor
+from solo.inference.torch_backend import TorchBackend
 from solo.tools._command import add_config, build_parser
-from solo.visualization.files import check_picture_path, write_picture
+from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import dataset_rows, prediction_sheet
 
 
@@ -37,7 +38,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
     cfg = inference_config(args.config_file, args.weights, args.device, args.opts)
     name = args.dataset or (cfg.DATASETS.TEST[0] if cfg.DATASETS.TEST else "")
     records = load_records(name)
-    predictor = Predictor(TorchPredictor(cfg))
+    predictor = Predictor(TorchBackend(cfg))
     rows = dataset_rows(records, predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), args.output)

@@ -11,9 +11,9 @@ import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
+from solo.visualization.cutouts import get_regions
 from solo.visualization.draw import draw_mask, draw_regions
 from solo.visualization.gallery import Panel, gallery
-from solo.visualization.regions import get_regions
 from solo.visualization.sheet import scale_to
 
 _LABEL_SIZE = 12

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
-from solo.visualization.regions import Region, get_regions
+from solo.visualization.cutouts import Region, get_regions
 from solo.visualization.text import put_text, text_coverage
 
 # Neighbours in the list differ in hue and in lightness: the first few instances never look alike.

@@ -10,8 +10,8 @@ from detectron2.structures import Instances
 
 from solo.errors import UserError
 from solo.images import read_picture
+from solo.visualization.cutouts import get_regions
 from solo.visualization.draw import check_picture, draw_regions
-from solo.visualization.regions import get_regions
 from solo.visualization.text import put_text, text_coverage
 
 _TITLES = ("image", "ground truth", "prediction")

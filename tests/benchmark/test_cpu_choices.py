@@ -1,6 +1,6 @@
 import pytest
 
-from solo.benchmark import cpu as benchmark
+from solo.benchmark import cpu_choices as benchmark
 from solo.config import get_cfg
 from solo.tools import benchmark as tool
 

@@ -10,7 +10,7 @@ from solo.benchmark.synthetic import (
     training_batch,
 )
 from solo.layers.masks import masks_to_boxes
-from solo.modeling.inference import cell_probabilities
+from solo.modeling.postprocessing import cell_probabilities
 
 
 @pytest.mark.parametrize("candidates", [0, 1, 37, 240])

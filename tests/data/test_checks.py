@@ -10,8 +10,8 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from solo.data.checks import check_records
-from solo.data.datasets.coco_document import check_coco_json
 from solo.data.findings import Kind
+from solo.data.formats.coco_document import check_coco_json
 
 HEIGHT, WIDTH = 20, 30
 SQUARE = [4, 4, 14, 4, 14, 14, 4, 14]

@@ -14,7 +14,7 @@ import torch
 from detectron2.modeling import build_model
 from PIL import Image
 
-from solo.prediction import Predictor
+from solo.inference import Predictor
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 

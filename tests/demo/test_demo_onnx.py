@@ -7,7 +7,7 @@ import pytest
 import torch
 from detectron2.structures import Boxes, Instances
 
-from solo.prediction import Predictor, TileRule
+from solo.inference import Predictor, TileRule
 
 
 class OnePixel:

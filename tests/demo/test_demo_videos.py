@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.prediction import Predictor
+from solo.inference import Predictor
 from solo.visualization.video import VideoSource
 
 # A program that runs the demo on a video of which there is always one more frame.

@@ -11,7 +11,7 @@ from solo.export.check import MAX_SCORE_ERROR
 from solo.export.export import ExportRequest, export_model
 from solo.export.runtime import Model
 from solo.export.torch_export import read_program
-from solo.prediction import Predictor
+from solo.inference import Predictor
 from tests.export.conftest import NOTHING, PICTURES
 
 for package in ("onnx", "onnxscript", "onnxruntime"):

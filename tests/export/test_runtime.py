@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from solo.export import runtime
-from solo.export.predictor import OnnxPredictor
+from solo.inference.onnx_backend import OnnxBackend
 from solo.layers.masks import encode_masks
 from solo.layers.output import ImageSize, binary_masks
 from tests.export.conftest import PICTURES, blobs
@@ -159,23 +159,23 @@ def test_metadata_of_other_versions(fake_graph, missing):
 
 def test_the_predictor_wants_suppressed_candidates(fake_graph):
     fake_graph(json.dumps({**METADATA, "post": "nms"}))
-    assert OnnxPredictor("m.onnx").category_ids == (7,)
+    assert OnnxBackend("m.onnx").category_ids == (7,)
     fake_graph(json.dumps({**METADATA, "post": "raw"}))
     with pytest.raises(ValueError, match=r"m\.onnx: exported with --post raw, without suppression"):
-        OnnxPredictor("m.onnx")
+        OnnxBackend("m.onnx")
 
 
 def test_run_lengths_are_those_of_the_bitmaps(fake_graph):
     fake_graph(json.dumps({**METADATA, "post": "nms"}))
     image = np.zeros((50, 70, 3), np.uint8)
-    (bitmaps,) = OnnxPredictor("m.onnx").find([image])
-    (encoded,) = OnnxPredictor("m.onnx", mask_format="rle").find([image])
+    (bitmaps,) = OnnxBackend("m.onnx").find([image])
+    (encoded,) = OnnxBackend("m.onnx", mask_format="rle").find([image])
     assert not encoded.has("pred_masks") and encoded.image_size == (50, 70)
     assert encoded.pred_rles == encode_masks(bitmaps.pred_masks)
     assert torch.equal(encoded.pred_boxes.tensor, bitmaps.pred_boxes.tensor)
     assert encoded.scores.tolist() == [0.75] and encoded.pred_classes.tolist() == [0]
     with pytest.raises(ValueError, match="mask_format is 'polygons': give"):
-        OnnxPredictor("m.onnx", mask_format="polygons")
+        OnnxBackend("m.onnx", mask_format="polygons")
 
 
 def test_run_lengths_need_no_masks_of_the_size_of_the_image(fake_graph, monkeypatch):
@@ -189,7 +189,7 @@ def test_run_lengths_need_no_masks_of_the_size_of_the_image(fake_graph, monkeypa
     }
     outputs["masks"][:, 4:8, 6:10] = 1
     monkeypatch.setattr(runtime.Model, "run", lambda *_: outputs)
-    predictor = OnnxPredictor("m.onnx", mask_format="rle")
+    predictor = OnnxBackend("m.onnx", mask_format="rle")
     image = np.zeros((side, side, 3), np.uint8)
     tracemalloc.start()
     try:
@@ -247,7 +247,7 @@ def test_it_runs_where_there_is_no_torch(bare_python, files, pictures, tmp_path)
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason="the extra `export` is not installed")
     from solo.export.export import ExportRequest, export_model
-    from solo.prediction import Predictor
+    from solo.inference import Predictor
 
     model = files("SOLOv2")
     export_model(ExportRequest(**model, output=tmp_path, images=pictures))

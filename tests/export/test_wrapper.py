@@ -24,7 +24,7 @@ def metadata(network, *, size=None, post="nms"):
             "long_edge": 150,
             "pad_value": [128.0] * 3,
         },
-        "mask_thresh": network.model.finder.mask_thresh,
+        "mask_thresh": network.model.postprocessor.mask_thresh,
         "post": post,
         "num_candidates": network.num_candidates,
     }
@@ -41,7 +41,7 @@ def run(network):
 
 def lively(variant="SOLOv2", **test_keys):
     model = lively_model(lively_cfg(variant))
-    model.finder = dataclasses.replace(model.finder, **test_keys)
+    model.postprocessor = dataclasses.replace(model.postprocessor, **test_keys)
     return model
 
 

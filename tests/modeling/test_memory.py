@@ -6,7 +6,7 @@ import torch
 from solo.benchmark.memory import peak_memory
 from solo.layers.output import ImageSize, encoded_masks
 from solo.modeling.grids import Grids
-from solo.modeling.inference import InstanceFinder
+from solo.modeling.postprocessing import PostProcessor
 from tests.conftest import build, make_cfg, training_item
 
 CPU = torch.device("cpu")
@@ -28,10 +28,10 @@ def disks(count, height, width, radius):
     return (radius - distance).sigmoid()
 
 
-def finder(**changes):
+def postprocessor(**changes):
     cfg = make_cfg()
     settings = {key.lower(): value for key, value in cfg.MODEL.SOLO.TEST.items()}
-    return InstanceFinder(
+    return PostProcessor(
         grids=Grids((40, 36)),
         strides=(8, 8),
         max_instances=100,
@@ -48,7 +48,7 @@ def test_two_thousand_candidates():
         return disks(len(cells), 200, 336, 6)
 
     size = ImageSize((800, 1344), (800, 1333), (480, 800))
-    assert peak(lambda: finder()(probabilities, decode, size)) < 300
+    assert peak(lambda: postprocessor()(probabilities, decode, size)) < 300
 
 
 def test_a_hundred_detections_on_a_large_photograph():

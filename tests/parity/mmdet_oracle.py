@@ -19,7 +19,7 @@ from detectron2.structures import Boxes, Instances
 from torchvision.ops import deform_conv2d
 
 from solo.checkpoint.lineages import to_solo
-from solo.modeling.inference import ImageSize
+from solo.modeling.postprocessing import ImageSize
 from tests.conftest import build, make_cfg
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from solo.checkpoint.lineages import Lineage, to_solo
-from solo.modeling.inference import ImageSize
+from solo.modeling.postprocessing import ImageSize
 from tests.conftest import build, make_cfg
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "adelaidet_solov2.npz"

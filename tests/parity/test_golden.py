@@ -21,8 +21,8 @@ from solo.modeling.heads import (
     SOLOv2Head,
 )
 from solo.modeling.heads.mask_feature import MaskFeatureBranch
-from solo.modeling.inference import ImageSize, InstanceFinder, cell_probabilities
 from solo.modeling.meta_arch import SOLO
+from solo.modeling.postprocessing import ImageSize, PostProcessor, cell_probabilities
 from solo.modeling.targets import TargetAssigner
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -114,7 +114,7 @@ class Case:
                 collisions=head.default_collisions,
                 num_classes=self.info["num_classes"],
             ),
-            finder=InstanceFinder(
+            postprocessor=PostProcessor(
                 grids=head.grids,
                 strides=head.strides,
                 score_thresh=test["score_thr"],

@@ -22,8 +22,8 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner.checkpoint import save_checkpoint
 
 from solo.checkpoint import SOLOCheckpointer
+from solo.checkpoint.comparison import compare
 from solo.checkpoint.lineages import to_mmdet, to_solo
-from solo.checkpoint.report import compare
 from solo.config import get_cfg
 from solo.layers.masks import downsample_masks
 

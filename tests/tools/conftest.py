@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.analysis.toys import registered, square, toy_cfg, write_config, write_records
+from tests.toys import registered, square, toy_cfg, write_config, write_records
 
 
 @pytest.fixture

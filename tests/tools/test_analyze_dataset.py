@@ -3,7 +3,7 @@ import pytest
 import yaml
 
 from solo.tools.analyze_dataset import main
-from tests.analysis.toys import registered, square, write_records
+from tests.toys import registered, square, write_records
 
 
 def test_writes_numbers_a_picture_and_text(toy_config, tmp_path, capsys):

@@ -5,10 +5,10 @@ import logging
 import pytest
 import torch
 
-from solo.prediction import Predictor, TileRule
+from solo.inference import Predictor, TileRule
 from solo.tools import evaluate
-from tests.analysis.toys import registered, square, toy_cfg, write_config, write_records
 from tests.conftest import build
+from tests.toys import registered, square, toy_cfg, write_config, write_records
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from solo.prediction import Predictor
-from solo.prediction.evaluate import evaluate
+from solo.inference import Predictor
+from solo.inference.evaluate import evaluate
 from solo.tools import report
-from tests.analysis.known_predictor import Perfect
-from tests.analysis.toys import registered, square, toy_cfg, write_config, write_records
 from tests.conftest import build
+from tests.report.known_predictor import Perfect
+from tests.toys import registered, square, toy_cfg, write_config, write_records
 
 NAMES = ["red", "<b>green</b>", "blue"]
 

@@ -32,7 +32,7 @@ def arguments(tmp_path, monkeypatch):
     records = [{"file_name": str(tmp_path / "a.png"), "annotations": []}] * 3
     DatasetCatalog.register("sheet_test", lambda: records)
     (tmp_path / "config.yaml").write_text('VERSION: 2\nDATASETS: {TEST: ["sheet_test"]}\n')
-    monkeypatch.setattr(visualize_predictions, "TorchPredictor", lambda cfg: cfg)
+    monkeypatch.setattr(visualize_predictions, "TorchBackend", lambda cfg: cfg)
     monkeypatch.setattr(visualize_predictions, "Predictor", Everything)
     yield ["--config-file", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "s/out.png")]
     DatasetCatalog.remove("sheet_test")

@@ -7,8 +7,8 @@ import torch
 from detectron2.structures import BitMasks, Boxes, Instances, PolygonMasks
 
 from solo.visualization import draw_instances
+from solo.visualization.cutouts import get_regions, select_confident
 from solo.visualization.draw import PALETTE, class_name, label_text
-from solo.visualization.regions import get_regions, select_confident
 
 
 def make_instances(masks, scores=None, classes=None):

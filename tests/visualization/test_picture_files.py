@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.visualization.files import check_folder, check_picture_path, write_picture
+from solo.files import check_folder
+from solo.visualization.pictures import check_picture_path, write_picture
 
 
 def test_a_folder_is_made_and_left_empty(tmp_path):

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.visualization.survey import LevelSettings, plot_survey
+from solo.visualization.survey_plot import LevelSettings, plot_survey
 
 
 @pytest.mark.parametrize(

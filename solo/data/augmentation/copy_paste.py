@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from solo.data.augmentation.regions import Region
 from solo.data.augmentation.sample import Sample, random_offset
+from solo.structures.region import Region
 
 
 @dataclass(frozen=True)

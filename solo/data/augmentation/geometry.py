@@ -7,7 +7,7 @@ import numpy as np
 from detectron2.data import transforms as T
 from PIL import Image
 
-from solo.data.augmentation.regions import Box, Region
+from solo.structures.region import Box, Region
 
 
 class FastResizeTransform(T.ResizeTransform):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from detectron2.data import transforms as T
 
-from solo.data.augmentation.regions import Box, Region
 from solo.data.augmentation.sample import Sample, random_offset
 from solo.errors import UserError
+from solo.structures.region import Box, Region
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 
-from solo.data.augmentation.regions import Box, Region
+from solo.structures.region import Box, Region
 
 
 @dataclass(frozen=True)

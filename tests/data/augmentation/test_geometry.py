@@ -5,8 +5,8 @@ from detectron2.data import transforms as T
 from PIL import Image
 
 from solo.data.augmentation.geometry import CropOrPad, FastResizeTransform, KeepingCrop
-from solo.data.augmentation.regions import region_of_mask
 from solo.data.mapper import SOLODatasetMapper
+from solo.structures.region import region_of_mask
 from tests.data.augmentation.conftest import image_of, paint
 
 

@@ -17,10 +17,10 @@ from solo.data import build_train_loader
 from solo.data.augmentation import build_multi_image
 from solo.data.augmentation.copy_paste import CopyPaste
 from solo.data.augmentation.mixup import Mixup
-from solo.data.augmentation.regions import region_of_mask
 from solo.data.augmentation.sample import Sample
 from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.structures.region import region_of_mask
 from tests.data.augmentation.conftest import assert_masks_show_their_objects, color_of, paint
 
 

@@ -1,0 +1,144 @@
+"""Checkpoint files: written whole or not at all, and read without executing what is in them."""
+
+import codecs
+import os
+import pickle
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from solo.checkpoint.inert import RefusedGlobalError, load_tensors
+from solo.errors import UserError
+from solo.files import write_with
+
+# The functions that rebuild arrays and scalars; asking for them works with every NumPy, while
+# their module is private and moves.
+_ARRAY_GLOBALS: dict[str, Any] = {
+    "multiarray._reconstruct": np.zeros(1).__reduce__()[0],
+    "multiarray.scalar": np.float64(0).__reduce__()[0],
+    "numeric._frombuffer": np.zeros(1).__reduce_ex__(5)[0],
+}
+# All that a pickle of numpy arrays needs. NumPy 2 renamed numpy.core to numpy._core; files of
+# either version are read by either version.
+_ALLOWED_GLOBALS: dict[str, Any] = {
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "collections.OrderedDict": OrderedDict,
+    "_codecs.encode": codecs.encode,
+    **{f"numpy.core.{name}": value for name, value in _ARRAY_GLOBALS.items()},
+    **{f"numpy._core.{name}": value for name, value in _ARRAY_GLOBALS.items()},
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """An unpickler that builds arrays and containers, and calls nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return an allowed global; raise for every other, before anything is called."""
+        full_name = f"{module}.{name}"
+        if full_name not in _ALLOWED_GLOBALS:
+            raise RefusedGlobalError(full_name)
+        return _ALLOWED_GLOBALS[full_name]
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a `.pth` file of torch or a `.pkl` file of detectron2's model zoo, as data only.
+
+    Args:
+        path: A file on this machine.
+
+    Returns:
+        What the file holds, with tensors on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UserError: If the file is corrupt or no checkpoint, or loading it would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
+    try:
+        content = _unpickle_arrays(path) if path.suffix == ".pkl" else _load_tensors(path)
+    except RefusedGlobalError as error:
+        raise UserError(
+            f"The checkpoint {path} is refused: it asks to run {error}, which is not data. "
+            "Only tensors, arrays, numbers, strings and containers of them are loaded; "
+            "save it again as a plain state_dict, in an environment that trusts it."
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(f"The checkpoint {path} holds a {type(content).__name__}, not a dict.")
+    return content
+
+
+def _unpickle_arrays(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            # Files of Detectron come from Python 2.
+            return _ArrayUnpickler(file, encoding="latin1").load()
+    except (RefusedGlobalError, OSError):
+        raise
+    except Exception as error:  # a corrupt pickle may raise nearly anything
+        raise UserError(_corrupt(path, error)) from error
+
+
+def _load_tensors(path: Path) -> Any:
+    try:
+        return load_tensors(path, _ALLOWED_GLOBALS)
+    except (RefusedGlobalError, OSError):
+        raise
+    except Exception as error:  # torch documents no list of what a corrupt file raises
+        raise UserError(_corrupt(path, error)) from error
+
+
+def _corrupt(path: Path, error: Exception) -> str:
+    # torch puts what is wrong behind advice to load the file unsafely.
+    message = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+    reason = (message or type(error).__name__).splitlines()[0].partition(". ")[0]
+    size = path.stat().st_size
+    return (
+        f"The checkpoint {path} ({size} bytes) cannot be read: it is corrupt, truncated or no "
+        f"checkpoint ({reason}); take another one, or fetch it again."
+    )
+
+
+def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint so that `path` is at every moment either the old file or the new one.
+
+    Args:
+        content: What :func:`torch.save` takes.
+        path: A file on this machine; replaced if it exists.
+
+    Raises:
+        OSError: If it could not be written; `path` is as before.
+    """
+    write_with(lambda file: torch.save(content, file), path)
+
+
+def copy_without(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], keys: Iterable[str]
+) -> None:
+    """Copy the weights of a checkpoint without some of them, to fine-tune on other classes.
+
+    The copy has neither class names nor the state of a trainer.
+
+    Args:
+        source: The checkpoint to read.
+        target: The checkpoint to write.
+        keys: Names of the tensors to leave out.
+
+    Raises:
+        UserError: If `source` has no tensor of such a name.
+    """
+    content = read_checkpoint(source)
+    weights = dict(content.get("model", content))
+    for key in keys:
+        if key not in weights:
+            raise UserError(f"The checkpoint {source} has no tensor {key!r}.")
+        del weights[key]
+    names = ("__author__", "matching_heuristics", "preprocessing")
+    kept = {name: content[name] for name in names if name in content}
+    write_checkpoint({"model": weights, **kept}, target)

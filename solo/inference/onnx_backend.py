@@ -1,0 +1,82 @@
+"""An exported model in the place of `solo.inference.torch_backend.TorchBackend`."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from detectron2.structures import Boxes, Instances
+
+from solo.errors import UserError
+from solo.export.runtime import Model, prepare
+from solo.layers.output import ImageSize, binary_masks, encoded_masks
+
+_MASK_FORMATS = ("bitmask", "rle")
+
+
+class OnnxBackend:
+    """An ONNX file that takes images and returns their instances; see `solo.inference`.
+
+    Attributes:
+        class_names: Name per class, K of them or none.
+        category_ids: The data set's own where the export knew them; else 0 to K - 1.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, threads: int = 0, mask_format: str = "bitmask"
+    ) -> None:
+        """Load a file.
+
+        Args:
+            path: See `Model`.
+            threads: See `Model`.
+            mask_format: "bitmask" or "rle", as MODEL.SOLO.TEST.MASK_FORMAT.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime is
+                not installed, or there is no such format of masks.
+        """
+        if mask_format not in _MASK_FORMATS:
+            raise UserError(f'mask_format is {mask_format!r}: give "bitmask" or "rle".')
+        self._mask_format = mask_format
+        try:
+            self._model = Model(path, threads=threads)
+        except (ValueError, RuntimeError) as error:  # of a file that stands alone: it has no others
+            raise UserError(str(error)) from error
+        if self._model.metadata.get("post") == "raw":
+            raise UserError(
+                f"{path}: exported with --post raw, without suppression: export it with --post nms, "
+                "or call solo.export.runtime.Model."
+            )
+        self.class_names = tuple(self._model.class_names)
+        self.category_ids = tuple(self._model.metadata["category_ids"])
+
+    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+        """Find the instances of images, one after the other: the graph takes one.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each, of any sizes.
+
+        Returns:
+            Instances at the size of each image: `pred_boxes` (XYXY in pixels), `scores`,
+            `pred_classes`, and `pred_masks` or `pred_rles`.
+        """
+        return [self._find_in(image) for image in images]
+
+    def _find_in(self, image: np.ndarray) -> Instances:
+        metadata = self._model.metadata
+        inputs, frames = prepare(image, metadata["input"])
+        outputs = self._model.run(inputs)
+        scores, classes, soft_masks = (
+            torch.from_numpy(outputs[name][: int(outputs["count"])])
+            for name in ("scores", "classes", "masks")
+        )
+        found = Instances(frames.original, scores=scores, pred_classes=classes)
+        arguments = soft_masks, ImageSize(*frames), metadata["mask_thresh"]
+        if self._mask_format == "rle":
+            found.pred_rles, boxes = encoded_masks(*arguments)
+        else:
+            found.pred_masks, boxes = binary_masks(*arguments)
+        found.pred_boxes = Boxes(boxes)
+        return found

@@ -1,0 +1,155 @@
+"""Run a trained model on images, exactly as at evaluation."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.modeling import build_model
+from detectron2.structures import Instances
+
+from solo.checkpoint import SOLOCheckpointer, read_checkpoint
+from solo.data.augmentation import build_test_resize
+from solo.errors import UserError
+from solo.inference.fallback import WithCPUFallback
+from solo.inference.tta import SOLOWithTTA
+from solo.modeling.fuse import prepare_for_inference
+from solo.modeling.precision import inference_precision
+
+
+class TorchBackend:
+    """A trained model that takes images and returns their instances; see `solo.inference`.
+
+    Attributes:
+        model: The model, in eval mode.
+        class_names: Name per class, K of them or none: of the checkpoint, else of the metadata of
+            DATASETS.TRAIN[0] as far as they are known without loading the data set.
+        category_ids: The data set's own where the metadata tells; else 0 to K - 1.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        """Build the model and load cfg.MODEL.WEIGHTS.
+
+        Args:
+            cfg: As at evaluation; it is not changed.
+
+        Raises:
+            FileNotFoundError: There is no such checkpoint.
+            UserError: No checkpoint is named, it does not fit, the number of classes is not known,
+                or there is no such device, image format or size.
+        """
+        cfg = cfg.clone()
+        cfg.defrost()
+        _check_config(cfg)
+        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
+        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
+        content = None
+        if not cfg.MODEL.SOLO.NUM_CLASSES:
+            if Path(cfg.MODEL.WEIGHTS).is_file():
+                content = read_checkpoint(cfg.MODEL.WEIGHTS)
+            names = (content or {}).get("class_names") or names_of_metadata
+            cfg.MODEL.SOLO.NUM_CLASSES = _count_classes(cfg.MODEL.WEIGHTS, names)
+        num_classes = cfg.MODEL.SOLO.NUM_CLASSES
+
+        self.model = build_model(cfg)
+        # A model with random parts would find nonsense; so the checkpoint must be complete.
+        checkpointer = SOLOCheckpointer(self.model, complete=True)
+        loaded = checkpointer.load(cfg.MODEL.WEIGHTS, content=content)
+        prepare_for_inference(self.model, cfg)
+        self._precision = inference_precision(cfg)
+        self._augmented = cfg.TEST.AUG.ENABLED
+        network = SOLOWithTTA(cfg, self.model) if self._augmented else self.model
+        self._run = WithCPUFallback(network)
+
+        candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
+        fitting = [names for names in candidates if len(names) == num_classes]
+        self.class_names: tuple[str, ...] = fitting[0] if fitting else ()
+        self.category_ids: tuple[int, ...] = tuple(range(num_classes))
+        if metadata and self.class_names and self.class_names == names_of_metadata:
+            self.category_ids = _dataset_ids(metadata, num_classes)
+
+        self._format = cfg.INPUT.FORMAT
+        self._resize = build_test_resize(cfg)
+
+    @torch.no_grad()
+    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+        """Find the instances of images; those of one size go through the network together.
+
+        Not all of them: a grid of cells spans the padded image, so that an image that is padded to
+        the size of another one finds other instances than it finds alone.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each, of any sizes.
+
+        Returns:
+            Instances at the size of each image, on the CPU: `pred_boxes` (XYXY in pixels),
+            `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
+        """
+        inputs = [self._prepare(image) for image in images]
+        groups = defaultdict(list)
+        for index, item in enumerate(inputs):
+            groups[item["image"].shape].append(index)
+        found: dict[int, Instances] = {}
+        for indices in groups.values():
+            with self._precision:
+                outputs = self._run([inputs[index] for index in indices])
+            for index, output in zip(indices, outputs, strict=True):
+                found[index] = output["instances"].to("cpu")
+        return [found[index] for index in range(len(inputs))]
+
+    def _prepare(self, image: np.ndarray) -> dict[str, Any]:
+        """Resize an image as evaluation does, unless it is augmented: each view is made of itself."""
+        height, width = image.shape[:2]
+        if self._format == "RGB":
+            image = image[:, :, ::-1]
+        image = np.ascontiguousarray(image)
+        if not self._augmented:
+            image = self._resize.get_transform(image).apply_image(image).astype(np.float32)
+        tensor = torch.as_tensor(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return {"image": tensor, "height": height, "width": width}
+
+
+def _check_config(cfg: CfgNode) -> None:
+    if not cfg.MODEL.WEIGHTS:
+        raise UserError(
+            "MODEL.WEIGHTS is empty: set it to the checkpoint of a trained model, for instance "
+            "output/model_final.pth."
+        )
+    if cfg.INPUT.FORMAT not in ("BGR", "RGB"):
+        raise UserError(f'INPUT.FORMAT must be "BGR" or "RGB", not {cfg.INPUT.FORMAT!r}.')
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but torch finds no CUDA device here: set it to "
+            '"cpu".'
+        )
+    try:
+        torch.empty(0, device=cfg.MODEL.DEVICE)
+    except Exception as error:  # of another class for nearly each kind of device
+        raise UserError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}: give cpu, cuda or cuda:1."
+        ) from error
+    if cfg.INPUT.MIN_SIZE_TEST < 0:
+        raise UserError(
+            f"INPUT.MIN_SIZE_TEST is {cfg.INPUT.MIN_SIZE_TEST}: give pixels of the shorter side, or "
+            "0 for images as they are."
+        )
+
+
+def _count_classes(weights: str, names: Sequence[str]) -> int:
+    """Return K where the config leaves it open."""
+    if not names:
+        raise UserError(
+            f"The number of classes is not known: {weights} names none, and neither does the "
+            "metadata of DATASETS.TRAIN[0]. Set MODEL.SOLO.NUM_CLASSES."
+        )
+    return len(names)
+
+
+def _dataset_ids(metadata: object, num_classes: int) -> tuple[int, ...]:
+    to_class = getattr(metadata, "thing_dataset_id_to_contiguous_id", {})
+    to_id = {index: dataset_id for dataset_id, index in to_class.items()}
+    return tuple(to_id.get(index, index) for index in range(num_classes))

@@ -1,0 +1,208 @@
+"""From category probabilities to instances: candidates, masks, suppression, resizing.
+
+Memory is bounded: masks are decoded a chunk at a time and kept as one byte a pixel, at a quarter of the
+input size, until the suppression has chosen.
+
+Legend: n candidates or instances, C cells of all levels, K classes, h, w soft mask size.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from detectron2.structures import Boxes, Instances
+from torch import Tensor
+from torch.nn import functional as F
+
+from solo.errors import UserError
+from solo.layers.masks import count_pixels
+from solo.layers.nms import mask_nms, matrix_nms, points_nms
+from solo.layers.output import ImageSize, binary_masks, encoded_masks
+from solo.layers.overlaps import mask_ious
+from solo.layers.transfer import to_device, to_host
+from solo.modeling.grids import Grids
+
+Decoder = Callable[[Tensor], Tensor]
+"""Turns (n,) cells of one image, on the CPU, into their (n, h, w) soft masks, which may be overwritten."""
+
+
+class Candidates(NamedTuple):
+    """Cells that may hold an instance; empty ones have the same types.
+
+    Attributes:
+        cells: (n,) cell numbers, on the CPU.
+        classes: (n,) int64, on the CPU.
+        scores: (n,) float32, on the device.
+    """
+
+    cells: Tensor
+    classes: Tensor
+    scores: Tensor
+
+    def take(self, index: Tensor) -> "Candidates":
+        """Select some of them, by an index on the CPU."""
+        scores = self.scores[to_device(index, self.scores.device)]
+        return Candidates(self.cells[index], self.classes[index], scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostProcessor:
+    """The test procedure. The attributes are the keys of MODEL.SOLO.TEST, explained in config.py.
+
+    Attributes:
+        grids: The cells of all levels.
+        strides: Per level, the stride: a mask of no more pixels than that is dropped.
+        intersections: MODEL.CPU.INTERSECTIONS.
+
+    Source:
+        SOLOv2 section 3.3 and its official test procedure.
+    """
+
+    grids: Grids
+    strides: tuple[int, ...]
+    score_thresh: float
+    max_candidates: int
+    chunk_size: int
+    mask_thresh: float
+    pre_nms_topk: int
+    nms: str
+    nms_kernel: str
+    nms_sigma: float
+    nms_iou_thresh: float
+    class_agnostic: bool
+    update_thresh: float
+    max_instances: int
+    mask_format: str
+    intersections: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse names that mean nothing."""
+        if self.nms not in ("matrix", "mask"):
+            raise UserError(f"NMS is {self.nms!r}; use 'matrix' or 'mask'.")
+        if self.mask_format not in ("bitmask", "rle"):
+            raise UserError(f"MASK_FORMAT is {self.mask_format!r}; use 'bitmask' or 'rle'.")
+
+    @torch.no_grad()
+    def __call__(self, probabilities: Tensor, decode: Decoder, size: ImageSize) -> Instances:
+        """Find the instances of one image.
+
+        Args:
+            probabilities: (C, K), after points NMS.
+            decode: Gives the soft masks of cells.
+            size: The frames of the image.
+
+        Returns:
+            Instances of the original size in descending order of score, with pred_boxes (the bounds
+            of the masks), scores, pred_classes, and pred_masks or pred_rles.
+        """
+        candidates = self.candidates(probabilities)
+        candidates, ious = self.measure(candidates, decode)
+        candidates = self.suppress(candidates, ious)
+        return self.to_instances(candidates, decode(candidates.cells), size)
+
+    def candidates(self, probabilities: Tensor) -> Candidates:
+        """Take each (cell, class) above the threshold, at most `max_candidates`, in cell order."""
+        # A byte a cell and class: to wait for the number of them, and then for them, is no faster.
+        above = to_host(probabilities > self.score_thresh)
+        where = above.nonzero().t().contiguous()
+        cells, classes = where
+        scores = probabilities[tuple(to_device(where, probabilities.device))]
+        found = Candidates(cells, classes, scores)
+        if len(cells) <= self.max_candidates:
+            return found
+        best = found.scores.topk(self.max_candidates).indices
+        return found.take(to_host(best.sort().values))
+
+    def measure(self, candidates: Candidates, decode: Decoder) -> tuple[Candidates, Tensor]:
+        """Multiply the scores by the maskness; drop specks; keep the best `pre_nms_topk`.
+
+        No more than `pre_nms_topk` masks are kept, as one byte a pixel; where there are more
+        candidates, those of the best are decoded again.
+
+        Returns:
+            The candidates in descending order of score, and the (n, n) IoU of their masks.
+        """
+        keep_masks = len(candidates.cells) <= self.pre_nms_topk
+        device = candidates.scores.device
+        masks, areas, maskness = self._decode(candidates.cells, decode, keep_masks, device)
+        strides = torch.tensor(self.strides)[self.grids.levels_of(candidates.cells)]
+        is_large = areas > to_device(strides, device)
+        scores = torch.where(is_large, candidates.scores * maskness, -1)
+        order = _best(scores, self.pre_nms_topk, 0)
+        best = candidates._replace(scores=scores).take(order)
+        if keep_masks:
+            # Sorting the small matrix instead of the masks saves a copy of these.
+            order = to_device(order, device)
+            return best, mask_ious(masks, self.intersections)[order][:, order]
+        masks, *_ = self._decode(best.cells, decode, True, device)
+        return best, mask_ious(masks, self.intersections)
+
+    def _decode(
+        self, cells: Tensor, decode: Decoder, keep_masks: bool, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode a chunk at a time.
+
+        Returns:
+            masks (n, h, w) bool, empty unless wanted; areas (n,) int64; mean probabilities inside
+            the masks (n,).
+        """
+        masks = torch.zeros(0, 1, 1, dtype=torch.bool, device=device)
+        areas = torch.zeros(len(cells), dtype=torch.int64, device=device)
+        maskness = torch.zeros(len(cells), device=device)
+        for start in range(0, len(cells), self.chunk_size):
+            chunk = slice(start, start + self.chunk_size)
+            soft = decode(cells[chunk])
+            if not len(masks):
+                count = len(cells) if keep_masks else min(len(cells), self.chunk_size)
+                masks = torch.empty(count, *soft.shape[1:], dtype=torch.bool, device=device)
+            hard = masks[chunk] if keep_masks else masks[: len(soft)]
+            torch.gt(soft, self.mask_thresh, out=hard)
+            areas[chunk] = count_pixels(hard)[1].sum(dim=1)
+            inside = F.threshold_(soft, self.mask_thresh, 0).sum(dim=(1, 2))
+            maskness[chunk] = inside / areas[chunk].clamp(min=1)
+        return masks, areas, maskness
+
+    def suppress(self, candidates: Candidates, ious: Tensor) -> Candidates:
+        """Suppress what was found twice and keep the best `max_instances`."""
+        scores = candidates.scores
+        classes = to_device(candidates.classes, scores.device)
+        if self.class_agnostic:
+            classes = torch.zeros_like(classes)
+        if self.nms == "mask":
+            kept = mask_nms(ious, classes, iou_thresh=self.nms_iou_thresh)
+            scores = torch.where(kept, scores, -1)
+        else:
+            scores = matrix_nms(ious, classes, scores, kernel=self.nms_kernel, sigma=self.nms_sigma)
+        order = _best(scores, self.max_instances, max(self.update_thresh, 0))
+        return candidates._replace(scores=scores).take(order)
+
+    def to_instances(
+        self, candidates: Candidates, soft_masks: Tensor, size: ImageSize
+    ) -> Instances:
+        """Bring the masks to the original image and take their boxes."""
+        instances = Instances(size.original)
+        # Borders are places where a small difference decides.
+        with torch.autocast(soft_masks.device.type, enabled=False):
+            if self.mask_format == "rle":
+                rles, boxes = encoded_masks(soft_masks, size, self.mask_thresh)
+                instances.pred_rles = rles
+            else:
+                instances.pred_masks, boxes = binary_masks(soft_masks, size, self.mask_thresh)
+        instances.pred_boxes = Boxes(boxes)
+        instances.scores = candidates.scores
+        instances.pred_classes = to_device(candidates.classes, candidates.scores.device)
+        return instances
+
+
+def _best(scores: Tensor, limit: int, threshold: float) -> Tensor:
+    """Return which scores are best, at most `limit`, best first, and not below a threshold; on the CPU."""
+    scores = to_host(scores)
+    order = scores.argsort(descending=True, stable=True)[:limit]
+    return order[scores[order] >= threshold]
+
+
+def cell_probabilities(category_logits: list[Tensor]) -> Tensor:
+    """Turn the logits of each level, (N, K, S, S), into what survives points NMS, (N, C, K)."""
+    levels = [points_nms(logits.float().sigmoid()) for logits in category_logits]
+    return torch.cat([level.flatten(2) for level in levels], dim=2).mT

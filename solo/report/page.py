@@ -1,0 +1,309 @@
+"""A training run as one HTML page: curves, AP, the best and the worst images, and kinds of errors."""
+
+import base64
+import datetime
+import math
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from detectron2.config import CfgNode
+
+import solo
+from solo.config.load import inference_config
+from solo.errors import UserError
+from solo.inference.evaluate import read_bgr
+from solo.report.examples import Example, best_and_worst, find_examples
+from solo.report.held_out import HeldOut, ImageResult
+from solo.report.verdicts import DEFINITIONS, Kind
+from solo.training.hooks import PREVIOUS_CHECKPOINT, PREVIOUS_METRICS
+from solo.visualization.accuracy import (
+    MAX_CLASS_PANELS,
+    class_aps,
+    plot_error_counts,
+    plot_precision_recall,
+)
+from solo.visualization.closeup import draw_close_up
+from solo.visualization.curves import Metrics, plot_metrics, read_metrics
+from solo.visualization.sheet import SheetRow, prediction_sheet
+
+_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+_GALLERY = 6
+_EXAMPLES = 2
+_CELL_SIZE = 220
+_JPEG_QUALITY = 88
+# Kinds that only objects, or only predictions, can be of.
+_OF_ONE_SIDE = {
+    Kind.MISSED: "objects",
+    Kind.DUPLICATE: "predictions",
+    Kind.BACKGROUND: "predictions",
+}
+# Of the bar of a class with an AP of 100, in pixels.
+_BAR_WIDTH = 320
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """A folder that training wrote.
+
+    Attributes:
+        folder: Its OUTPUT_DIR, wherever it is now.
+        config_file: The config, with all keys.
+        cfg: What it holds.
+        weights: The checkpoint to look at.
+    """
+
+    folder: Path
+    config_file: Path
+    cfg: CfgNode
+    weights: Path
+
+
+def open_run(folder: Path, weights: Path | None = None) -> Run:
+    """Find the config and the checkpoint of a run.
+
+    Args:
+        folder: The OUTPUT_DIR of the training.
+        weights: The checkpoint. None: the last one of this run, not of an earlier one in its folder.
+
+    Raises:
+        FileNotFoundError: There is no config, or no checkpoint of this run.
+        UserError: The config has an unknown key or a value of a wrong type.
+    """
+    config_file = folder / "config.yaml"
+    if not config_file.is_file():
+        raise FileNotFoundError(
+            f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
+        )
+    weights = weights or _last_checkpoint(folder)
+    if not weights.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
+    cfg = inference_config(config_file, str(weights))
+    return Run(folder=folder, config_file=config_file, cfg=cfg, weights=weights)
+
+
+def render_report(run: Run, held_out: HeldOut) -> str:
+    """Return the page, with all pictures in it.
+
+    Args:
+        run: The training.
+        held_out: What its model finds.
+
+    Raises:
+        OSError: An image cannot be read again.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["ap"] = lambda value: "\N{EN DASH}" if math.isnan(value) else f"{value:.1f}"
+    environment.filters["percent"] = lambda value: f"{value:.0%}"
+    text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    return environment.from_string(text).render(_content(run, held_out))
+
+
+def _last_checkpoint(folder: Path) -> Path:
+    """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too."""
+    final, marker = folder / "model_final.pth", folder / "last_checkpoint"
+    is_anew = any((folder / name).is_file() for name in (PREVIOUS_CHECKPOINT, PREVIOUS_METRICS))
+    if marker.is_file():
+        # A checkpoint is written before the marker names it: an older one that is not named is of
+        # another run. A copy may have other times.
+        if final.is_file() and not is_anew and _time(final) >= _time(marker):
+            return final
+        return folder / marker.read_text(encoding="utf-8", errors="replace").strip()
+    if final.is_file() and not is_anew:
+        return final
+    if older := sorted(path.name for path in folder.glob("*.pth")):
+        raise FileNotFoundError(
+            f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
+            "config.yaml does not belong: wait for the first one of this run, or name one with "
+            "--weights."
+        )
+    raise FileNotFoundError(
+        f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
+    )
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:
+    """Return what the template shows."""
+    predictions, objects = _count_kinds(held_out.images)
+    correct, ignored = objects[Kind.CORRECT], predictions[Kind.IGNORED]
+    metrics = _metrics(run.folder)
+    best, worst = best_and_worst(held_out.images, _GALLERY)
+    precision, names = held_out.precisions["segm"], held_out.class_names
+    return {
+        "title": run.folder.resolve().name,
+        "model": _model(run.cfg),
+        "facts": _facts(run, metrics, held_out),
+        "held_out": held_out,
+        "metrics": _METRICS,
+        "counts": {
+            "correct": correct,
+            "objects": sum(objects),
+            "predictions": sum(predictions) - ignored,
+            "ignored": ignored,
+        },
+        "curves": metrics and _plot(partial(plot_metrics, run.folder / "metrics.json")),
+        "classes": _class_rows(held_out),
+        "some_classes": len(names) > MAX_CLASS_PANELS,
+        "precision_recall": _plot(partial(plot_precision_recall, precision, names)),
+        "galleries": {
+            "Best": [_gallery_image(image, names) for image in best],
+            "Worst": [_gallery_image(image, names) for image in worst],
+        },
+        "error_counts": _plot(partial(_plot_kinds, predictions, objects)),
+        "kinds": [_kind(kind, predictions, objects, held_out) for kind in DEFINITIONS],
+        "version": solo.__version__,
+    }
+
+
+def _plot_kinds(predictions: Sequence[int], objects: Sequence[int], output_png: Path) -> None:
+    titles = [kind.title for kind in DEFINITIONS]
+    bars = ([counts[kind] for kind in DEFINITIONS] for counts in (predictions, objects))
+    plot_error_counts(*bars, titles, output_png)
+
+
+def _kind(
+    kind: Kind, predictions: Sequence[int], objects: Sequence[int], held_out: HeldOut
+) -> dict[str, Any]:
+    counts = {"predictions": predictions[kind], "objects": objects[kind]}
+    if kind in _OF_ONE_SIDE:
+        counts = {_OF_ONE_SIDE[kind]: counts[_OF_ONE_SIDE[kind]]}
+    examples = find_examples(held_out.images, kind, _EXAMPLES)
+    return {
+        "title": kind.title,
+        "definition": DEFINITIONS[kind],
+        "counts": counts,
+        "examples": [_example_image(example, held_out.class_names) for example in examples],
+    }
+
+
+def _model(cfg: CfgNode) -> str:
+    head = cfg.MODEL.SOLO.HEAD.removesuffix("Head") or cfg.MODEL.META_ARCHITECTURE
+    backbone = cfg.MODEL.BACKBONE.NAME
+    return f"{head}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
+
+
+def _facts(run: Run, metrics: Metrics, held_out: HeldOut) -> dict[str, str]:
+    """Return the lines of the head by their names."""
+    facts = {}
+    if config := _config_name(run.folder):
+        facts["Config"] = config
+    iterations = f"{run.cfg.SOLVER.MAX_ITER:,} iterations"
+    if done := metrics.get("lr"):
+        iterations = f"{done[-1][0] + 1:,} of {iterations}"
+    facts["Training"] = f"{iterations}, {run.cfg.SOLVER.IMS_PER_BATCH} images each"
+    written = datetime.date.fromtimestamp(run.weights.stat().st_mtime)
+    facts["Checkpoint"] = f"{run.weights.name}, {written.isoformat()}"
+    number = f"{len(held_out.images):,}"
+    if len(held_out.images) < held_out.num_records:
+        number = f"{number} of {held_out.num_records:,}"
+    objects = sum(len(image.truth) for image in held_out.images)
+    facts["Held-out data"] = f"{held_out.dataset}, {number} images, {objects:,} objects"
+    return facts
+
+
+def _metrics(folder: Path) -> Metrics:
+    """Return the numbers that training logged; a copy of a run may lack them."""
+    try:
+        return read_metrics(folder / "metrics.json")
+    except (FileNotFoundError, UserError):
+        return {}
+
+
+def _config_name(folder: Path) -> str:
+    """Return the name of the config file as training was called; config.yaml does not tell it."""
+    log = folder / "log.txt"
+    if not log.is_file():
+        return ""
+    calls = re.findall(r"Namespace\(config_file='([^']+)'", log.read_text("utf-8", "replace"))
+    return Path(calls[-1]).name if calls else ""
+
+
+def _count_kinds(images: Sequence[ImageResult]) -> tuple[list[int], list[int]]:
+    """Return how many predictions, and how many objects, are of each kind."""
+    predictions = np.concatenate([image.verdict.predictions for image in images])
+    objects = np.concatenate([image.verdict.objects for image in images])
+    return (
+        np.bincount(predictions, minlength=len(Kind)).tolist(),
+        np.bincount(objects, minlength=len(Kind)).tolist(),
+    )
+
+
+def _class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
+    number = len(held_out.class_names)
+    objects, predictions = (
+        np.bincount(np.concatenate(classes), minlength=number).tolist()
+        for classes in (
+            [image.truth.pred_classes.numpy() for image in held_out.images],
+            [image.found.pred_classes.numpy() for image in held_out.images],
+        )
+    )
+    aps = 100 * class_aps(held_out.precisions["segm"])
+    box_aps = 100 * class_aps(held_out.precisions["bbox"]).mean(axis=0)
+    mask_aps = aps.mean(axis=0)
+    for index, name in enumerate(held_out.class_names):
+        yield {
+            "name": name,
+            "objects": objects[index],
+            "predictions": predictions[index],
+            "box_ap": box_aps[index],
+            "ap50": aps[0, index],
+            "ap75": aps[5, index],
+            "mask_ap": mask_aps[index],
+            "width": round(np.nan_to_num(mask_aps[index]) / 100 * _BAR_WIDTH),
+        }
+
+
+def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, Any]:
+    row = SheetRow(read_bgr({"file_name": image.file_name}), image.truth, image.found)
+    sheet = prediction_sheet([row], class_names, threshold=0, cell_size=_CELL_SIZE)
+    return {
+        "picture": _jpeg(sheet),
+        "name": Path(image.file_name).name,
+        "score": image.score,
+        "found": int(np.count_nonzero(image.verdict.matches >= 0)),
+        "objects": len(image.truth),
+        "predictions": len(image.found),
+    }
+
+
+def _example_image(example: Example, class_names: Sequence[str]) -> dict[str, str]:
+    image = example.image
+    picture = draw_close_up(
+        read_bgr({"file_name": image.file_name}),
+        image.truth,
+        image.found,
+        class_names,
+        truth_rows=example.objects,
+        prediction_rows=example.predictions,
+    )
+    return {"picture": _jpeg(picture), "name": Path(image.file_name).name}
+
+
+def _plot(draw: Callable[[Path], None]) -> str:
+    """Return a plot as an address that holds it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "plot.png")
+        draw(path)
+        return _address(path.read_bytes(), "png")
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+    return _address(coded.tobytes(), "jpeg")
+
+
+def _address(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

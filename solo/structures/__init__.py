@@ -1,0 +1,1 @@
+"""What several rooms speak of: boxes, regions, run lengths, the frames of an image."""

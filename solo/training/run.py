@@ -1,0 +1,73 @@
+"""What each process of a run sets up: log files, random numbers, the copy of the config."""
+
+import argparse
+import logging
+import platform
+from pathlib import Path
+
+import detectron2
+import torch
+import torchvision
+from detectron2.config import CfgNode
+from detectron2.utils import comm
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import setup_logger
+
+from solo.config.load import load_config
+from solo.data.formats import register_coco_json
+from solo.files import write_text
+
+logger = logging.getLogger(__name__)
+
+
+def setup_config(args: argparse.Namespace) -> CfgNode:
+    """Build the config that the flags ask for, and set up logging and random numbers with it.
+
+    Args:
+        args: The flags of detectron2's ``default_argument_parser``.
+
+    Returns:
+        The frozen config.
+
+    Raises:
+        UserError: If a file or key that the user gave is wrong.
+        OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
+    """
+    cfg = load_config(args)
+    setup_run(cfg, args)
+    return cfg
+
+
+def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Set up log files, random numbers and the copy of the config in OUTPUT_DIR, in each process.
+
+    It does what detectron2's `default_setup` does, which needs a detectron2 with its C++ part.
+
+    Args:
+        cfg: Of :func:`load_config`.
+        args: The flags, for the log.
+    """
+    # In each process: a spawned one knows what is registered on import only.
+    register_coco_json(cfg)
+    rank = comm.get_rank()
+    for name in ("fvcore", "detectron2", "solo"):
+        setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
+    logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
+    logger.info("Command line: %s", args)
+    logger.info("Config:\n%s", cfg.dump())
+    if comm.is_main_process():
+        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, "config.yaml"))
+    # Different on each worker, so that they do not augment alike, and the same in each run.
+    seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
+    torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
+
+
+def _versions(device: str) -> str:
+    if device == "cpu":
+        where = f"the CPU with {torch.get_num_threads()} threads"
+    else:
+        where = f"{torch.cuda.get_device_name()} with CUDA {torch.version.cuda}"
+    return (
+        f"Python {platform.python_version()}, torch {torch.__version__}, "
+        f"torchvision {torchvision.__version__}, detectron2 {detectron2.__version__}, on {where}."
+    )

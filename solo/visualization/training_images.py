@@ -1,0 +1,137 @@
+"""Training images with their objects, and the cells that have to find these.
+
+Legend: H, W size of a picture in pixels, S cells per side, P (cell, instance) pairs.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from detectron2.structures import Instances
+
+from solo.visualization.cutouts import Region, get_regions
+from solo.visualization.draw import PALETTE, draw_mask, draw_regions
+from solo.visualization.sheet import scale_to
+
+_LABEL_SIZE = 12
+# Of objects that no cell has to find: no colour of an instance is as pure a red.
+_WARNING = (0, 0, 255)
+_CELL_ALPHA = 0.7
+_GRID_ALPHA = 0.3
+
+
+class LevelTargets(NamedTuple):
+    """The positive cells of one level."""
+
+    side: int  # S
+    cells: np.ndarray  # (P,) numbers within the level, row * S + column
+    instances: np.ndarray  # (P,) row of the instance that each has to find
+
+
+def draw_training_image(
+    image_bgr: np.ndarray,
+    truth: Instances,
+    class_names: Sequence[str] | None = None,
+    *,
+    longer_side: int = 320,
+    color_by: str = "class",
+    warn_of: Collection[int] = (),
+) -> np.ndarray:
+    """Draw masks, boxes and class names on an augmented image.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        truth: With gt_masks, gt_boxes and gt_classes.
+        class_names: Name per class.
+        longer_side: Of the result, in pixels.
+        color_by: "class" or "instance".
+        warn_of: Rows that are outlined in the colour of warning.
+
+    Returns:
+        The picture at its new size, uint8, BGR.
+    """
+    picture = scale_to(image_bgr, longer_side)
+    regions = get_regions(truth, size=(picture.shape[0], picture.shape[1]))
+    scale = np.array(picture.shape[1::-1] * 2) / np.array(image_bgr.shape[1::-1] * 2)
+    for region in regions:
+        box = np.rint(truth.gt_boxes.tensor[region.index].numpy() * scale).astype(int).tolist()
+        number = region.category if color_by == "class" else region.index
+        color = PALETTE[number % len(PALETTE)]
+        cv2.rectangle(picture, tuple(box[:2]), (box[2] - 1, box[3] - 1), color, 1)
+    # Before the masks and their labels, which stay readable: thicker than the masks' own outlines.
+    _outline(picture, regions, warn_of, 6)
+    return draw_regions(
+        picture, regions, class_names, color_by=color_by, font_size=_LABEL_SIZE, alpha=0.45
+    )
+
+
+def draw_cells(
+    image_bgr: np.ndarray,
+    truth: Instances,
+    level: LevelTargets,
+    *,
+    longer_side: int = 320,
+    warn_of: Collection[int] = (),
+) -> np.ndarray:
+    """Draw the grid of one level, its positive cells, and the outlines of their objects.
+
+    A cell that several objects claim shows the colours of all of them, side by side.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR, padded as the model pads it.
+        truth: With gt_masks and gt_classes, padded, too.
+        level: The positive cells.
+        longer_side: Of the result, in pixels.
+        warn_of: Rows that are outlined in the colour of warning.
+
+    Returns:
+        The picture at its new size, uint8, BGR.
+    """
+    picture = scale_to(image_bgr, longer_side)
+    # Paler, so that the cells stand out.
+    picture = cv2.addWeighted(picture, 0.6, np.full_like(picture, 255), 0.4, 0)
+    regions = get_regions(truth, size=(picture.shape[0], picture.shape[1]))
+    _fill_cells(picture, level)
+    _draw_grid(picture, level.side)
+    taken = set(level.instances.tolist())
+    for region in regions:
+        if region.index in taken:
+            draw_mask(picture, region, PALETTE[region.index % len(PALETTE)], 0, 2)
+    _outline(picture, regions, warn_of, 3)
+    return picture
+
+
+def _fill_cells(picture: np.ndarray, level: LevelTargets) -> None:
+    colored = picture.copy()
+    for cell in np.unique(level.cells).tolist():
+        owners = level.instances[level.cells == cell].tolist()
+        row, column = divmod(cell, level.side)
+        top, bottom = _border(row, level.side, picture.shape[0], 2)
+        left, right = _border(column, level.side, picture.shape[1], 2)
+        stripes = np.linspace(left, right, len(owners) + 1).round().astype(int)
+        for owner, begin, end in zip(owners, stripes[:-1], stripes[1:], strict=True):
+            colored[top:bottom, begin:end] = PALETTE[owner % len(PALETTE)]
+    cv2.addWeighted(colored, _CELL_ALPHA, picture, 1 - _CELL_ALPHA, 0, dst=picture)
+
+
+def _border(index: int, side: int, length: int, count: int) -> list[int]:
+    """Return where cells from an index on begin, in pixels."""
+    return [round((index + step) * length / side) for step in range(count)]
+
+
+def _draw_grid(picture: np.ndarray, side: int) -> None:
+    lined = picture.copy()
+    for y in _border(0, side, picture.shape[0], side)[1:]:
+        lined[y] = 0
+    for x in _border(0, side, picture.shape[1], side)[1:]:
+        lined[:, x] = 0
+    cv2.addWeighted(lined, _GRID_ALPHA, picture, 1 - _GRID_ALPHA, 0, dst=picture)
+
+
+def _outline(
+    picture: np.ndarray, regions: Sequence[Region], rows: Collection[int], thickness: int
+) -> None:
+    for region in regions:
+        if region.index in rows:
+            draw_mask(picture, region, _WARNING, 0, thickness)

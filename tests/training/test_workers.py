@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from solo.errors import UserError
+from solo.layers import cpu
+from solo.training import workers
+from tests.conftest import make_cfg
+
+
+@pytest.mark.parametrize("other", [torch.channels_last, torch.contiguous_format])
+def test_machines_of_different_kinds_are_told_before_anything_is_averaged(monkeypatch, other):
+    laptop = cpu.Features("amd", avx2=True, avx512=False, vnni=False, bfloat16=False)
+    monkeypatch.setattr(cpu, "features", lambda: laptop)
+    monkeypatch.setattr(workers.comm, "all_gather", lambda mine: [mine, str(other)])
+    if other == torch.contiguous_format:
+        workers.check_same_format(make_cfg())
+    else:
+        with pytest.raises(UserError, match=r"set MODEL\.MEMORY_FORMAT to 'contiguous' on all"):
+            workers.check_same_format(make_cfg())
