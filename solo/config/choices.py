@@ -1,0 +1,165 @@
+"""The keys that are a word, and the words that each may be; yaml files spell them as here."""
+
+from enum import Enum
+
+from detectron2.config import CfgNode
+
+from solo.errors import UserError
+
+
+class Word(str, Enum):
+    """A word of a config: equal to its text, and printed as it."""
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return str(self.value)
+
+
+class Collisions(Word):
+    """What becomes of a cell that several instances claim."""
+
+    ALL = "all"
+    LAST = "last"
+    SMALLEST = "smallest"
+
+
+class Recompute(Word):
+    """What training computes again on the way back instead of keeping it."""
+
+    NONE = "none"
+    CHEAP = "cheap"
+    ALL = "all"
+
+
+class DeformConvs(Word):
+    """Which convolutions of a tower are deformable."""
+
+    NONE = "none"
+    LAST = "last"
+    ALL = "all"
+
+
+class NMS(Word):
+    """How instances that were found twice are suppressed."""
+
+    MATRIX = "matrix"
+    MASK = "mask"
+
+
+class NMSKernel(Word):
+    """How matrix NMS lets scores decay with the overlap."""
+
+    GAUSSIAN = "gaussian"
+    LINEAR = "linear"
+
+
+class MaskFormat(Word):
+    """What found masks are kept in."""
+
+    BITMASK = "bitmask"
+    RLE = "rle"
+
+
+class MemoryFormat(Word):
+    """How weights and features lie in memory."""
+
+    AUTO = "auto"
+    CHANNELS_LAST = "channels_last"
+    CONTIGUOUS = "contiguous"
+
+
+class Intersections(Word):
+    """How a CPU counts the pixels that masks share."""
+
+    AUTO = "auto"
+    BYTES = "bytes"
+    BITS = "bits"
+    FLOAT32 = "float32"
+
+
+class Products(Word):
+    """What multiplies matrices of float32 on a CPU."""
+
+    AUTO = "auto"
+    ONEDNN = "onednn"
+    BLAS = "blas"
+
+
+class BFloat16(Word):
+    """Whether mixed precision on a CPU is in bfloat16."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class Optimizer(Word):
+    """What changes the weights."""
+
+    SGD = "SGD"
+    ADAMW = "AdamW"
+
+
+class ClipType(Word):
+    """The norm of which gradients is limited: of all together, of each parameter; or each value."""
+
+    FULL_MODEL = "full_model"
+    NORM = "norm"
+    VALUE = "value"
+
+
+class TrainSampler(Word):
+    """In which order training sees the images."""
+
+    TRAINING = "TrainingSampler"
+    REPEAT_FACTOR = "RepeatFactorTrainingSampler"
+
+
+KEYS: dict[str, type[Word]] = {
+    "MODEL.SOLO.COLLISIONS": Collisions,
+    "MODEL.SOLO.RECOMPUTE": Recompute,
+    "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
+    "MODEL.SOLO.TEST.NMS": NMS,
+    "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
+    "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
+    "MODEL.MEMORY_FORMAT": MemoryFormat,
+    "MODEL.CPU.INTERSECTIONS": Intersections,
+    "MODEL.CPU.PRODUCTS": Products,
+    "MODEL.CPU.BFLOAT16": BFloat16,
+    "SOLVER.OPTIMIZER": Optimizer,
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
+    "DATALOADER.SAMPLER_TRAIN": TrainSampler,
+}
+# Of these "" leaves the choice to the head.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS",)
+
+
+def choose(words: type[Word], text: str, key: str) -> Word:
+    """Return the word that a text stands for.
+
+    Args:
+        words: Those that there are.
+        text: Of a config, or an argument.
+        key: Its name, for the message.
+
+    Raises:
+        UserError: If it is none of them; it lists the right ones.
+    """
+    try:
+        return words(text)
+    except ValueError:
+        raise UserError(f"{key} is {text!r}; use one of {', '.join(words)}.") from None
+
+
+def check_words(cfg: CfgNode) -> None:
+    """Look at every key that is a word.
+
+    Raises:
+        UserError: If one is another word than there are.
+    """
+    for key, words in KEYS.items():
+        node = cfg
+        for name in key.split("."):
+            node = node[name]
+        if node or key not in _MAY_BE_EMPTY:
+            choose(words, node, key)
