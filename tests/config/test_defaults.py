@@ -12,7 +12,7 @@ from detectron2.modeling import build_model
 from solo.config import get_cfg
 from tests.conftest import training_item
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from solo.config.load import setup_config
 from solo.training import load_config
+from solo.training.run import setup_config
 from tests.training.training_toys import CLASSES
 
 

@@ -14,8 +14,8 @@ from torch import nn
 from solo.config import get_cfg
 from solo.config.load import inference_config
 from solo.data.mapper import SOLODatasetMapper
+from solo.inference import torch_backend as predictor_module
 from solo.inference.torch_backend import TorchBackend
-from solo.training import predictor as predictor_module
 
 
 @META_ARCH_REGISTRY.register()
