@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "files": set(),
     "images": set(),
     "structures": set(),
-    "layers": {"structures"},
+    "layers": {"config", "structures"},
     "modeling": {"config", "layers", "structures"},
     "data": {"config", "images", "structures"},
     "checkpoint": {"files"},

@@ -1,23 +1,24 @@
 """The optimizer of a config: SGD or AdamW, gradients clipped as detectron2 or the papers do."""
 
-import itertools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.solver import build_lr_scheduler
-from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
-from torch import nn
+from detectron2.solver.build import get_default_optimizer_params
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from solo.errors import UserError, told_as
+from solo.config.choices import ClipType, Optimizer, choose
+from solo.errors import told_as
 
 # Of what torch, detectron2 and fvcore refuse.
 _REFUSED = "The config's SOLVER cannot be used"
 
-_OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "SGD": torch.optim.SGD,
-    "AdamW": torch.optim.AdamW,
+_OPTIMIZERS: dict[Optimizer, type[torch.optim.Optimizer]] = {
+    Optimizer.SGD: torch.optim.SGD,
+    Optimizer.ADAMW: torch.optim.AdamW,
 }
 
 
@@ -39,10 +40,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
             refuses a value.
     """
     solver = cfg.SOLVER
-    if solver.OPTIMIZER not in _OPTIMIZERS:
-        raise UserError(
-            f"SOLVER.OPTIMIZER is {solver.OPTIMIZER!r}; choose one of {', '.join(_OPTIMIZERS)}."
-        )
+    kind = choose(Optimizer, solver.OPTIMIZER, "SOLVER.OPTIMIZER")
     groups = get_default_optimizer_params(
         model,
         base_lr=solver.BASE_LR,
@@ -51,13 +49,15 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
     )
     options: dict[str, Any] = {"lr": solver.BASE_LR, "weight_decay": solver.WEIGHT_DECAY}
-    if solver.OPTIMIZER == "SGD":
+    if kind is Optimizer.SGD:
         options |= {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
     # One pass over the weights instead of a dozen.
     options["fused"] = True
-    kind = _add_clipping(cfg, _OPTIMIZERS[solver.OPTIMIZER])
     with told_as(_REFUSED):
-        return kind(groups, **options)
+        optimizer = _OPTIMIZERS[kind](groups, **options)
+    if solver.CLIP_GRADIENTS.ENABLED:
+        _clip_before_steps(optimizer, solver.CLIP_GRADIENTS)
+    return optimizer
 
 
 def build_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRScheduler:
@@ -70,34 +70,17 @@ def build_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRSchedul
         return build_lr_scheduler(cfg, optimizer)
 
 
-def _add_clipping(
-    cfg: CfgNode, optimizer: type[torch.optim.Optimizer]
-) -> type[torch.optim.Optimizer]:
-    clipping = cfg.SOLVER.CLIP_GRADIENTS
-    if not clipping.ENABLED:
-        return optimizer
-    if clipping.CLIP_TYPE == "full_model":
-        return _clip_full_model(optimizer, clipping.CLIP_VALUE, clipping.NORM_TYPE)
-    if clipping.CLIP_TYPE in ("value", "norm"):
-        return maybe_add_gradient_clipping(cfg, optimizer)
-    raise UserError(
-        f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE is {clipping.CLIP_TYPE!r}; choose full_model (the norm "
-        "over all parameters), norm or value (each parameter by itself)."
-    )
+def _clip_before_steps(optimizer: torch.optim.Optimizer, node: CfgNode) -> None:
+    """Let an optimizer clip the gradients before each step, which comes after they were unscaled."""
+    limit, norm_type = node.CLIP_VALUE, node.NORM_TYPE
+    clip_by: dict[ClipType, Callable[[list[Tensor]], Any]] = {
+        ClipType.FULL_MODEL: lambda all_: nn.utils.clip_grad_norm_(all_, limit, norm_type),
+        ClipType.NORM: lambda all_: [nn.utils.clip_grad_norm_(p, limit, norm_type) for p in all_],
+        ClipType.VALUE: lambda all_: nn.utils.clip_grad_value_(all_, limit),
+    }
+    clip = clip_by[choose(ClipType, node.CLIP_TYPE, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE")]
 
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        clip([parameter for group in optimizer.param_groups for parameter in group["params"]])
 
-def _clip_full_model(
-    optimizer: type[torch.optim.Optimizer], max_norm: float, norm_type: float
-) -> type[torch.optim.Optimizer]:
-    """Derive an optimizer that clips the norm of all gradients taken together before each step.
-
-    In ``step`` and not in the trainer, because a GradScaler unscales the gradients right before it
-    calls ``step``, and leaves it out where they are not finite.
-    """
-
-    def step(self: torch.optim.Optimizer, closure: Any = None) -> Any:
-        parameters = itertools.chain.from_iterable(group["params"] for group in self.param_groups)
-        nn.utils.clip_grad_norm_(parameters, max_norm, norm_type)
-        return optimizer.step(self, closure)
-
-    return type(f"{optimizer.__name__}WithFullModelClipping", (optimizer,), {"step": step})
+    optimizer.register_step_pre_hook(before_step)

@@ -66,7 +66,10 @@ def test_frozen_parameters_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "message"),
-    [("OPTIMIZER", "'Adagrad'; choose one of SGD, AdamW"), ("CLIP_TYPE", "'Adagrad'; choose full")],
+    [
+        ("OPTIMIZER", "'Adagrad'; use one of SGD, AdamW"),
+        ("CLIP_TYPE", "'Adagrad'; use one of full_model, norm, value"),
+    ],
 )
 def test_unknown_names_are_refused(tmp_path: Path, key: str, message: str) -> None:
     cfg = toy_config(tmp_path)
