@@ -63,9 +63,6 @@ def load_tensors(path: Path, allowed: Mapping[str, Any]) -> Any:
     names = list(dict.fromkeys(_global_names(path)))
     # Each name stands for an object or a class of ours, and not for what it is the name of elsewhere.
     permitted = {**allowed, **{name: Inert for name in names if _is_harmless(name)}}
-    if torch.__version__ < (2, 6):
-        # It cannot tell the name in the file from that of the class.
-        permitted = {}
     try:
         with _permitted(permitted):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -79,7 +76,7 @@ def load_tensors(path: Path, allowed: Mapping[str, Any]) -> Any:
         raise
 
 
-def _permitted(names: Mapping[str, Any]) -> AbstractContextManager:
+def _permitted(names: Mapping[str, Any]) -> AbstractContextManager[Any]:
     if not names:
         return nullcontext()
     return torch.serialization.safe_globals(
@@ -94,7 +91,7 @@ def _global_names(path: Path) -> Iterator[str]:
         for file in _pickles(path):
             for operation, argument, _ in pickletools.genops(file):
                 if operation.name == "GLOBAL":
-                    name = argument.replace(" ", ".")
+                    name = str(argument).replace(" ", ".")
                     # As Python 2 called them; torch reads files so.
                     yield name.replace("__builtin__.", "builtins.")
 

@@ -107,16 +107,15 @@ def take_survey(images: Iterable[SeenImage], assigner: TargetAssigner) -> Survey
             f"None of the {len(rows)} images looked at shows an object after the augmentations: "
             "check the annotations, or look at more images."
         )
-    columns = _Counts(*zip(*rows, strict=True))
     return Survey(
-        sizes=torch.cat(columns.sizes).numpy(),
-        classes=torch.cat(columns.classes).numpy(),
+        sizes=torch.cat([row.sizes for row in rows]).numpy(),
+        classes=torch.cat([row.classes for row in rows]).numpy(),
         objects=np.array([len(row.sizes) for row in rows]),
         frames=np.array(frames),
-        claimed=torch.cat(columns.claimed).numpy(),
-        kept=torch.cat(columns.kept).numpy(),
-        occupied=torch.stack(columns.occupied).sum(dim=0).numpy(),
-        shared=torch.stack(columns.shared).sum(dim=0).numpy(),
+        claimed=torch.cat([row.claimed for row in rows]).numpy(),
+        kept=torch.cat([row.kept for row in rows]).numpy(),
+        occupied=torch.stack([row.occupied for row in rows]).sum(dim=0).numpy(),
+        shared=torch.stack([row.shared for row in rows]).sum(dim=0).numpy(),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from detectron2.utils import comm
 from torch import distributed
-from torch import multiprocessing as mp
+from torch.multiprocessing.spawn import ProcessExitedException, spawn
 
 from solo.errors import UserError
 from solo.layers import cpu
@@ -72,13 +72,14 @@ def launch(
     if not torch.cuda.is_available():
         logger.warning("No GPU was found: %d processes on the CPU, by gloo.", num_gpus)
     url = _resolve_url(dist_url, num_machines)
+    _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
+
+
+def _spawn(count: int, args: tuple[Any, ...]) -> None:
+    """Run processes until all have ended, or one of them with an exit status of its own."""
     try:
-        mp.spawn(
-            _spawned,
-            nprocs=num_gpus,
-            args=(num_gpus, num_machines, machine_rank, url, main, args),
-        )
-    except mp.ProcessExitedException as error:
+        spawn(_spawned, nprocs=count, args=args)
+    except ProcessExitedException as error:
         if error.signal_name:
             raise SystemExit(
                 f"A worker was ended by {error.signal_name}, which is what a machine out of memory "

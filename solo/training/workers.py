@@ -38,14 +38,13 @@ def parallelize(model: nn.Module, device: torch.device) -> nn.Module:
         isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
         for module in model.modules()
     )
-    device_ids = [comm.get_local_rank()] if device.type == "cuda" else None
-    return DistributedDataParallel(
-        model,
-        device_ids=device_ids,
+    options: dict[str, Any] = {
+        "device_ids": [comm.get_local_rank()] if device.type == "cuda" else None,
         # Else it waits for gradients that parameters of these features never get.
-        find_unused_parameters=getattr(model, "has_unread_features", False),
-        **{_BUFFERS_FLAG: has_statistics},
-    )
+        "find_unused_parameters": getattr(model, "has_unread_features", False),
+        _BUFFERS_FLAG: has_statistics,
+    }
+    return DistributedDataParallel(model, **options)
 
 
 def gather_rows(row: Tensor) -> Tensor:
