@@ -34,13 +34,22 @@ def amp_dtype(device: torch.device, bfloat16: str = "auto") -> torch.dtype | Non
     return None
 
 
-def loss_scaler(device: torch.device, dtype: torch.dtype | None) -> torch.amp.GradScaler:
-    """Return what keeps the gradients of float16 from vanishing; for another type it does nothing."""
-    return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
+def training_precision(cfg: CfgNode) -> tuple[torch.autocast, torch.amp.GradScaler]:
+    """Return the context of the forward pass that SOLVER.AMP.ENABLED asks for, and what scales the loss.
+
+    The scaler keeps the gradients of float16 from vanishing; for other types it does nothing.
+    """
+    context = _autocast(cfg, enabled=cfg.SOLVER.AMP.ENABLED)
+    in_float16 = cfg.SOLVER.AMP.ENABLED and context.fast_dtype is torch.float16
+    return context, torch.amp.GradScaler(context.device, enabled=in_float16)
 
 
 def inference_precision(cfg: CfgNode) -> torch.autocast:
     """Return the context that TEST.AMP.ENABLED asks for."""
+    return _autocast(cfg, enabled=cfg.TEST.AMP.ENABLED)
+
+
+def _autocast(cfg: CfgNode, *, enabled: bool) -> torch.autocast:
     device = torch.device(cfg.MODEL.DEVICE)
-    dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if cfg.TEST.AMP.ENABLED else None
+    dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if enabled else None
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)

@@ -9,6 +9,7 @@ Beyond detectron2's DefaultTrainer:
 """
 
 import logging
+import math
 import time
 import weakref
 from collections import OrderedDict
@@ -33,7 +34,7 @@ from solo.inference.model_evaluation import (
     evaluate,
     evaluate_with_tta,
 )
-from solo.modeling.precision import amp_dtype, loss_scaler
+from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
 from solo.training.hooks import (
@@ -74,12 +75,7 @@ class Trainer(TrainerBase):
         self.optimizer = self.build_optimizer(self.module)
         self.scheduler = build_scheduler(self.cfg, self.optimizer)
         self.model = workers.parallelize(self.module, self._device)
-        self._amp_dtype = (
-            amp_dtype(self._device, self.cfg.MODEL.CPU.BFLOAT16)
-            if self.cfg.SOLVER.AMP.ENABLED
-            else None
-        )
-        self.grad_scaler = loss_scaler(self._device, self._amp_dtype)
+        self._autocast, self.grad_scaler = training_precision(self.cfg)
         self.checkpointer = SOLOCheckpointer(
             self.module,
             self.cfg.OUTPUT_DIR,
@@ -245,8 +241,7 @@ class Trainer(TrainerBase):
         data_time = time.perf_counter() - start
         self._seed_step()
         self.optimizer.zero_grad(set_to_none=True)
-        enabled = self._amp_dtype is not None
-        with torch.autocast(self._device.type, dtype=self._amp_dtype, enabled=enabled):
+        with self._autocast:
             losses = self.model(batch)
         self.grad_scaler.scale(sum(losses.values())).backward()
         # After the backward pass is on its way, so that a GPU does not wait for the CPU, and
@@ -269,22 +264,16 @@ class Trainer(TrainerBase):
         self, losses: dict[str, Tensor], batch: list[dict[str, Any]], data_time: float
     ) -> None:
         """Note the losses, averaged over the workers; raise on all of them if one is not finite."""
-        names = sorted(losses)
-        row = torch.stack([losses[name].detach().float() for name in names])
-        # Of the workers, the slowest one is what all wait for.
-        rows = workers.gather_rows(torch.cat([row, row.new_tensor([data_time])])).tolist()
-        values = torch.tensor([values[:-1] for values in rows], dtype=torch.float64)
-        if not values.isfinite().all():
-            local = dict(zip(names, row.tolist(), strict=True))
-            raise NotFiniteError(self._describe_loss(local, batch))
-        means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
+        means, slowest = workers.average_losses(losses, data_time)
+        if not all(map(math.isfinite, means.values())):
+            raise NotFiniteError(self._describe_loss(losses, batch))
         if comm.is_main_process():
-            self.storage.put_scalar("data_time", max(values[-1] for values in rows))
+            self.storage.put_scalar("data_time", slowest)
             self.storage.put_scalar("total_loss", sum(means.values()))
             if len(means) > 1:
                 self.storage.put_scalars(**means)
 
-    def _describe_loss(self, losses: dict[str, float], batch: list[dict[str, Any]]) -> str:
+    def _describe_loss(self, losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str:
         report = workers.report_losses(losses, batch)
         return (
             f"The loss of iteration {self.iter} is not finite: {report}. The weights were not "

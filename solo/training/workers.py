@@ -63,6 +63,24 @@ def gather_rows(row: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
+def average_losses(losses: dict[str, Tensor], data_time: float) -> tuple[dict[str, float], float]:
+    """Average the losses over the workers, with one wait for the device.
+
+    Args:
+        losses: Scalars by name, the same names on every worker.
+        data_time: Seconds that this worker waited for its batch.
+
+    Returns:
+        means: By name, in the order of the names; not finite if one worker's is not.
+        slowest: The longest time, which all workers wait for.
+    """
+    names = sorted(losses)
+    row = torch.stack([losses[name].detach().float() for name in names])
+    rows = gather_rows(torch.cat([row, row.new_tensor([data_time])])).tolist()
+    means = torch.tensor([values[:-1] for values in rows], dtype=torch.float64).mean(dim=0)
+    return dict(zip(names, means.tolist(), strict=True)), max(values[-1] for values in rows)
+
+
 def check_workers(cfg: CfgNode) -> None:
     """Raise where a config cannot be trained by as many workers as there are.
 
@@ -120,7 +138,7 @@ def check_same_start(start_iter: int, output_dir: str) -> None:
         )
 
 
-def report_losses(losses: dict[str, float], batch: list[dict[str, Any]]) -> str:
+def report_losses(losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str:
     """Describe the losses and the images of those workers whose losses are not finite.
 
     Every worker has to call it.
@@ -133,8 +151,9 @@ def report_losses(losses: dict[str, float], batch: list[dict[str, Any]]) -> str:
         The same text everywhere.
     """
     images = [str(item.get("file_name", "an image without file_name")) for item in batch]
+    local = {name: float(losses[name]) for name in sorted(losses)}
     reports = []
-    for rank, (values, names) in enumerate(comm.all_gather((losses, images))):
+    for rank, (values, names) in enumerate(comm.all_gather((local, images))):
         if all(math.isfinite(value) for value in values.values()):
             continue
         listed = ", ".join(f"{name} = {value:g}" for name, value in values.items())

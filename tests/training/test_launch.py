@@ -143,7 +143,8 @@ def test_torchrun(tmp_path: Path) -> None:
 
 def test_no_gpus_on_two_machines_are_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    monkeypatch.setattr("torch.multiprocessing.spawn", lambda f, nprocs, args: started.append(args))
+    module = sys.modules["solo.training.launch"]  # the package has a function of that name
+    monkeypatch.setattr(module, "spawn", lambda f, nprocs, args: started.append(args))
     launch(print, num_gpus=0, num_machines=2, dist_url="tcp://127.0.0.1:1")
     assert started[0][:2] == (1, 2)
 

@@ -135,7 +135,7 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     train_net = load_train_net()
     # It sets up logging for the whole process.
-    monkeypatch.setattr(train_net.engine, "setup_run", lambda cfg, args: None)
+    monkeypatch.setattr(train_net.training, "setup_run", lambda cfg, args: None)
     monkeypatch.setattr(sys, "argv", command(tmp_path, *options)[1:])
     with pytest.raises(SystemExit, match=message) as caught:
         train_net.main()
