@@ -28,7 +28,8 @@ from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitti
 from solo.data.rle import run_lengths
 from solo.errors import UserError, told_as
 from solo.images import PixelDepthError, read_image, upright
-from solo.structures.region import Box, Region, region_of_mask, region_of_polygons
+from solo.structures.box import Box
+from solo.structures.region import Region, region_of_mask, region_of_polygons
 
 # What is raised for files that are missing, cut short, no images at all, or of too many bits.
 READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, PixelDepthError)
