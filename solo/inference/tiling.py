@@ -18,8 +18,9 @@ from detectron2.structures import Instances
 from pycocotools import mask as coco_mask
 
 from solo.errors import UserError
-from solo.layers.output import ImageSize, encoded_masks
+from solo.layers.output import encoded_masks
 from solo.structures.box import Box
+from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import (
     RLE,
     boxes_of,
