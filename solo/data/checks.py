@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 from detectron2.structures import BoxMode
 from PIL import Image
+from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from solo.data.findings import Finding, Kind, duplicates
-from solo.data.mapper import READ_ERRORS, decode_mask
-from solo.data.rle import run_lengths
+from solo.data.reading import READ_ERRORS
+from solo.data.segmentations import decode_mask, polygon_corners
+from solo.errors import UserError
 from solo.images import check_depth, read_image
+from solo.structures.run_lengths import RLE, as_compressed
 
 # Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
 # tools round, and so does drawing.
@@ -167,32 +169,19 @@ def _check_annotation(item: dict[str, Any], size: tuple[int, int]) -> Iterator[t
 
 def _polygon_bounds(polygons: list[Any], size: tuple[int, int]) -> np.ndarray:
     """Return the XYXY bounds, (4,), of what polygons draw."""
-    corners = [_corners(points) for points in polygons]
+    try:
+        corners = [polygon_corners(points) for points in polygons]
+    except UserError as error:
+        raise _BrokenMaskError(Kind.BROKEN_POLYGON, str(error)) from error
     everything = np.concatenate(corners)
     bounds = np.concatenate([everything.min(axis=0), everything.max(axis=0)])
     # Before drawing, which takes memory for whatever lies outside.
     if excess := _excess(bounds, size):
         raise _BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {excess:g} pixels")
-    rles = mask_util.frPyObjects([points.ravel().tolist() for points in corners], *size)
-    if not mask_util.area(mask_util.merge(rles)):
+    rles = coco_mask.frPyObjects([points.ravel().tolist() for points in corners], *size)
+    if not coco_mask.area(coco_mask.merge(rles)):
         raise _BrokenMaskError(Kind.EMPTY_MASK, "its polygon holds no pixel of the image")
     return bounds
-
-
-def _corners(points: Any) -> np.ndarray:
-    """Return the corners of a polygon, (n, 2)."""
-    try:
-        numbers = np.asarray(points, dtype=np.float64).ravel()
-    except (TypeError, ValueError) as error:
-        detail = f"one of its polygons is no list of numbers: {points!r:.60}"
-        raise _BrokenMaskError(Kind.BROKEN_POLYGON, detail) from error
-    if len(numbers) < 6 or len(numbers) % 2 or not np.isfinite(numbers).all():
-        problem = "some of them not finite" if len(numbers) >= 6 else "where six are the least"
-        if len(numbers) % 2:
-            problem = "which are no pairs"
-        detail = f"one of its polygons has {len(numbers)} numbers, {problem}"
-        raise _BrokenMaskError(Kind.BROKEN_POLYGON, detail)
-    return numbers.reshape(-1, 2)
 
 
 def _pixel_bounds(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
@@ -201,33 +190,25 @@ def _pixel_bounds(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
         rle = _as_rle(segmentation, size)
     except (ValueError, TypeError, OverflowError) as error:
         raise _BrokenMaskError(Kind.BROKEN_RLE, f"its mask does not decode: {error}") from error
-    if not mask_util.area(rle):
+    if not coco_mask.area(rle):
         raise _BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
-    left, top, width, height = mask_util.toBbox(rle)
+    left, top, width, height = coco_mask.toBbox(rle)
     return np.array([left, top, left + width, top + height])
 
 
-def _as_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Return a mask as pycocotools' RLE.
+def _as_rle(segmentation: Any, size: tuple[int, int]) -> RLE:
+    """Return a mask as pycocotools takes it.
 
     Raises:
-        ValueError: If it is of another size, or its runs do not fill the image exactly. pycocotools
-            fills what is missing with whatever the memory holds.
+        ValueError: If it is of another size, or its runs do not fill the image exactly.
     """
     if not isinstance(segmentation, dict) or "counts" not in segmentation:
         mask = decode_mask(segmentation)
-        claimed = mask.shape
-        rle = mask_util.encode(np.asfortranarray(mask))
-    else:
-        claimed = tuple(segmentation.get("size") or ())
-        counts = segmentation["counts"]
-        runs = counts if isinstance(counts, list) else run_lengths(counts)
-        rle = {"size": list(size), "counts": runs}
-        if claimed == size and (min(runs, default=0) < 0 or sum(runs) != size[0] * size[1]):
-            raise ValueError(f"its runs do not add up to {size[0]} x {size[1]} pixels")
+        segmentation = coco_mask.encode(np.asfortranarray(mask))
+    claimed = tuple(segmentation.get("size") or ())
     if claimed != size or any(isinstance(side, float) for side in claimed):
         raise ValueError(f"its size is {list(claimed)}, the image's [height, width] {list(size)}")
-    return rle if isinstance(rle["counts"], bytes) else mask_util.frPyObjects(rle, *size)
+    return as_compressed(segmentation)
 
 
 def _check_box(

@@ -1,21 +1,16 @@
 """From a record of a data set to what the model takes: the moved image, and exact masks of it."""
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
-import pycocotools.mask as mask_util
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetMapper
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
-from detectron2.utils.file_io import PathManager
-from PIL import ExifTags, Image
+from PIL import Image
 
 from solo.data.augmentation import (
     Sample,
@@ -25,13 +20,10 @@ from solo.data.augmentation import (
     build_visibility,
 )
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
-from solo.data.rle import run_lengths
+from solo.data.reading import READ_ERRORS, read_reduced
+from solo.data.scene import Scene
 from solo.errors import UserError, told_as
-from solo.images import PixelDepthError, read_image, upright
-from solo.structures.region import Box, Region, region_of_mask, region_of_polygons
-
-# What is raised for files that are missing, cut short, no images at all, or of too many bits.
-READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, PixelDepthError)
+from solo.images import read_image
 
 
 class UnreadableImageError(UserError):
@@ -134,7 +126,7 @@ class SOLODatasetMapper(DatasetMapper):
                 augmentations = T.AugmentationList([resize, *self._of_parts])
             # It asks for the shape only.
             utils.check_image_size(record, np.broadcast_to(np.uint8(0), size))
-        scene = _Scene(image, size, record, own_areas=self.visibility.min_share > 0)
+        scene = Scene(image, size, record, own_areas=self.visibility.min_share > 0)
         augmentations(scene)
         return Sample(scene.image, self.visibility(scene.regions))
 
@@ -166,208 +158,3 @@ def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
             f"cannot read the image {name}: {type(error).__name__}: {error}. Restore the file, "
             "or remove it from the annotations"
         ) from error
-
-
-def read_reduced(
-    path: str, image_format: str, fit: tuple[float, float]
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Read an image that is going to be made smaller, as detectron2 reads it.
-
-    A JPEG that is needed at half, a quarter or an eighth of its size is decoded at that size.
-
-    Args:
-        path: The file.
-        image_format: "RGB" or "BGR".
-        fit: (H, W) in pixels that the image is to fit into.
-
-    Returns:
-        image: (h, w, 3) uint8, upright, at least as large as is needed.
-        size: (H, W) of the whole image.
-    """
-    with PathManager.open(path, "rb") as file:
-        image = Image.open(file)
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by a quarter
-        stored = image.size
-        size = stored if turned else stored[::-1]
-        needed = fitting_size(size, fit)
-        image.draft(image.mode, needed if turned else needed[::-1])
-        image = np.asarray(upright(image).convert("RGB"))
-    # Not detectron2's view with turned strides, which all that follows is slower on.
-    return (cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image_format == "BGR" else image), size
-
-
-class _Scene(T.AugInput):
-    """What augmentations see and change: the image, and the objects when one asks for them."""
-
-    def __init__(
-        self,
-        image: np.ndarray,
-        size: tuple[int, int],
-        record: dict[str, Any],
-        *,
-        own_areas: bool,
-    ) -> None:
-        """Take the image, its full (H, W), its record, and whether to measure uncut objects."""
-        super().__init__(image)
-        self._size = size
-        self._record = record
-        self._own_areas = own_areas
-        self._transforms: list[T.Transform] = []
-        self._sizes: list[tuple[int, int]] = []
-
-    def transform(self, tfm: T.Transform) -> None:
-        """Change the image, and later the objects."""
-        super().transform(tfm)
-        self._transforms.append(tfm)
-        self._sizes.append(self.image.shape[:2])
-        for name in ("regions", "_window"):
-            self.__dict__.pop(name, None)
-
-    @cached_property
-    def regions(self) -> Sequence[Region]:
-        """Of the objects that can be seen, in the image as it is now; crowds are none.
-
-        Raises:
-            UserError: If an annotation cannot be used; names it and the file.
-        """
-        transforms = T.TransformList(self._transforms)
-        annotations = [
-            item for item in self._record.get("annotations", ()) if item.get("iscrowd", 0) == 0
-        ]
-        regions = []
-        for index, item in enumerate(annotations):
-            try:
-                regions.append(self._region(item, transforms))
-            except (ValueError, TypeError, KeyError) as error:
-                reason = f"it has no {error}" if isinstance(error, KeyError) else error
-                raise UserError(
-                    f"annotation {item.get('id', index)} of {self._record.get('file_name')} cannot "
-                    f"be used: {reason}. Correct or remove it"
-                ) from error
-        return [region for region in regions if region]
-
-    def _region(self, annotation: dict[str, Any], transforms: T.TransformList) -> Region | None:
-        category = int(annotation["category_id"])
-        region = moved_region(annotation, transforms, self._size, self.image.shape[:2])
-        if region and isinstance(annotation["segmentation"], list):
-            region = region.within(self._window)
-        if region and self._own_areas:
-            whole = moved_region(annotation, T.TransformList([]), self._size, self._size)
-            area = whole.area if whole else 0
-            region = region._replace(own_area=area * _magnification(transforms, self._size))
-        return region and region._replace(category=category)
-
-    @cached_property
-    def _window(self) -> Box:
-        """What the image shows of the original; what a crop removed, a later pad must not bring back.
-
-        Bitmasks lose it as the image does, polygons keep it. Exact for all but turned images, of
-        which this is the box around.
-        """
-        height, width = self._size
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
-        for transform, (height, width) in zip(self._transforms, self._sizes, strict=True):
-            corners = np.clip(transform.apply_coords(corners), 0, (width, height))
-        return Box(*np.rint([*corners.min(axis=0), *corners.max(axis=0)]).astype(int).tolist())
-
-
-def moved_region(
-    annotation: dict[str, Any],
-    transforms: T.TransformList,
-    height_width: tuple[int, int],
-    new_height_width: tuple[int, int],
-) -> Region | None:
-    """Return the mask of an annotation after the augmentations of its image.
-
-    Polygons are moved as coordinates and drawn once, at the final size: this costs least, and
-    loses nothing to resampling.
-
-    Args:
-        annotation: With ``segmentation`` in one of COCO's three formats, or a per-pixel array.
-        transforms: What was done to the image.
-        height_width: Of the image before, in pixels.
-        new_height_width: Of the image after, in pixels.
-
-    Returns:
-        The region in the new image; None if nothing of the object is left.
-
-    Raises:
-        UserError: If there is no segmentation, or one that cannot be understood.
-    """
-    segmentation = annotation.get("segmentation")
-    if segmentation is None:
-        raise UserError("it has no segmentation, and a box alone does not teach masks")
-    if isinstance(segmentation, list):
-        polygons = [_polygon(points) for points in segmentation]
-        # apply_coords, not apply_polygons: that clips by shapely, which drawing makes unnecessary.
-        moved = [transforms.apply_coords(polygon) for polygon in polygons]
-        return region_of_polygons(moved, *new_height_width)
-    mask = decode_mask(segmentation)
-    if mask.shape != tuple(height_width):
-        raise UserError(
-            f"its mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
-            f"the image {height_width[1]}x{height_width[0]}"
-        )
-    return region_of_mask(transforms.apply_segmentation(mask))
-
-
-def _magnification(transforms: T.TransformList, size: tuple[int, int]) -> float:
-    """Return how many pixels the augmentations make of one: exact where they are affine."""
-    height, width = size
-    corners = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float64)
-    origin, right, down = transforms.apply_coords(corners)
-    (a, b), (c, d) = right - origin, down - origin
-    return abs(a * d - b * c) / (height * width)
-
-
-def decode_mask(segmentation: dict[str, Any] | np.ndarray) -> np.ndarray:
-    """Return a mask as pixels.
-
-    Args:
-        segmentation: COCO's RLE, compressed (``counts`` is bytes or a string) or not (a list), or
-            an array (H, W) whose non-zero pixels belong to the object.
-
-    Returns:
-        (H, W) uint8, 0 or 1.
-
-    Raises:
-        UserError: If it is none of these.
-    """
-    if isinstance(segmentation, np.ndarray):
-        if segmentation.ndim != 2:
-            raise UserError(f"its mask must have two dimensions, got {segmentation.shape}")
-        return (segmentation != 0).astype(np.uint8)
-    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise UserError(
-            "its segmentation is neither a list of polygons, nor RLE with size and counts, "
-            f"nor an array of pixels, but {_excerpt(segmentation)}"
-        )
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    compressed = not isinstance(counts, list)
-    # pycocotools leaves what the runs do not reach as it was in memory.
-    if sum(run_lengths(counts) if compressed else counts) != height * width:
-        raise UserError(f"its RLE counts do not add up to {height} x {width} pixels")
-    if not compressed:
-        segmentation = mask_util.frPyObjects(segmentation, height, width)
-    return mask_util.decode(segmentation)
-
-
-def _polygon(points: Any) -> np.ndarray:
-    """Return the corners of a polygon, (n, 2) float64."""
-    try:
-        # A copy: transforms work in place.
-        corners = np.array(points, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        corners = np.zeros(0)
-    if len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
-        raise UserError(
-            "each of its polygons must be a list of at least three x, y pairs, "
-            f"[x1, y1, x2, y2, ...], one is {_excerpt(points)}"
-        )
-    return corners.reshape(-1, 2)
-
-
-def _excerpt(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from solo.errors import UserError
 from solo.export import runtime
-from solo.layers.output import ImageSize
 from solo.modeling.meta_arch import SOLO
 from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.structures.image_size import ImageSize
 
 MAX_SCORE_ERROR = 1e-3
 # Share of the pixels of an image; one pixel may differ in any image.

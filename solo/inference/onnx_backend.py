@@ -9,7 +9,8 @@ from detectron2.structures import Boxes, Instances
 
 from solo.errors import UserError
 from solo.export.runtime import Model, prepare
-from solo.layers.output import ImageSize, binary_masks, encoded_masks
+from solo.layers.output import binary_masks, encoded_masks
+from solo.structures.image_size import ImageSize
 
 _MASK_FORMATS = ("bitmask", "rle")
 

@@ -18,7 +18,9 @@ from detectron2.structures import Instances
 from pycocotools import mask as coco_mask
 
 from solo.errors import UserError
-from solo.layers.output import ImageSize, encoded_masks
+from solo.layers.output import encoded_masks
+from solo.structures.box import Box
+from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import (
     RLE,
     boxes_of,
@@ -35,25 +37,6 @@ Find = Callable[[Sequence[np.ndarray]], list[Instances]]
 _MIN_SHARED = 8
 # A mask that ends so near to a tile's edge, in tiles, was cut there: it is found at a coarser scale.
 _MARGIN = 1 / 128
-
-
-class Box(NamedTuple):
-    """A rectangle of pixels, the far edges exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def shared(self, other: "Box") -> "Box | None":
-        """Return what two rectangles share; None if nothing."""
-        left, top = max(self.left, other.left), max(self.top, other.top)
-        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
-        return Box(left, top, right, bottom) if left < right and top < bottom else None
-
-    def holds(self, other: "Box") -> bool:
-        """Return whether another rectangle lies in this one."""
-        return self.shared(other) == other
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Binary masks: areas, boxes, centres, down-sampling, run lengths.
+"""Binary masks: areas, boxes, centres, down-sampling.
 
 Legend: M masks, H, W mask size in pixels.
 """
@@ -8,14 +8,10 @@ from typing import Any
 import torch
 from detectron2.structures import BitMasks, PolygonMasks
 from detectron2.structures.masks import polygons_to_bitmask
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.layers.transfer import to_device, to_host
-
-# Pixels of masks encoded at a time (32 MB).
-_PIXELS_AT_A_TIME = 1 << 25
+from solo.layers.transfer import to_device
 
 
 def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tensor:
@@ -167,15 +163,3 @@ def to_probabilities(logits: Tensor) -> Tensor:
     logits = logits.float()
     # torch before 2.8 can not export a change of what may be its input.
     return logits.sigmoid() if torch.compiler.is_compiling() else logits.sigmoid_()
-
-
-def encode_masks(masks: Tensor) -> list[dict[str, Any]]:
-    """Encode (M, H, W) bool masks, on any device, as COCO's RLE dicts, `counts` being bytes."""
-    rles = []
-    count = max(_PIXELS_AT_A_TIME // max(masks.shape[1] * masks.shape[2], 1), 1)
-    for chunk in masks.split(count) if len(masks) else ():
-        # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
-        # transpose of a contiguous (M, W, H).
-        columns = to_host(chunk.to(torch.uint8).transpose(1, 2).contiguous()).numpy()
-        rles += coco_mask.encode(columns.T)
-    return rles

@@ -11,7 +11,7 @@ Legend: n masks, h, w soft mask size, H, W image size, r, c rows and columns of 
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,9 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.layers.masks import bounds, encode_masks, masks_to_boxes, resize_soft_masks
+from solo.layers.masks import bounds, masks_to_boxes, resize_soft_masks
+from solo.structures.image_size import ImageSize
+from solo.structures.run_lengths import RLE, Part, encode_masks, run_lengths
 
 # Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
 _PIXELS_AT_A_TIME = 1 << 25
@@ -28,28 +30,6 @@ _PIXELS_AT_A_TIME = 1 << 25
 _DEVICES_OF_PARTS = ("cpu",)
 # Share of the image from which on a resize of all of it is faster.
 _LARGE = 1 / 3
-
-
-class ImageSize(NamedTuple):
-    """The three frames an image goes through, each (height, width) in pixels."""
-
-    padded: tuple[int, int]
-    resized: tuple[int, int]
-    original: tuple[int, int]
-
-
-class Part(NamedTuple):
-    """What a mask covers of the image.
-
-    Attributes:
-        top: First row of the image.
-        left: First column.
-        columns: (c, r) bool, by columns, as run lengths are.
-    """
-
-    top: int
-    left: int
-    columns: np.ndarray
 
 
 class _Axis(NamedTuple):
@@ -101,7 +81,7 @@ def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple
 
 def encoded_masks(
     soft_masks: Tensor, size: ImageSize, threshold: float
-) -> tuple[list[dict[str, Any]], Tensor]:
+) -> tuple[list[RLE], Tensor]:
     """Resize soft masks to the image and encode them, without masks of its size on CPUs.
 
     Args:
@@ -233,19 +213,3 @@ def _box(part: Part) -> tuple[int, int, int, int]:
         return 0, 0, 0, 0
     left, top = part.left, part.top
     return left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
-
-
-def run_lengths(part: Part, size: tuple[int, int]) -> np.ndarray:
-    """Return the lengths of the runs of 0 and 1 down the columns of the image, first of 0."""
-    height, width = size
-    pixels = part.columns
-    columns, rows = pixels.shape
-    if rows < height:
-        # A zero below each column ends its last run; in whole columns runs may go on in the next.
-        pixels = np.zeros((columns, rows + 1), dtype=bool)
-        pixels[:, :rows] = part.columns
-    changes = np.flatnonzero(np.diff(pixels.reshape(-1), prepend=False, append=False))
-    column, row = np.divmod(changes, pixels.shape[1])
-    changes = (part.left + column) * height + part.top + row
-    lengths = np.diff(changes, prepend=0, append=height * width)
-    return lengths[:-1] if lengths[-1] == 0 else lengths

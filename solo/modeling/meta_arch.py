@@ -23,9 +23,10 @@ from solo.modeling import losses
 from solo.modeling.backbones.recomputed_stages import recompute_stages
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.memory_format import memory_format
-from solo.modeling.postprocessing import ImageSize, PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
+from solo.structures.image_size import ImageSize
 
 # Pixels of soft masks that training decodes at a time where memory counts (8 MB).
 _PIXELS_AT_A_TIME = 1 << 21

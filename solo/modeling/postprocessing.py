@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from solo.errors import UserError
 from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
-from solo.layers.output import ImageSize, binary_masks, encoded_masks
+from solo.layers.output import binary_masks, encoded_masks
 from solo.layers.overlaps import mask_ious
 from solo.layers.transfer import to_device, to_host
 from solo.modeling.grids import Grids
+from solo.structures.image_size import ImageSize
 
 Decoder = Callable[[Tensor], Tensor]
 """Turns (n,) cells of one image, on the CPU, into their (n, h, w) soft masks, which may be overwritten."""

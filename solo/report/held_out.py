@@ -20,9 +20,8 @@ from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.inference import Predictor
 from solo.inference.evaluate import choose_records, read_bgr
 from solo.report.verdicts import Overlaps, Verdict, best_threshold, classify, image_score, match
+from solo.structures.run_lengths import RLE
 from solo.visualization.cutouts import select_confident
-
-RLE = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,39 +7,7 @@ import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 
-
-class Box(NamedTuple):
-    """A rectangle of whole pixels; right and bottom are exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """The rows and columns of an image that lie in the box; none if it is inside out."""
-        return (
-            slice(self.top, max(self.top, self.bottom)),
-            slice(self.left, max(self.left, self.right)),
-        )
-
-    def moved(self, x: int, y: int) -> "Box":
-        """Return the box x pixels further right and y further down."""
-        return Box(self.left + x, self.top + y, self.right + x, self.bottom + y)
-
-    def grown(self, margin: int) -> "Box":
-        """Return the box with so many pixels more on each side."""
-        return Box(self.left - margin, self.top - margin, self.right + margin, self.bottom + margin)
-
-    def common(self, other: "Box") -> "Box":
-        """Return what lies in both boxes; inside out where they do not meet."""
-        return Box(
-            max(self.left, other.left),
-            max(self.top, other.top),
-            min(self.right, other.right),
-            min(self.bottom, other.bottom),
-        )
+from solo.structures.box import Box
 
 
 class Region(NamedTuple):

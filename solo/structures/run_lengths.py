@@ -1,20 +1,112 @@
-"""Found instances as run lengths: taken, placed in a larger image, and made into instances again.
+"""Masks as COCO's run lengths: made, checked, placed in a larger image, and made into instances.
 
 Legend: n instances, h, w size of a mask, H, W size of the image it lies in.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 from pycocotools import mask as coco_mask
+from torch import Tensor
 
-from solo.layers.masks import encode_masks
-from solo.layers.output import Part, run_lengths
+from solo.errors import UserError
 
 RLE = dict[str, Any]
+"""A mask as COCO has it: `size`, [height, width], and `counts`, the lengths of its runs."""
+
+# Pixels of masks encoded at a time (32 MB).
+_PIXELS_AT_A_TIME = 1 << 25
+# A run has no more bits in pycocotools, nor more than so many characters of five.
+_MOST_CHARACTERS = 7
+
+
+class Part(NamedTuple):
+    """What a mask covers of the image.
+
+    Attributes:
+        top: First row of the image.
+        left: First column.
+        columns: (c, r) bool, by columns, as run lengths are.
+    """
+
+    top: int
+    left: int
+    columns: np.ndarray
+
+
+def run_lengths(part: Part, size: tuple[int, int]) -> np.ndarray:
+    """Return the lengths of the runs of 0 and 1 down the columns of the image, first of 0."""
+    height, width = size
+    pixels = part.columns
+    columns, rows = pixels.shape
+    if rows < height:
+        # A zero below each column ends its last run; in whole columns runs may go on in the next.
+        pixels = np.zeros((columns, rows + 1), dtype=bool)
+        pixels[:, :rows] = part.columns
+    changes = np.flatnonzero(np.diff(pixels.reshape(-1), prepend=False, append=False))
+    column, row = np.divmod(changes, pixels.shape[1])
+    changes = (part.left + column) * height + part.top + row
+    lengths = np.diff(changes, prepend=0, append=height * width)
+    return lengths[:-1] if lengths[-1] == 0 else lengths
+
+
+def parse_counts(counts: str | bytes) -> np.ndarray:
+    """Return the lengths of the runs of compressed counts, of zeros first, int64.
+
+    A character holds five bits of a number, the lowest first, and one that says whether more
+    follow; the last holds the sign. From the fourth on, numbers are differences to the last but one.
+
+    Raises:
+        UserError: If they end within a number, or one has too many characters.
+    """
+    text = counts.encode("ascii") if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    ends = (codes & 0x20 == 0).nonzero()[0]
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1] + 1
+    characters = ends - starts + 1
+    if characters.sum() < len(codes):
+        raise UserError("its counts are cut off")
+    if characters.max(initial=0) > _MOST_CHARACTERS:
+        raise UserError("its counts hold a number that no image is large enough for")
+    digits = codes & 0x1F
+    digits[ends] -= 2 * (codes[ends] & 0x10)
+    places = np.arange(len(codes)) - starts.repeat(characters)
+    lengths = np.add.reduceat(digits << 5 * places, starts)
+    for first in (1, 2):
+        lengths[first::2] = lengths[first::2].cumsum()
+    return lengths
+
+
+def as_compressed(rle: RLE) -> RLE:
+    """Return a mask as pycocotools takes it; its counts may be a list of numbers.
+
+    pycocotools leaves what the runs do not reach as it was in memory.
+
+    Raises:
+        UserError: If its runs do not fill its size exactly.
+    """
+    counts, (height, width) = rle["counts"], rle["size"]
+    is_list = isinstance(counts, list)
+    lengths = np.array(counts) if is_list else parse_counts(counts)
+    if lengths.sum() != height * width or lengths.min(initial=0) < 0:
+        raise UserError(f"its RLE counts do not add up to {height} x {width} pixels")
+    return coco_mask.frPyObjects(rle, height, width) if is_list else rle
+
+
+def encode_masks(masks: Tensor) -> list[RLE]:
+    """Encode (M, H, W) bool masks, on any device, as COCO's RLE dicts, `counts` being bytes."""
+    rles = []
+    count = max(_PIXELS_AT_A_TIME // max(masks.shape[1] * masks.shape[2], 1), 1)
+    for chunk in masks.split(count) if len(masks) else ():
+        # Runs go down the columns: pycocotools wants (H, W, M) in Fortran order, which is the
+        # transpose of a contiguous (M, W, H).
+        columns = chunk.to(torch.uint8).transpose(1, 2).contiguous().cpu().numpy()
+        rles += coco_mask.encode(columns.T)
+    return rles
 
 
 def rles_of(instances: Instances) -> list[RLE]:

@@ -6,7 +6,8 @@ import pytest
 from detectron2.data.detection_utils import read_image
 from PIL import Image
 
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError, read_reduced
+from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.reading import read_reduced
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from detectron2.structures import Instances
 from PIL import Image
 
 from solo.evaluation import CityscapesInstanceEvaluator
-from solo.layers.masks import encode_masks
+from solo.structures.run_lengths import encode_masks
 
 SIZE = (96, 128)
 NAMES = ["person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"]

@@ -13,7 +13,7 @@ from detectron2.structures import Boxes, Instances
 from solo.config import get_cfg
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation import coco as coco_module
-from solo.layers.masks import encode_masks
+from solo.structures.run_lengths import encode_masks
 
 SIZE = (120, 160)
 NAMES = ["cat", "dog", "bird"]

@@ -7,7 +7,7 @@ from detectron2.structures import Instances
 
 from solo.evaluation import VOCInstanceEvaluator
 from solo.evaluation.voc import average_precision, match_masks
-from solo.layers.masks import encode_masks
+from solo.structures.run_lengths import encode_masks
 
 SIZE = (20, 40)
 

@@ -20,8 +20,8 @@ from PIL import Image
 
 from solo.export import runtime
 from solo.inference.onnx_backend import OnnxBackend
-from solo.layers.masks import encode_masks
 from solo.layers.output import ImageSize, binary_masks
+from solo.structures.run_lengths import encode_masks
 from tests.export.conftest import PICTURES, blobs
 
 RULES = {

@@ -12,7 +12,7 @@ from solo import model_zoo
 from solo.config.load import inference_config
 from solo.inference import Predictor, TileRule
 from solo.inference.torch_backend import TorchBackend
-from solo.layers.masks import encode_masks
+from solo.structures.run_lengths import encode_masks
 from tests.export.conftest import PICTURES, lively_cfg, lively_model
 
 

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from solo.inference.tiling import Box, TileRule, find_in_tiles
-from solo.layers.masks import encode_masks, masks_to_boxes
+from solo.inference.tiling import TileRule, find_in_tiles
+from solo.layers.masks import masks_to_boxes
+from solo.structures.box import Box
+from solo.structures.run_lengths import encode_masks
 
 RULE = TileRule(size=64, overlap=0.25, whole=False)
 SMALL = 4  # pixels: smaller pieces are not found

@@ -7,8 +7,7 @@ from pycocotools import mask as coco_mask
 from torch import nn
 
 from solo.inference.tta import SOLOWithTTA, _Found, _group, _vote
-from solo.layers.masks import encode_masks
-from solo.structures.run_lengths import make_instances
+from solo.structures.run_lengths import encode_masks, make_instances
 from tests.conftest import build, make_cfg, training_item
 
 SIZE = (64, 96)

@@ -1,14 +1,12 @@
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from torch.nn import functional as F
 
 from solo.layers import output
-from solo.layers.masks import encode_masks, masks_to_boxes
+from solo.layers.masks import masks_to_boxes
 from solo.layers.output import ImageSize, binary_masks, encoded_masks, resized_masks
+from solo.structures.run_lengths import encode_masks
 
 SIZE = ImageSize(padded=(64, 96), resized=(60, 90), original=(120, 180))
 
@@ -57,23 +55,6 @@ def test_parts_equal_the_resize_of_everything(size, share, monkeypatch):
     rles, same_boxes = encoded_masks(soft, size, 0.5)
     assert torch.equal(same_boxes, boxes)
     assert [rle["counts"] for rle in rles] == [rle["counts"] for rle in encode_masks(masks)]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data())
-def test_run_lengths_are_those_of_pycocotools(data):
-    height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
-    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
-    rows, columns = (
-        data.draw(st.integers(1, height - top)),
-        data.draw(st.integers(1, width - left)),
-    )
-    bits = data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns))
-    part = output.Part(top, left, np.array(bits).reshape(columns, rows))
-    whole = np.zeros((height, width), dtype=np.uint8, order="F")
-    whole[top : top + rows, left : left + columns] = part.columns.T
-    counts = {"size": [height, width], "counts": output.run_lengths(part, (height, width))}
-    assert coco_mask.frPyObjects([counts], height, width)[0] == coco_mask.encode(whole)
 
 
 def test_a_mask_in_the_padding_only_is_empty():

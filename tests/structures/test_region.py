@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from solo.structures.region import Box, Region, region_of_mask, region_of_polygons
+from solo.structures.box import Box
+from solo.structures.region import Region, region_of_mask, region_of_polygons
 
 SIZE = 20, 24
 

@@ -3,16 +3,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from solo.layers.masks import encode_masks, masks_to_boxes
+from solo.errors import UserError
+from solo.layers.masks import masks_to_boxes
 from solo.structures.run_lengths import (
+    Part,
+    as_compressed,
     boxes_of,
     decode_box,
+    encode_masks,
     make_instances,
+    parse_counts,
     place_mask,
     place_rle,
     rles_of,
+    run_lengths,
 )
 
 SIZE = (20, 30)
@@ -23,6 +30,60 @@ def rectangles(*boxes):
     for mask, (left, top, right, bottom) in zip(masks, boxes, strict=True):
         mask[top:bottom, left:right] = True
     return masks
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_run_lengths_are_those_of_pycocotools(data):
+    height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    rows, columns = (
+        data.draw(st.integers(1, height - top)),
+        data.draw(st.integers(1, width - left)),
+    )
+    bits = data.draw(st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns))
+    part = Part(top, left, np.array(bits).reshape(columns, rows))
+    whole = np.zeros((height, width), dtype=np.uint8, order="F")
+    whole[top : top + rows, left : left + columns] = part.columns.T
+    counts = {"size": [height, width], "counts": run_lengths(part, (height, width))}
+    assert coco_mask.frPyObjects([counts], height, width)[0] == coco_mask.encode(whole)
+
+
+@given(
+    arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.booleans()),
+    st.booleans(),
+)
+def test_compressed_counts_are_those_of_pycocotools(mask, is_text):
+    """Noise and, repeated, runs of more than a character."""
+    mask = np.asfortranarray(mask.repeat(30, axis=0), dtype=np.uint8)
+    rle = coco_mask.encode(mask)
+    counts = rle["counts"].decode() if is_text else rle["counts"]
+    pixels = mask.ravel(order="F")
+    borders = np.flatnonzero(np.diff(pixels, prepend=0)).tolist()
+    assert parse_counts(counts).tolist() == np.diff([0, *borders, pixels.size]).tolist()
+    assert as_compressed({**rle, "counts": counts})["counts"] == counts
+    lengths = parse_counts(counts).tolist()
+    assert as_compressed({**rle, "counts": lengths})["counts"] == rle["counts"]
+    with pytest.raises(UserError):
+        as_compressed({**rle, "counts": counts[:-1]})
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        ([5, 5], "do not add up to 20 x 30 pixels"),
+        ([605, -5], "do not add up"),
+        ([], "do not add up"),
+        ("", "do not add up"),
+        (b"1", "do not add up"),
+        ("o", "cut off"),
+        (b"1oo", "cut off"),
+        ("oooooooo1", "no image is large enough"),
+    ],
+)
+def test_runs_that_do_not_fill_the_mask_are_refused(counts, reason):
+    with pytest.raises(UserError, match=reason):
+        as_compressed({"size": [20, 30], "counts": counts})
 
 
 @settings(deadline=None, max_examples=60)

@@ -7,7 +7,8 @@ import numpy as np
 from detectron2.data import transforms as T
 from PIL import Image
 
-from solo.structures.region import Box, Region
+from solo.structures.box import Box
+from solo.structures.region import Region
 
 
 class FastResizeTransform(T.ResizeTransform):

@@ -10,7 +10,8 @@ from detectron2.data import transforms as T
 
 from solo.data.augmentation.sample import Sample, random_offset
 from solo.errors import UserError
-from solo.structures.region import Box, Region
+from solo.structures.box import Box
+from solo.structures.region import Region
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 
-from solo.structures.region import Box, Region
+from solo.structures.box import Box
+from solo.structures.region import Region
 
 
 @dataclass(frozen=True)

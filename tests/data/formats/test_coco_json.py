@@ -9,7 +9,7 @@ from PIL import Image
 from solo.config import get_cfg
 from solo.data.formats import register_coco_json
 from solo.data.formats.coco_json import load_coco
-from solo.data.mapper import decode_mask
+from solo.data.segmentations import decode_mask
 from tests.data.test_checks import HEIGHT, WIDTH, clean_document
 
 
