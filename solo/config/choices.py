@@ -1,6 +1,7 @@
 """The keys that are a word, and the words that each may be; yaml files spell them as here."""
 
 from enum import Enum
+from typing import TypeVar
 
 from detectron2.config import CfgNode
 
@@ -13,6 +14,9 @@ class Word(str, Enum):
     def __str__(self) -> str:
         """Return the text."""
         return str(self.value)
+
+
+W = TypeVar("W", bound=Word)
 
 
 class Collisions(Word):
@@ -134,7 +138,7 @@ KEYS: dict[str, type[Word]] = {
 _MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS",)
 
 
-def choose(words: type[Word], text: str, key: str) -> Word:
+def choose(words: type[W], text: str, key: str) -> W:
     """Return the word that a text stands for.
 
     Args:
