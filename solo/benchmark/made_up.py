@@ -6,6 +6,7 @@ practice nor the same from one head to the next.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -41,7 +42,7 @@ def made_up_candidates(model: nn.Module, workload: Workload) -> Iterator[None]:
     logits = [level.to(model.device) for level in logits]
 
     def exchange(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> HeadOutputs:
-        return outputs._replace(category_logits=list(logits))
+        return replace(outputs, category_logits=list(logits))
 
     with ExitStack() as stack:
         hooks = [head.register_forward_hook(exchange), *_make_masks(head, workload.filling)]

@@ -13,6 +13,7 @@ import torch
 from detectron2.structures import Instances
 from tqdm import tqdm
 
+from solo.config.choices import NMS, MaskFormat, NMSKernel
 from solo.errors import UserError
 from solo.export import runtime
 from solo.modeling.meta_arch import SOLO
@@ -88,13 +89,13 @@ def compare(
         images: (H, W, 3) uint8 BGR each.
         metadata: Of the exported model.
     """
-    postprocessor = replace(model.postprocessor, mask_format="bitmask")
+    postprocessor = replace(model.postprocessor, mask_format=MaskFormat.BITMASK)
     if metadata["post"] == "raw":
         # Without decay and limits the suppression returns every candidate.
         postprocessor = replace(
             postprocessor,
-            nms="matrix",
-            nms_kernel="gaussian",
+            nms=NMS.MATRIX,
+            nms_kernel=NMSKernel.GAUSSIAN,
             nms_sigma=0.0,
             update_thresh=0.0,
             max_instances=metadata["num_candidates"],
@@ -149,8 +150,8 @@ def _add(agreement: Agreement, expected: Instances, found: runtime.Instances, li
             differences.append((f"{pixels} pixels of the mask", label, score))
         agreement.mask_error = max(agreement.mask_error, pixels)
         agreement.score_error = max(agreement.score_error, float(abs(found.scores[index] - score)))
-    for index in np.flatnonzero(free & (found.scores > limit)):
-        differences.append(("added", found.classes[index], found.scores[index]))
+    for index in np.flatnonzero(free & (found.scores > limit)).tolist():
+        differences.append(("added", int(found.classes[index]), float(found.scores[index])))
     agreement.differences += [
         f"Image {agreement.images}: {what}, class {label}, score {score:.4f}."
         for what, label, score in differences
@@ -164,7 +165,5 @@ def _match(
 ) -> int | None:
     """Return which of the free instances of the class and score has the most similar mask."""
     is_alike = free & (found.classes == label) & (np.abs(found.scores - score) <= MAX_SCORE_ERROR)
-    alike = np.flatnonzero(is_alike)
-    if not len(alike):
-        return None
-    return min(alike, key=lambda index: (found.masks[index] != mask).sum())
+    alike: list[int] = np.flatnonzero(is_alike).tolist()
+    return min(alike, key=lambda index: int((found.masks[index] != mask).sum()), default=None)

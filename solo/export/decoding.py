@@ -6,51 +6,54 @@ for all cells, and a cell takes the answer of its own.
 Legend: n cells, S cells per side of a level, H, W soft mask size.
 """
 
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.grids import Grids
 from solo.modeling.heads import Head, SOLOHead
-from solo.modeling.heads.decoupled import FactorHead, decode_maps
+from solo.modeling.heads.common import Predictors
+from solo.modeling.heads.decoupled import FactorHead, Factors, decode_maps
+from solo.modeling.heads.solo import Features
 
 
 @singledispatch
-def decode_cells(head: Head, outputs: Any, cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Decode the masks of cells of the only image; equal to `head.soft_masks(outputs, 0, cells, size)`.
+def decode_cells(head: Head[Any], masks: Any, cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Decode the masks of cells of the only image; equal to `head.soft_masks(masks, 0, cells, size)`.
 
     Args:
         head: Of heads that are not known here, `soft_masks` is traced as it is, which has to be possible.
-        outputs: `HeadOutputs.masks`.
+        masks: `HeadOutputs.masks`.
         cells: (n,) cell numbers.
         size: (H, W).
 
     Returns:
         (n, H, W) float32 probabilities.
     """
-    return head.soft_masks(outputs, 0, cells, size)
+    return head.soft_masks(masks, 0, cells, size)
 
 
 @decode_cells.register
-def _(head: SOLOHead, outputs: Any, cells: Tensor, size: tuple[int, int]) -> Tensor:
+def _(head: SOLOHead, masks: Features, cells: Tensor, size: tuple[int, int]) -> Tensor:
     total = cells.new_zeros(1, 1, 1, dtype=torch.float32)
     for level, side in enumerate(head.grids.sides):
         local = cells - head.grids.offsets[level]
         is_here = (local >= 0) & (local < side * side)
         local = local.clamp(0, side * side - 1)
-        masks = head.decode(outputs[level][0], head.mask_predictors[level], local)
-        total = total + resize_soft_masks(masks, size) * is_here[:, None, None]
+        soft = head.decode(masks[level][0], head.mask_predictors.of(level), local)
+        total = total + resize_soft_masks(soft, size) * is_here[:, None, None]
     return total
 
 
 @decode_cells.register
-def _(head: FactorHead, outputs: Any, cells: Tensor, size: tuple[int, int]) -> Tensor:
+def _(head: FactorHead, masks: Factors, cells: Tensor, size: tuple[int, int]) -> Tensor:
     columns, rows = _factors(head.grids)
-    x = _all_maps(outputs.x, head.mask_predictors_x, size)
-    y = _all_maps(outputs.y, head.mask_predictors_y, size)
+    x = _all_maps(masks.x, head.mask_predictors_x, size)
+    y = _all_maps(masks.y, head.mask_predictors_y, size)
     return x[columns.to(cells.device)[cells]] * y[rows.to(cells.device)[cells]]
 
 
@@ -65,10 +68,13 @@ def _factors(grids: Grids) -> tuple[Tensor, Tensor]:
     return torch.cat(columns), torch.cat(rows)
 
 
-def _all_maps(features: list[Any], predictors: nn.ModuleList, size: tuple[int, int]) -> Tensor:
+def _all_maps(
+    features: Sequence[Sequence[Tensor]], predictors: Predictors, size: tuple[int, int]
+) -> Tensor:
     """Decode the maps of all columns, or of all rows, of all levels."""
-    maps = [
-        resize_soft_masks(decode_maps(feature[0], predictor.weight, predictor.bias), size)
-        for feature, predictor in zip(features, predictors, strict=True)
-    ]
+    maps = []
+    for level, feature in enumerate(features):
+        predictor = predictors.of(level)
+        soft = decode_maps(feature[0], predictor.weight, predictor.bias)
+        maps.append(resize_soft_masks(soft, size))
     return torch.cat(maps)

@@ -7,6 +7,7 @@ mask size.
 import torch
 from torch import Tensor, nn
 
+from solo.config.choices import NMS
 from solo.errors import UserError
 from solo.export.decoding import decode_cells
 from solo.layers.nms import matrix_nms
@@ -25,6 +26,8 @@ class TraceableSOLO(nn.Module):
     candidates than enter the suppression, PRE_NMS_TOPK: those of the highest probability.
     """
 
+    min_areas: Tensor
+
     def __init__(self, model: SOLO, *, suppress: bool = True) -> None:
         """Wrap a model.
 
@@ -38,9 +41,9 @@ class TraceableSOLO(nn.Module):
         super().__init__()
         self.model = model
         postprocessor = model.postprocessor
-        if suppress and postprocessor.nms != "matrix":
+        if suppress and postprocessor.nms != NMS.MATRIX:
             raise UserError(
-                f"MODEL.SOLO.TEST.NMS is {postprocessor.nms!r}, which goes through the instances one by one and "
+                f"MODEL.SOLO.TEST.NMS is {str(postprocessor.nms)!r}, which goes through the instances one by one and "
                 "cannot be exported: set it to 'matrix', or leave the suppression out (--post raw)."
             )
         self.suppress = suppress

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from solo.config.choices import DeformConvs, Recompute, choose
 from solo.errors import UserError
 from solo.layers.coordinates import with_coordinates
 from solo.layers.deform_conv import DeformConv
@@ -26,27 +27,22 @@ class Deform(NamedTuple):
     """Which convolutions of a tower are deformable.
 
     Attributes:
-        convs: "none", "last" or "all".
+        convs: None of them, the last one, or all.
         modulated: DCNv2 rather than DCNv1.
     """
 
-    convs: str = "none"
+    convs: DeformConvs = DeformConvs.NONE
     modulated: bool = True
 
-    def choose(self, num_convs: int) -> list[bool]:
+    def of_tower(self, num_convs: int) -> list[bool]:
         """Say for each convolution of a tower whether it is deformable.
 
         Raises:
             UserError: If `convs` is none of the three.
         """
-        choices = {
-            "none": [False] * num_convs,
-            "last": [False] * (num_convs - 1) + [True],
-            "all": [True] * num_convs,
-        }
-        if self.convs not in choices:
-            raise UserError(f"DEFORM_CONVS is {self.convs!r}; use one of {', '.join(choices)}.")
-        return choices[self.convs]
+        convs = choose(DeformConvs, self.convs, "MODEL.SOLO.DEFORM_CONVS")
+        before_last = convs is DeformConvs.ALL
+        return [before_last] * (num_convs - 1) + [convs is not DeformConvs.NONE]
 
 
 def conv_norm_relu(
@@ -128,7 +124,11 @@ class RecomputedTower(Recomputed, Tower):
     """A tower of which training keeps the features only."""
 
 
-_TOWERS = {"none": Tower, "cheap": LeanTower, "all": RecomputedTower}
+_TOWERS: dict[Recompute, type[Tower]] = {
+    Recompute.NONE: Tower,
+    Recompute.CHEAP: LeanTower,
+    Recompute.ALL: RecomputedTower,
+}
 
 
 def conv_tower(
@@ -139,7 +139,7 @@ def conv_tower(
     norm: Norm,
     deform: Deform,
     coordinates: str = "",
-    recompute: str = "none",
+    recompute: Recompute = Recompute.NONE,
 ) -> Tower:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
 
@@ -152,8 +152,8 @@ def conv_tower(
         norm: See `conv_norm_relu`.
         deform: Which are deformable.
         coordinates: "", "x", "y" or "xy".
-        recompute: What training computes again: "none", "cheap" (normalisation and ReLU) or "all"; nothing
-            where batch normalisation gathers statistics, or where there is nothing cheap.
+        recompute: What training computes again; cheap are normalisation and ReLU. Nothing where batch
+            normalisation gathers statistics, or where there is nothing cheap.
 
     Raises:
         UserError: If there are no convolutions, their channels do not suit the normalisation, or
@@ -161,17 +161,16 @@ def conv_tower(
     """
     if num_convs < 1:
         raise UserError(f"NUM_CONVS is {num_convs}; give 1 or more.")
-    if recompute not in _TOWERS:
-        raise UserError(f"RECOMPUTE is {recompute!r}; use one of {', '.join(_TOWERS)}.")
+    recompute = choose(Recompute, recompute, "MODEL.SOLO.RECOMPUTE")
     inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(
             width, channels, norm=norm, deformable=deformable, modulated=deform.modulated
         )
-        for width, deformable in zip(inputs, deform.choose(num_convs), strict=True)
+        for width, deformable in zip(inputs, deform.of_tower(num_convs), strict=True)
     ]
-    if gathers_statistics(*convs) or (recompute == "cheap" and not norm):
-        recompute = "none"
+    if gathers_statistics(*convs) or (recompute is Recompute.CHEAP and not norm):
+        recompute = Recompute.NONE
     return _TOWERS[recompute](*convs, coordinates=coordinates)
 
 
@@ -202,7 +201,7 @@ def _finish(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:
     return F.relu_(layer.norm(features))
 
 
-def init_conv(conv: nn.Module, *, bias: float = 0.0) -> None:
+def init_conv(conv: nn.Conv2d | DeformConv, *, bias: float = 0.0) -> None:
     """Draw the weights from N(0, 0.01) and set the bias, as the papers do for all head convolutions."""
     nn.init.normal_(conv.weight, std=0.01)
     if conv.bias is not None:

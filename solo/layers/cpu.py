@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from solo.errors import UserError
+from solo.config.choices import BFloat16, Intersections, Products, choose
 
 # Of ONEDNN_MAX_CPU_ISA: what is left under each limit; a limit that is not here leaves everything.
-_UNDER_LIMIT = {
+_UNDER_LIMIT: dict[str, set[str]] = {
     "SSE41": set(),
     "AVX": set(),
     "AVX2": {"avx2"},
@@ -77,8 +77,8 @@ def features() -> Features:
     return Features(_vendor(), **{key: value and key in allowed for key, value in has.items()})
 
 
-def intersection_kernel(choice: str = "auto") -> str:
-    """Return how the pixels that masks share are counted on a CPU: "bytes", "bits" or "float32".
+def intersection_kernel(choice: Intersections = Intersections.AUTO) -> Intersections:
+    """Return how the pixels that masks share are counted on a CPU, which is never "auto".
 
     All are exact. A product of bytes is fastest with VNNI, and one to two hundred times slower than the
     others without.
@@ -87,17 +87,18 @@ def intersection_kernel(choice: str = "auto") -> str:
         choice: Of MODEL.CPU.INTERSECTIONS.
 
     Raises:
-        UserError: If the choice is none of these words.
+        UserError: If the choice is no word of that key.
     """
-    if _is_automatic("INTERSECTIONS", choice, ("bytes", "bits", "float32")):
-        if features().vnni and torch.backends.mkldnn.is_available():
-            return "bytes"
-        return "bits" if hasattr(np, "bitwise_count") else "float32"
-    return choice
+    choice = choose(Intersections, choice, "MODEL.CPU.INTERSECTIONS")
+    if choice is not Intersections.AUTO:
+        return choice
+    if features().vnni and torch.backends.mkldnn.is_available():
+        return Intersections.BYTES
+    return Intersections.BITS if hasattr(np, "bitwise_count") else Intersections.FLOAT32
 
 
-def product_kernel(choice: str = "auto") -> str:
-    """Return what multiplies matrices in float32 on a CPU: "onednn", or "blas", what `torch.mm` asks.
+def product_kernel(choice: Products = Products.AUTO) -> Products:
+    """Return what multiplies matrices in float32 on a CPU: oneDNN, or BLAS, what `torch.mm` asks.
 
     On x86 that is MKL, which is two to three times slower than oneDNN on CPUs that are not Intel's.
     Elsewhere `torch.mm` chooses between OpenBLAS and oneDNN itself.
@@ -106,14 +107,16 @@ def product_kernel(choice: str = "auto") -> str:
         choice: Of MODEL.CPU.PRODUCTS.
 
     Raises:
-        UserError: If the choice is none of these words.
+        UserError: If the choice is no word of that key.
     """
-    if _is_automatic("PRODUCTS", choice, ("onednn", "blas")):
-        # A private operator: another torch may not have it.
-        known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        has_onednn = torch.backends.mkldnn.is_available() and known
-        return "onednn" if has_onednn and _is_x86() and features().vendor != "intel" else "blas"
-    return choice
+    choice = choose(Products, choice, "MODEL.CPU.PRODUCTS")
+    if choice is not Products.AUTO:
+        return choice
+    # A private operator: another torch may not have it.
+    known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    has_onednn = torch.backends.mkldnn.is_available() and known
+    suits = has_onednn and _is_x86() and features().vendor != "intel"
+    return Products.ONEDNN if suits else Products.BLAS
 
 
 def prefers_channels_last(*, training: bool) -> bool:
@@ -124,20 +127,19 @@ def prefers_channels_last(*, training: bool) -> bool:
     return features().avx512 or not training
 
 
-def computes_in_bfloat16(choice: str = "auto") -> bool:
+def computes_in_bfloat16(choice: BFloat16 = BFloat16.AUTO) -> bool:
     """Tell whether mixed precision on this CPU is to be in bfloat16 instead of having no effect.
 
     oneDNN takes bfloat16 on more CPUs than compute in it, and emulates it, slower than float32.
 
     Args:
-        choice: Of MODEL.CPU.BFLOAT16: "auto", "on" or "off".
+        choice: Of MODEL.CPU.BFLOAT16.
 
     Raises:
-        UserError: If the choice is none of these words.
+        UserError: If the choice is no word of that key.
     """
-    if _is_automatic("BFLOAT16", choice, ("on", "off")):
-        return features().bfloat16
-    return choice == "on"
+    choice = choose(BFloat16, choice, "MODEL.CPU.BFLOAT16")
+    return features().bfloat16 if choice is BFloat16.AUTO else choice is BFloat16.ON
 
 
 def usable_cores() -> int:
@@ -150,13 +152,6 @@ def usable_cores() -> int:
 def name() -> str:
     """Return what the maker calls this CPU, as far as the system tells."""
     return _of_linux("model name") or platform.processor() or platform.machine()
-
-
-def _is_automatic(key: str, choice: str, words: tuple[str, ...]) -> bool:
-    if choice not in ("auto", *words):
-        known = ", ".join(repr(word) for word in words)
-        raise UserError(f"MODEL.CPU.{key} is {choice!r}; use 'auto', {known}.")
-    return choice == "auto"
 
 
 def _instruction_sets() -> set[str]:

@@ -49,8 +49,8 @@ class DeformConv(nn.Module):
         self.offset = nn.Conv2d(
             in_channels, per_point * kernel_size**2, kernel_size, padding=self.padding
         )
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size, normalise, and cut off below zero."""
@@ -62,19 +62,17 @@ class DeformConv(nn.Module):
     def convolve(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size."""
         offset, weights = split_offsets(self.offset(features), self.modulated)
-        return _deform_conv(
-            features, offset, self.weight, self.bias, padding=self.padding, mask=weights
-        )
+        geometry = {"padding": self.padding}
+        return _deform_conv(features, offset, self.weight, self.bias, weights, geometry)
 
 
 def _deform_conv(
     features: Tensor,
     offset: Tensor,
     weight: Tensor,
-    bias: Tensor | None = None,
-    *,
+    bias: Tensor | None,
     mask: Tensor | None,
-    **geometry: int | tuple[int, int],
+    geometry: dict[str, int],
 ) -> Tensor:
     """Run torchvision's operator, under autocast in float32: on CPUs it knows nothing else."""
     if torch.is_grad_enabled():
@@ -154,7 +152,7 @@ class TorchvisionDeformConv(nn.Module):
 
     def forward(self, features: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
         """Convolve with given offsets and, for DCNv2, weights of the sampling points."""
-        features = _deform_conv(features, offset, self.weight, mask=mask, **self.geometry)
+        features = _deform_conv(features, offset, self.weight, None, mask, self.geometry)
         if self.norm is not None:
             features = self.norm(features)
         return features if self.activation is None else self.activation(features)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.errors import UserError
+from solo.config.choices import NMSKernel, choose
 from solo.layers.transfer import to_device, to_host
 
 
@@ -33,7 +33,7 @@ def matrix_nms(
     classes: Tensor,
     scores: Tensor,
     *,
-    kernel: str = "gaussian",
+    kernel: NMSKernel = NMSKernel.GAUSSIAN,
     sigma: float = 2.0,
 ) -> Tensor:
     """Decay the score of each instance by its overlaps with better ones of its class, in parallel.
@@ -42,7 +42,7 @@ def matrix_nms(
         ious: (n, n) of each pair of masks, in descending order of score.
         classes: (n,) class of each.
         scores: (n,).
-        kernel: "gaussian", f = exp(-sigma * iou ** 2), or "linear", f = 1 - iou.
+        kernel: Gaussian, f = exp(-sigma * iou ** 2), or linear, f = 1 - iou.
         sigma: Of the Gaussian kernel.
 
     Returns:
@@ -54,15 +54,14 @@ def matrix_nms(
     Source:
         SOLOv2 section 3.3: decay_j = min_i f(iou_ij) / f(max_k iou_ki).
     """
-    if kernel not in ("gaussian", "linear"):
-        raise UserError(f"NMS_KERNEL is {kernel!r}; use 'gaussian' or 'linear'.")
+    kernel = choose(NMSKernel, kernel, "MODEL.SOLO.TEST.NMS_KERNEL")
     if len(ious) == 0:
         return scores
     same_class = classes[:, None] == classes[None, :]
     ious = (ious * same_class).triu(diagonal=1)
     # How much the suppressor i was itself overlapped by a better one.
     compensation = ious.max(dim=0).values[:, None]
-    if kernel == "gaussian":
+    if kernel is NMSKernel.GAUSSIAN:
         decay = torch.exp(sigma * (compensation**2 - ious**2))
     else:
         # The third copy of a mask meets 0 / 0: it is a duplicate, so it is suppressed.
@@ -89,9 +88,9 @@ def mask_nms(ious: Tensor, classes: Tensor, *, iou_thresh: float) -> Tensor:
     ious = ious + empty[:, None] * empty[None, :]
     beats = (ious > iou_thresh) & (classes[:, None] == classes[None, :])
     # One by one, so on the CPU: n is a few hundred.
-    beats = to_host(beats.triu(diagonal=1)).numpy()
-    suppressed = np.zeros(len(beats), dtype=bool)
-    for index, row in enumerate(beats):
+    rows = to_host(beats.triu(diagonal=1)).numpy()
+    suppressed = np.zeros(len(rows), dtype=bool)
+    for index, row in enumerate(rows):
         if not suppressed[index]:
             suppressed |= row
     return to_device(torch.from_numpy(~suppressed), ious.device)

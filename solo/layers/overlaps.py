@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from solo.config.choices import Intersections
 from solo.layers import cpu
 
 # Pixels of all masks turned to float32 at a time for their intersections (64 MB).
@@ -15,12 +16,12 @@ _PIXELS_AT_A_TIME = 1 << 24
 _SIDE = 8
 
 
-def mask_intersections(masks: Tensor, kernel: str = "auto") -> Tensor:
+def mask_intersections(masks: Tensor, kernel: Intersections = Intersections.AUTO) -> Tensor:
     """Count the pixels that each pair of masks shares.
 
     Args:
         masks: (n, H, W) bool.
-        kernel: On a CPU, "bytes", "bits" or "float32", or "auto": what suits it. Elsewhere float32.
+        kernel: On a CPU; elsewhere it is float32.
 
     Returns:
         (n, n) float32, exact for masks under 2 ** 24 pixels.
@@ -30,11 +31,11 @@ def mask_intersections(masks: Tensor, kernel: str = "auto") -> Tensor:
     """
     kernel = cpu.intersection_kernel(kernel)
     if masks.device.type != "cpu":
-        kernel = "float32"
+        kernel = Intersections.FLOAT32
     return _KERNELS[kernel](masks)
 
 
-def mask_ious(masks: Tensor, kernel: str = "auto") -> Tensor:
+def mask_ious(masks: Tensor, kernel: Intersections = Intersections.AUTO) -> Tensor:
     """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
     return ious_of(mask_intersections(masks, kernel))
 
@@ -81,9 +82,9 @@ def _by_bits(masks: Tensor) -> Tensor:
     shared = np.zeros((count, count), dtype=np.float32)
     for index, row in enumerate(meet):
         others = row.nonzero()[0]
-        box = slice(top[index], bottom[index]), slice(left[index], right[index])
-        both = tiles[(others, *box)]
-        both &= tiles[index][box]
+        down, across = slice(top[index], bottom[index]), slice(left[index], right[index])
+        both = tiles[others, down, across]
+        both &= tiles[index, down, across]
         shared[index, others] = np.bitwise_count(both).sum(axis=(1, 2), dtype=np.uint32)
     return torch.from_numpy(np.maximum(shared, shared.T))
 
@@ -107,4 +108,8 @@ def _bounds(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.where(some, length - occupied[:, ::-1].argmax(axis=1), 0)
 
 
-_KERNELS = {"float32": _by_floats, "bytes": _by_bytes, "bits": _by_bits}
+_KERNELS = {
+    Intersections.FLOAT32: _by_floats,
+    Intersections.BYTES: _by_bytes,
+    Intersections.BITS: _by_bits,
+}

@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from solo.config.choices import Products
 from solo.layers import cpu
 
 
-def product(left: Tensor, right: Tensor, kernel: str = "auto") -> Tensor:
+def product(left: Tensor, right: Tensor, kernel: Products = Products.AUTO) -> Tensor:
     """Multiply two matrices, differentiably; under autocast as `torch.mm` does.
 
     Args:
         left: (p, e).
         right: (e, n); no matter which of its axes lies together in memory.
-        kernel: On a CPU, "onednn" or "blas", or "auto": what suits it.
+        kernel: On a CPU.
 
     Returns:
         (p, n).
@@ -26,7 +27,7 @@ def product(left: Tensor, right: Tensor, kernel: str = "auto") -> Tensor:
     Raises:
         UserError: If the kernel is of another name.
     """
-    if not _suits(left, right) or cpu.product_kernel(kernel) == "blas":
+    if not _suits(left, right) or cpu.product_kernel(kernel) is Products.BLAS:
         return left @ right
     if torch.is_grad_enabled() and (left.requires_grad or right.requires_grad):
         return _Product.apply(left, right)
@@ -41,7 +42,7 @@ def _suits(left: Tensor, right: Tensor) -> bool:
         and left.numel() > 0
         and right.numel() > 0
         and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
+        and bool(torch.backends.mkldnn.enabled)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )

@@ -34,9 +34,10 @@ def fuse_batch_norm(model: nn.Module) -> None:
         if isinstance(conv, Conv2d) and isinstance(
             conv.norm, FrozenBatchNorm2d | nn.modules.batchnorm._BatchNorm
         ):
-            norm = conv.norm
-            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-            bias = 0 if conv.bias is None else conv.bias
-            conv.bias = nn.Parameter(norm.bias + (bias - norm.running_mean) * scale)
+            norm, bias = conv.norm, 0 if conv.bias is None else conv.bias
+            mean, variance = norm.running_mean, norm.running_var
+            assert mean is not None and variance is not None  # get_norm builds no other kind
+            scale = norm.weight / torch.sqrt(variance + norm.eps)
+            conv.bias = nn.Parameter(norm.bias + (bias - mean) * scale)
             conv.weight *= scale.view(-1, 1, 1, 1)
             conv.norm = None

@@ -23,6 +23,7 @@ class Grids:
         self.offsets = [0]
         for side in self.sides:
             self.offsets.append(self.offsets[-1] + side * side)
+        self._ends = torch.tensor(self.offsets[1:])
 
     @property
     def num_levels(self) -> int:
@@ -35,9 +36,8 @@ class Grids:
         return self.offsets[-1]
 
     def levels_of(self, cells: Tensor) -> Tensor:
-        """Return the level of each cell: (P,) -> (P,) int64."""
-        ends = torch.tensor(self.offsets[1:], device=cells.device)
-        return torch.bucketize(cells, ends, right=True)
+        """Return the level of each cell, on the CPU: (P,) -> (P,) int64."""
+        return torch.bucketize(cells, self._ends, right=True)
 
     def by_level(self, cells: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield, for each level with any of the cells, what of them is its.

@@ -3,7 +3,7 @@
 Legend: P positive pairs, M instances, H, W soft mask size, K classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -119,7 +119,7 @@ def num_workers() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def touch(parameters: list[Tensor]) -> Tensor:
+def zero_gradient_anchor(parameters: Iterable[Tensor]) -> Tensor:
     """Return a zero that depends on every parameter.
 
     Added to a loss that may skip some of them, it gives them a gradient of zero: DDP waits for one

@@ -3,7 +3,7 @@
 import torch
 from detectron2.config import CfgNode
 
-from solo.errors import UserError
+from solo.config.choices import MemoryFormat, choose
 from solo.layers import cpu
 
 
@@ -11,22 +11,17 @@ def memory_format(cfg: CfgNode, *, training: bool) -> torch.memory_format:
     """Return the format of a model.
 
     Args:
-        cfg: With MODEL.MEMORY_FORMAT; of "auto", MODEL.DEVICE and the precision decide.
+        cfg: With MODEL.MEMORY_FORMAT; where that is "auto", MODEL.DEVICE and the precision decide.
         training: Whether it is to be trained, too: on some CPUs gradients want another format.
 
     Raises:
         UserError: If the key has none of its words.
     """
-    choice = cfg.MODEL.MEMORY_FORMAT
-    if choice not in ("auto", "channels_last", "contiguous"):
-        raise UserError(
-            f"MODEL.MEMORY_FORMAT is {choice!r}; use 'auto', 'channels_last' or 'contiguous'."
-        )
-    if choice == "auto":
-        if cfg.MODEL.DEVICE == "cpu":
-            is_last = cpu.prefers_channels_last(training=training)
-        else:
-            is_last = cfg.SOLVER.AMP.ENABLED or cfg.TEST.AMP.ENABLED
+    choice = choose(MemoryFormat, cfg.MODEL.MEMORY_FORMAT, "MODEL.MEMORY_FORMAT")
+    if choice is not MemoryFormat.AUTO:
+        is_last = choice is MemoryFormat.CHANNELS_LAST
+    elif cfg.MODEL.DEVICE == "cpu":
+        is_last = cpu.prefers_channels_last(training=training)
     else:
-        is_last = choice == "channels_last"
+        is_last = cfg.SOLVER.AMP.ENABLED or cfg.TEST.AMP.ENABLED
     return torch.channels_last if is_last else torch.contiguous_format

@@ -3,7 +3,6 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,16 +13,17 @@ from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from solo.errors import UserError
-from solo.layers import cpu
+from solo.config.choices import Recompute, choose
 from solo.layers.deform_conv import torchvision_deform_convs
-from solo.layers.masks import downsample_masks, to_bitmasks
+from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_device
 from solo.modeling import losses
 from solo.modeling.backbones.recomputed_stages import recompute_stages
+from solo.modeling.grids import Grids
+from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.memory_format import memory_format
-from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
@@ -41,13 +41,15 @@ class SOLO(nn.Module):
     """
 
     default_head = "SOLOHead"
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     @configurable
     def __init__(
         self,
         *,
         backbone: Backbone,
-        head: Head,
+        head: Head[Any],
         assigner: TargetAssigner,
         postprocessor: PostProcessor,
         loss_weights: dict[str, float],
@@ -94,29 +96,15 @@ class SOLO(nn.Module):
         node = cfg.MODEL.SOLO
         with torchvision_deform_convs():
             backbone = build_backbone(cfg)
-        recompute = node.RECOMPUTE != "none"
-        if recompute:
+        recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
+        if recompute is not Recompute.NONE:
             recompute_stages(backbone)
-        name = node.HEAD or cls.default_head
-        head = SOLO_HEAD_REGISTRY.get(name)(cfg, backbone.output_shape())
+        head = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)(cfg, backbone.output_shape())
         return {
             "backbone": backbone,
             "head": head,
-            "assigner": TargetAssigner(
-                grids=head.grids,
-                scale_ranges=tuple((low, high) for low, high in node.SCALE_RANGES),
-                sigma=node.SIGMA,
-                center_radius=node.CENTER_RADIUS,
-                collisions=node.COLLISIONS or head.default_collisions,
-                num_classes=node.NUM_CLASSES,
-            ),
-            "postprocessor": PostProcessor(
-                grids=head.grids,
-                strides=head.strides,
-                max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
-                intersections=cpu.intersection_kernel(cfg.MODEL.CPU.INTERSECTIONS),
-                **{key.lower(): value for key, value in node.TEST.items()},
-            ),
+            "assigner": cls.build_assigner(cfg),
+            "postprocessor": PostProcessor.from_config(cfg, head.grids, head.strides),
             "loss_weights": {
                 "loss_category": node.LOSS.CATEGORY_WEIGHT,
                 "loss_mask": node.LOSS.MASK_WEIGHT,
@@ -126,8 +114,19 @@ class SOLO(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
-            "recompute": recompute,
+            "recompute": recompute is not Recompute.NONE,
         }
+
+    @classmethod
+    def build_assigner(cls, cfg: CfgNode) -> TargetAssigner:
+        """Build what gives instances to cells, without a model: the rule that one would have.
+
+        Raises:
+            UserError: If the rules contradict themselves.
+        """
+        node = cfg.MODEL.SOLO
+        head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
+        return TargetAssigner.from_config(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def device(self) -> torch.device:
@@ -158,7 +157,8 @@ class SOLO(nn.Module):
         outputs = self.run_network(images.tensor)
         size = tuple(images.tensor.shape[-2:])
         if self.training:
-            return self.losses(outputs, self._ground_truth(batched_inputs), size)
+            truth = [ground_truth(item, self.device) for item in batched_inputs]
+            return self.losses(outputs, truth, size)
         originals = [
             (item.get("height", height), item.get("width", width))
             for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
@@ -176,22 +176,18 @@ class SOLO(nn.Module):
         divisor = max(self.backbone.size_divisibility, *self.head.strides)
         return ImageList.from_tensors(images, divisor)
 
-    def run_network(self, images: Tensor) -> HeadOutputs:
+    def run_network(self, images: Tensor) -> HeadOutputs[Any]:
         """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
         return self.head(self.backbone(images))
 
-    def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
-        """Return the annotations of each image, gt_masks as (M, h, w) bool on the device."""
-        return [ground_truth(item, self.device) for item in batched_inputs]
-
     def losses(
-        self, outputs: Any, ground_truth: list[Instances], size: tuple[int, int]
+        self, outputs: HeadOutputs[Any], truth: list[Instances], size: tuple[int, int]
     ) -> dict[str, Tensor]:
         """Compare the outputs of the head with the annotations.
 
         Args:
-            outputs: `HeadOutputs` of N images.
-            ground_truth: N Instances with gt_boxes, gt_classes and gt_masks, (M, h, w) bool.
+            outputs: Of N images.
+            truth: N Instances with gt_boxes, gt_classes and gt_masks, (M, h, w) bool.
             size: (H, W) of the padded input.
 
         Returns:
@@ -199,8 +195,8 @@ class SOLO(nn.Module):
             workers and multiplied by their number, since DDP averages the gradients: so N workers
             take the step that one would take on their N shards.
         """
-        targets = self.assigner.of_batch(ground_truth, size)
-        log_targets(targets, sum(map(len, ground_truth)), self.assigner)
+        targets = self.assigner.of_batch(truth, size)
+        log_targets(targets, sum(map(len, truth)), self.assigner)
         num_classes = self.assigner.num_classes
         categories = torch.stack([target.categories for target in targets])
         counts = torch.tensor([int((categories < num_classes).sum()), _count_pairs(targets)])
@@ -209,7 +205,7 @@ class SOLO(nn.Module):
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
 
-        mask = self._dice_sum(outputs.masks, targets, ground_truth, size) / num_pairs.clamp(min=1)
+        mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
 
         terms = {"loss_category": category, "loss_mask": mask}
         workers = losses.num_workers()
@@ -217,27 +213,27 @@ class SOLO(nn.Module):
 
     def _dice_sum(
         self,
-        outputs: Any,
+        outputs: HeadOutputs[Any],
         targets: list[Targets],
-        ground_truth: list[Instances],
+        truth: list[Instances],
         size: tuple[int, int],
     ) -> Tensor:
         """Add up the dice losses of all pairs of the batch."""
         strides = torch.tensor(self.head.mask_strides)
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         missed = self.head.level_parameters if _count_pairs(targets) else self.parameters()
-        total = losses.touch([part for part in missed if part.requires_grad])
+        total = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
         dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
-        for image, (target, truth) in enumerate(zip(targets, ground_truth, strict=True)):
+        for image, (target, instances) in enumerate(zip(targets, truth, strict=True)):
+            decode = self.head.decoder(outputs.masks, image)
             pair_strides = strides[self.head.grids.levels_of(target.cells)]
             for stride in pair_strides.unique().tolist():
                 pairs = (pair_strides == stride).nonzero()[:, 0]
                 frame = (size[0] // stride, size[1] // stride)
-                masks = downsample_masks(truth.gt_masks, stride, frame)
-                decode = partial(self.head.soft_masks, outputs, image)
+                masks = downsample_masks(instances.gt_masks, stride, frame)
                 for part in self._parts(pairs, frame):
-                    instances = to_device(target.instances[part], masks.device)
-                    total = total + dice(decode, target.cells[part], masks, instances)
+                    shown = to_device(target.instances[part], masks.device)
+                    total = total + dice(decode, target.cells[part], masks, shown)
         return total
 
     def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
@@ -246,14 +242,14 @@ class SOLO(nn.Module):
             return (pairs,)
         return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
 
-    def find(self, outputs: Any, sizes: list[ImageSize]) -> list[Instances]:
+    def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
         probabilities = cell_probabilities(outputs.category_logits)
         stride = min(self.head.mask_strides)
         results = []
         for image, size in enumerate(sizes):
             mask_size = (size.padded[0] // stride, size.padded[1] // stride)
-            decode = partial(self.head.soft_masks, outputs.masks, image, size=mask_size)
+            decode = self.head.decoder(outputs.masks, image, mask_size)
             results.append(self.postprocessor(probabilities[image], decode, size))
         return results
 
@@ -265,41 +261,7 @@ class SOLOv2(SOLO):
     default_head = "SOLOv2Head"
 
 
-def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
-    """Bring the masks of one training image to the device, as (M, h, w) bool.
-
-    Boxes and classes stay where they are: it is the CPU that assigns them to cells.
-
-    Raises:
-        UserError: If objects have no masks.
-        ValueError: If there are no annotations.
-    """
-    if "instances" not in item:
-        raise ValueError(
-            f"The training image {item.get('file_name', '')} has no 'instances'; "
-            "its annotations were not loaded."
-        )
-    instances = item["instances"]
-    if not instances.has("gt_masks"):
-        if len(instances):
-            raise UserError(
-                f"The annotations of {item.get('file_name', 'a training image')} have boxes but no "
-                "masks; SOLO learns from masks."
-            )
-        # detectron2's mapper leaves the field out where an image shows no objects.
-        masks = torch.zeros((0, *instances.image_size), dtype=torch.bool)
-    else:
-        masks = instances.gt_masks
-    moved = Instances(instances.image_size)
-    moved.gt_boxes = instances.gt_boxes
-    moved.gt_classes = instances.gt_classes
-    moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
-    return moved
-
-
-def _dice(
-    decode: Callable[[Tensor], Tensor], cells: Tensor, masks: Tensor, instances: Tensor
-) -> Tensor:
+def _dice(decode: Decoder, cells: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
     """Add up the dice losses of some pairs, given by their cells and instances."""
     return losses.dice_loss(decode(cells), masks, instances).sum()
 

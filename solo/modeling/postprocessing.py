@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.errors import UserError
+from solo.config.choices import NMS, Intersections, MaskFormat, NMSKernel, choose
+from solo.layers import cpu
 from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.layers.output import binary_masks, encoded_masks
@@ -49,11 +51,12 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PostProcessor:
-    """The test procedure. The attributes are the keys of MODEL.SOLO.TEST, explained in config.py.
+    """The test procedure. The attributes are the keys of MODEL.SOLO.TEST, explained in config/defaults.py.
 
     Attributes:
         grids: The cells of all levels.
         strides: Per level, the stride: a mask of no more pixels than that is dropped.
+        max_instances: TEST.DETECTIONS_PER_IMAGE.
         intersections: MODEL.CPU.INTERSECTIONS.
 
     Source:
@@ -67,22 +70,48 @@ class PostProcessor:
     chunk_size: int
     mask_thresh: float
     pre_nms_topk: int
-    nms: str
-    nms_kernel: str
+    nms: NMS
+    nms_kernel: NMSKernel
     nms_sigma: float
     nms_iou_thresh: float
     class_agnostic: bool
     update_thresh: float
     max_instances: int
-    mask_format: str
-    intersections: str = "auto"
+    mask_format: MaskFormat
+    intersections: Intersections = Intersections.AUTO
 
     def __post_init__(self) -> None:
-        """Refuse names that mean nothing."""
-        if self.nms not in ("matrix", "mask"):
-            raise UserError(f"NMS is {self.nms!r}; use 'matrix' or 'mask'.")
-        if self.mask_format not in ("bitmask", "rle"):
-            raise UserError(f"MASK_FORMAT is {self.mask_format!r}; use 'bitmask' or 'rle'.")
+        """Refuse words that mean nothing."""
+        choose(NMS, self.nms, "MODEL.SOLO.TEST.NMS")
+        choose(NMSKernel, self.nms_kernel, "MODEL.SOLO.TEST.NMS_KERNEL")
+        choose(MaskFormat, self.mask_format, "MODEL.SOLO.TEST.MASK_FORMAT")
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, grids: Grids, strides: tuple[int, ...]) -> "PostProcessor":
+        """Read MODEL.SOLO.TEST.
+
+        Raises:
+            UserError: If a key has none of its words.
+        """
+        node = cfg.MODEL.SOLO.TEST
+        return cls(
+            grids=grids,
+            strides=strides,
+            score_thresh=node.SCORE_THRESH,
+            max_candidates=node.MAX_CANDIDATES,
+            chunk_size=node.CHUNK_SIZE,
+            mask_thresh=node.MASK_THRESH,
+            pre_nms_topk=node.PRE_NMS_TOPK,
+            nms=node.NMS,
+            nms_kernel=node.NMS_KERNEL,
+            nms_sigma=node.NMS_SIGMA,
+            nms_iou_thresh=node.NMS_IOU_THRESH,
+            class_agnostic=node.CLASS_AGNOSTIC,
+            update_thresh=node.UPDATE_THRESH,
+            max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
+            mask_format=node.MASK_FORMAT,
+            intersections=cpu.intersection_kernel(cfg.MODEL.CPU.INTERSECTIONS),
+        )
 
     @torch.no_grad()
     def __call__(self, probabilities: Tensor, decode: Decoder, size: ImageSize) -> Instances:
@@ -160,7 +189,7 @@ class PostProcessor:
             hard = masks[chunk] if keep_masks else masks[: len(soft)]
             torch.gt(soft, self.mask_thresh, out=hard)
             areas[chunk] = count_pixels(hard)[1].sum(dim=1)
-            inside = F.threshold_(soft, self.mask_thresh, 0).sum(dim=(1, 2))
+            inside = F.threshold(soft, self.mask_thresh, 0, inplace=True).sum(dim=(1, 2))
             maskness[chunk] = inside / areas[chunk].clamp(min=1)
         return masks, areas, maskness
 
@@ -170,7 +199,7 @@ class PostProcessor:
         classes = to_device(candidates.classes, scores.device)
         if self.class_agnostic:
             classes = torch.zeros_like(classes)
-        if self.nms == "mask":
+        if self.nms == NMS.MASK:
             kept = mask_nms(ious, classes, iou_thresh=self.nms_iou_thresh)
             scores = torch.where(kept, scores, -1)
         else:
@@ -185,7 +214,7 @@ class PostProcessor:
         instances = Instances(size.original)
         # Borders are places where a small difference decides.
         with torch.autocast(soft_masks.device.type, enabled=False):
-            if self.mask_format == "rle":
+            if self.mask_format == MaskFormat.RLE:
                 rles, boxes = encoded_masks(soft_masks, size, self.mask_thresh)
                 instances.pred_rles = rles
             else:

@@ -5,12 +5,13 @@ import logging
 import torch
 from detectron2.config import CfgNode
 
+from solo.config.choices import BFloat16
 from solo.layers import cpu
 
 logger = logging.getLogger(__name__)
 
 
-def amp_dtype(device: torch.device, bfloat16: str = "auto") -> torch.dtype | None:
+def amp_dtype(device: torch.device, bfloat16: BFloat16 = BFloat16.AUTO) -> torch.dtype | None:
     """Return the type that SOLVER.AMP.ENABLED and TEST.AMP.ENABLED stand for on a device.
 
     Args:

@@ -37,5 +37,5 @@ def log_targets(targets: Sequence[Targets], num_objects: int, assigner: TargetAs
         storage.put_scalar(f"targets/positives_level{level}", positive.sum() / len(targets))
     storage.put_scalar("targets/objects_per_image", num_objects / len(targets))
     if num_objects:
-        assigned = sum(len(target.instances.unique()) for target in targets)
+        assigned = sum(target.instances.unique().numel() for target in targets)
         storage.put_scalar(UNASSIGNED, 1 - assigned / num_objects)

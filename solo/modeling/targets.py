@@ -13,15 +13,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
 
+from solo.config.choices import Collisions, choose
 from solo.errors import UserError
 from solo.layers.masks import centers_of_mass
 from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
-
-COLLISION_POLICIES = ("all", "last", "smallest")
 
 
 class Targets(NamedTuple):
@@ -69,8 +69,8 @@ class TargetAssigner:
         scale_ranges: Per level, the smallest and largest sqrt(w * h) in pixels, both included.
         sigma: Share of the box around the centre of mass whose cells are positive, epsilon.
         center_radius: Cells that the region may reach beyond the centre's own; 0 for no limit.
-        collisions: For a cell that several instances claim: "all" of them supervise its mask (the
-            category is the last one's), only the "last", or only the "smallest".
+        collisions: Of the instances that claim the same cell, all supervise its mask (the category is
+            the last one's), only the last, or only the smallest.
         num_classes: K.
 
     Source:
@@ -81,7 +81,7 @@ class TargetAssigner:
     scale_ranges: tuple[tuple[float, float], ...]
     sigma: float
     center_radius: int
-    collisions: str
+    collisions: Collisions
     num_classes: int
 
     def __post_init__(self) -> None:
@@ -91,10 +91,35 @@ class TargetAssigner:
                 f"SCALE_RANGES has {len(self.scale_ranges)} entries and NUM_GRIDS "
                 f"{self.grids.num_levels}; give one of each per level."
             )
-        if self.collisions not in COLLISION_POLICIES:
+        choose(Collisions, self.collisions, "MODEL.SOLO.COLLISIONS")
+
+    @classmethod
+    def from_config(
+        cls, cfg: CfgNode, grids: Grids, default_collisions: Collisions
+    ) -> "TargetAssigner":
+        """Read MODEL.SOLO.
+
+        Args:
+            cfg: The config, with the number of classes.
+            grids: The cells of all levels.
+            default_collisions: What an empty COLLISIONS stands for.
+
+        Raises:
+            UserError: If the rules contradict themselves.
+        """
+        node = cfg.MODEL.SOLO
+        if any(len(scales) != 2 for scales in node.SCALE_RANGES):
             raise UserError(
-                f"COLLISIONS is {self.collisions!r}; use one of {', '.join(COLLISION_POLICIES)}."
+                f"MODEL.SOLO.SCALE_RANGES is {node.SCALE_RANGES}; give [low, high] in pixels per level."
             )
+        return cls(
+            grids=grids,
+            scale_ranges=tuple((low, high) for low, high in node.SCALE_RANGES),
+            sigma=node.SIGMA,
+            center_radius=node.CENTER_RADIUS,
+            collisions=node.COLLISIONS or default_collisions,
+            num_classes=node.NUM_CLASSES,
+        )
 
     @torch.no_grad()
     def __call__(
@@ -133,7 +158,7 @@ class TargetAssigner:
         centers, areas = measured[:, :2].float(), measured[:, 2].long()
         cells, instances = self._pairs(boxes, centers, areas > 0, size)
         owners = self._owners(cells, instances, areas)
-        if self.collisions != "all":
+        if self.collisions != Collisions.ALL:
             kept = owners[cells] == instances
             cells, order = cells[kept].sort()
             instances = instances[kept][order]
@@ -192,11 +217,11 @@ class TargetAssigner:
     def _owners(self, cells: Tensor, instances: Tensor, areas: Tensor) -> Tensor:
         """Return the instance that gives each cell its category: (C,), -1 for none."""
         rank = torch.arange(len(areas))
-        if self.collisions == "smallest":
+        if self.collisions == Collisions.SMALLEST:
             rank = areas.argsort(descending=True, stable=True).argsort()
         owners = torch.full((self.grids.num_cells,), -1)
         owners.scatter_reduce_(0, cells, rank[instances], reduce="amax")
-        if self.collisions == "smallest" and len(areas):
+        if self.collisions == Collisions.SMALLEST and len(areas):
             owners = torch.where(owners >= 0, rank.argsort()[owners], -1)
         return owners
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from solo.config.load import inference_config
 from solo.errors import UserError
-from solo.modeling.meta_arch import ground_truth
+from solo.modeling.ground_truth import ground_truth
 
 Batch = list[dict[str, Any]]
 

@@ -130,7 +130,7 @@ def test_a_key_forces_another_choice(on):
     ],
 )
 def test_another_word(choose, key):
-    with pytest.raises(ValueError, match=rf"MODEL\.CPU\.{key} is 'fast'; use 'auto', "):
+    with pytest.raises(ValueError, match=rf"MODEL\.CPU\.{key} is 'fast'; use one of auto, "):
         choose("fast")
 
 

@@ -56,7 +56,7 @@ def test_empty_masks_and_no_masks():
 
 
 def test_unknown_kernel():
-    with pytest.raises(ValueError, match="'gaussian' or 'linear'"):
+    with pytest.raises(ValueError, match="use one of gaussian, linear"):
         nms.matrix_nms(torch.ones(1, 1), torch.zeros(1), torch.ones(1), kernel="box")
 
 

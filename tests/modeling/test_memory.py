@@ -28,15 +28,10 @@ def disks(count, height, width, radius):
     return (radius - distance).sigmoid()
 
 
-def postprocessor(**changes):
+def postprocessor():
     cfg = make_cfg()
-    settings = {key.lower(): value for key, value in cfg.MODEL.SOLO.TEST.items()}
-    return PostProcessor(
-        grids=Grids((40, 36)),
-        strides=(8, 8),
-        max_instances=100,
-        **{**settings, "mask_format": "rle", **changes},
-    )
+    cfg.MODEL.SOLO.TEST.MASK_FORMAT = "rle"
+    return PostProcessor.from_config(cfg, Grids((40, 36)), (8, 8))
 
 
 def test_two_thousand_candidates():

@@ -42,7 +42,7 @@ def test_the_key_forces_one(with_avx512, training):
         cfg.MODEL.MEMORY_FORMAT = word
         assert memory_format(cfg, training=training) == expected
     cfg.MODEL.MEMORY_FORMAT = "nhwc"
-    with pytest.raises(ValueError, match="use 'auto', 'channels_last' or 'contiguous'"):
+    with pytest.raises(ValueError, match="use one of auto, channels_last, contiguous"):
         memory_format(cfg, training=training)
 
 

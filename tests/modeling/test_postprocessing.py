@@ -118,7 +118,7 @@ def test_nothing_found(mask_format):
 
 
 def test_unknown_mask_format():
-    with pytest.raises(ValueError, match="'bitmask' or 'rle'"):
+    with pytest.raises(ValueError, match="use one of bitmask, rle"):
         postprocessor(mask_format="polygon")
 
 
@@ -149,7 +149,7 @@ def test_suppression_between_classes(nms):
 
 
 def test_unknown_suppression():
-    with pytest.raises(ValueError, match="NMS is 'soft'; use 'matrix' or 'mask'"):
+    with pytest.raises(ValueError, match="NMS is 'soft'; use one of matrix, mask"):
         postprocessor(nms="soft")
 
 

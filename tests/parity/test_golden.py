@@ -17,6 +17,7 @@ from solo.modeling.grids import Grids
 from solo.modeling.heads import (
     DecoupledSOLOHead,
     DecoupledSOLOLightHead,
+    HeadConfig,
     SOLOHead,
     SOLOv2Head,
 )
@@ -67,25 +68,25 @@ class Case:
 
     def _head(self):
         info = self.info
-        arguments = {
-            "in_channels": info["in_channels"],
-            "num_classes": info["num_classes"],
-            "num_convs": info["stacked_convs"],
-            "conv_dim": info["seg_feat_channels"],
-            "norm": "GN",
-            "prior_prob": 0.01,
-            "in_features": LEVELS,
-            "in_strides": (4, 8, 16, 32, 64),
-            "strides": info["strides"],
-            "num_grids": info["num_grids"],
-        }
+        config = HeadConfig(
+            in_channels=info["in_channels"],
+            num_classes=info["num_classes"],
+            num_convs=info["stacked_convs"],
+            conv_dim=info["seg_feat_channels"],
+            norm="GN",
+            prior_prob=0.01,
+            in_features=LEVELS,
+            in_strides=(4, 8, 16, 32, 64),
+            strides=info["strides"],
+            num_grids=info["num_grids"],
+        )
         plain = {
             "solo": SOLOHead,
             "decoupled": DecoupledSOLOHead,
             "decoupled_light": DecoupledSOLOLightHead,
         }
         if info["kind"] in plain:
-            return plain[info["kind"]](**arguments)
+            return plain[info["kind"]](config)
         mask_feature = MaskFeatureBranch(
             in_features=LEVELS[:4],
             in_channels=info["in_channels"],
@@ -94,7 +95,7 @@ class Case:
             norm=lambda channels: nn.GroupNorm(info["mask_feat_groups"], channels),
         )
         return SOLOv2Head(
-            **arguments,
+            config,
             kernel_size=1,
             mask_feature=mask_feature,
             mask_feature_stride=4,

@@ -4,8 +4,10 @@ Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask si
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
@@ -13,10 +15,11 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.errors import UserError
-from solo.layers.conv import Deform, Norm, Tower, conv_tower, init_conv
+from solo.config.choices import Collisions
+from solo.layers.conv import Tower, conv_tower
 from solo.modeling.grids import Grids
-from solo.modeling.heads.common import level_arguments, prior_bias
+from solo.modeling.heads.common import Predictor
+from solo.modeling.heads.head_config import HeadConfig
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
 SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
@@ -24,8 +27,11 @@ SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
 A head is made by `Head(cfg, input_shape)`, input_shape being the backbone's dict of ShapeSpec.
 """
 
+M = TypeVar("M")
 
-class HeadOutputs(NamedTuple):
+
+@dataclass(frozen=True)
+class HeadOutputs(Generic[M]):
     """What a head makes of the features of a batch.
 
     Attributes:
@@ -34,11 +40,11 @@ class HeadOutputs(NamedTuple):
     """
 
     category_logits: list[Tensor]
-    masks: Any
+    masks: M
 
 
-class Head(nn.Module, ABC):
-    """Base of the heads.
+class Head(nn.Module, ABC, Generic[M]):
+    """Base of the heads; M is what a head decodes masks from.
 
     Attributes:
         default_collisions: The policy of the official code for cells that several instances claim.
@@ -46,78 +52,38 @@ class Head(nn.Module, ABC):
         strides: Per level, pixels of the input per pixel of the features that the head sees.
     """
 
-    default_collisions: str
+    default_collisions: Collisions
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        num_classes: int,
-        num_convs: int,
-        conv_dim: int,
-        norm: Norm,
-        prior_prob: float,
-        in_features: Sequence[str],
-        in_strides: Sequence[int],
-        strides: Sequence[int],
-        num_grids: Sequence[int],
-        deform: Deform = Deform(),  # noqa: B008  (immutable)
-        recompute: str = "none",
-    ) -> None:
-        """Check that the levels fit together, and build the category tower.
-
-        Args:
-            in_channels: Channels of the features.
-            num_classes: K.
-            num_convs: Convolutions of each tower.
-            conv_dim: Their channels.
-            norm: See `conv_norm_relu`.
-            prior_prob: Foreground probability before training.
-            in_features: Name of the feature of each level.
-            in_strides: Stride of that feature.
-            strides: Stride it is resized to.
-            num_grids: Cells per side, S.
-            deform: Which convolutions of the towers are deformable.
-            recompute: What training computes again in the towers; see `conv_tower`.
-
-        Raises:
-            UserError: If the lists are of different lengths.
-        """
+    def __init__(self, config: HeadConfig) -> None:
+        """Build the category tower."""
         super().__init__()
-        if not len(in_features) == len(strides) == len(num_grids):
-            raise UserError(
-                f"MODEL.SOLO has {len(in_features)} IN_FEATURES, {len(strides)} STRIDES and "
-                f"{len(num_grids)} NUM_GRIDS; give one of each per level."
-            )
-        self.in_features = tuple(in_features)
-        self.in_strides = tuple(in_strides)
-        self.strides = tuple(strides)
-        self.grids = Grids(num_grids)
-        self._in_channels, self._conv_dim = in_channels, conv_dim
-        self._num_classes, self._prior_prob = num_classes, prior_prob
-        self._tower_settings = {
-            "num_convs": num_convs,
-            "norm": norm,
-            "deform": deform,
-            "recompute": recompute,
-        }
+        self.config = config
+        self.in_features = tuple(config.in_features)
+        self.strides = tuple(config.strides)
+        self.grids = Grids(config.num_grids)
         self.category_tower = self._tower()
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Read MODEL.SOLO."""
-        return level_arguments(cfg, input_shape)
+        """Return the arguments of the constructor."""
+        return {"config": HeadConfig.from_config(cfg, input_shape)}
 
     def _tower(self, coordinates: str = "", *, more_channels: int = 0) -> Tower:
         """Build a tower on the features; coordinates that it does not append itself are more channels."""
-        channels = self._in_channels + more_channels
-        return conv_tower(channels, self._conv_dim, coordinates=coordinates, **self._tower_settings)
+        config = self.config
+        return conv_tower(
+            config.in_channels + more_channels,
+            config.conv_dim,
+            num_convs=config.num_convs,
+            norm=config.norm,
+            deform=config.deform,
+            coordinates=coordinates,
+            recompute=config.recompute,
+        )
 
-    def _predictor(self, channels: int, kernel_size: int = 3) -> nn.Conv2d:
-        """Build a convolution from a tower to logits, which starts at the prior probability."""
-        predictor = nn.Conv2d(self._conv_dim, channels, kernel_size, padding=kernel_size // 2)
-        init_conv(predictor, bias=prior_bias(self._prior_prob))
-        return predictor
+    def _predictor(self, channels: int, kernel_size: int = 3) -> Predictor:
+        """Build a convolution from a tower to logits."""
+        return Predictor(self.config.conv_dim, channels, kernel_size, self.config.prior_prob)
 
     @property
     def features_read(self) -> set[str]:
@@ -135,17 +101,17 @@ class Head(nn.Module, ABC):
         return []
 
     @abstractmethod
-    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[M]:
         """Run the branches on the features of the backbone."""
 
     @abstractmethod
     def soft_masks(
-        self, outputs: Any, image: int, cells: Tensor, size: tuple[int, int] | None = None
+        self, masks: M, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells of one image, differentiably, and of no others.
 
         Args:
-            outputs: `HeadOutputs.masks`.
+            masks: `HeadOutputs.masks`.
             image: Index in the batch.
             cells: (P,) cell numbers, on the CPU. Without a `size`, all of levels that share a mask
                 stride.
@@ -155,14 +121,22 @@ class Head(nn.Module, ABC):
             (P, H, W) float32 probabilities.
         """
 
+    def decoder(
+        self, masks: M, image: int, size: tuple[int, int] | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return `soft_masks` of one image, a function of the cells, to be called several times.
+
+        A head may let it remember what its calls share.
+        """
+        return partial(self.soft_masks, masks, image, size=size)
+
     def level_features(self, features: dict[str, Tensor]) -> list[Tensor]:
         """Return the feature of each level, resized to the level's stride."""
+        in_strides = self.config.in_strides
         first = features[self.in_features[0]]
-        height, width = (side * self.in_strides[0] for side in first.shape[-2:])
+        height, width = (side * in_strides[0] for side in first.shape[-2:])
         levels = []
-        for name, in_stride, stride in zip(
-            self.in_features, self.in_strides, self.strides, strict=True
-        ):
+        for name, in_stride, stride in zip(self.in_features, in_strides, self.strides, strict=True):
             feature = features[name]
             if in_stride != stride:
                 feature = resize(feature, (height // stride, width // stride))

@@ -1,70 +1,32 @@
-"""What the heads share beyond their base: the prior, their config keys, putting levels together."""
+"""What the heads share beyond their base: the last convolutions, and putting levels together."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import cast
 
 import torch
-from detectron2.config import CfgNode
-from detectron2.layers import ShapeSpec
-from torch import Tensor
+from torch import Tensor, nn
 
-from solo.errors import UserError
-from solo.layers.conv import Deform
+from solo.layers.conv import init_conv
 from solo.layers.transfer import to_device
 
 
-def prior_bias(probability: float) -> float:
-    """Return the logit of a probability: the bias that makes an untrained predictor say it."""
-    return -math.log((1 - probability) / probability)
+class Predictor(nn.Conv2d):
+    """A convolution from a tower to logits, which starts at the prior probability."""
+
+    bias: nn.Parameter
+
+    def __init__(self, in_channels: int, channels: int, kernel_size: int, prior: float) -> None:
+        """Build it; `prior` is the probability that it says before training."""
+        super().__init__(in_channels, channels, kernel_size, padding=kernel_size // 2)
+        init_conv(self, bias=-math.log((1 - prior) / prior))
 
 
-def level_arguments(
-    cfg: CfgNode, input_shape: dict[str, ShapeSpec], more_features: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Read the arguments that all heads take from MODEL.SOLO.
+class Predictors(nn.ModuleList):
+    """A predictor for each level."""
 
-    Args:
-        cfg: The config.
-        input_shape: What the backbone makes.
-        more_features: Features that the head takes beyond those of the levels.
-
-    Raises:
-        UserError: If a feature is not among those the backbone makes, they differ in channels, a
-            range of scales is no pair, or the number of classes is not known.
-    """
-    node = cfg.MODEL.SOLO
-    wanted = {*node.IN_FEATURES, *more_features}
-    if unknown := sorted(wanted - set(input_shape)):
-        raise UserError(
-            f"MODEL.SOLO asks for the features {unknown}; the backbone makes {sorted(input_shape)}."
-        )
-    channels = {input_shape[name].channels for name in wanted}
-    if len(channels) > 1:
-        raise UserError(f"The features {sorted(wanted)} have {sorted(channels)} channels, not one.")
-    if any(len(scales) != 2 for scales in node.SCALE_RANGES):
-        raise UserError(
-            f"MODEL.SOLO.SCALE_RANGES is {node.SCALE_RANGES}; give [low, high] in pixels per level."
-        )
-    if node.NUM_CLASSES < 1:
-        raise UserError(
-            "MODEL.SOLO.NUM_CLASSES is 0: set it, or let solo.data.resolve_num_classes(cfg) take it "
-            "from the data set."
-        )
-    return {
-        "in_channels": channels.pop(),
-        "num_classes": node.NUM_CLASSES,
-        "num_convs": node.NUM_CONVS,
-        "conv_dim": node.CONV_DIM,
-        "norm": node.NORM,
-        "prior_prob": node.PRIOR_PROB,
-        "deform": Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
-        "recompute": node.RECOMPUTE,
-        "in_features": node.IN_FEATURES,
-        "in_strides": [input_shape[name].stride for name in node.IN_FEATURES],
-        "strides": node.STRIDES,
-        "num_grids": node.NUM_GRIDS,
-    }
+    def of(self, level: int) -> Predictor:
+        """Return that of a level."""
+        return cast(Predictor, self[level])
 
 
 def assemble_levels(

@@ -4,8 +4,10 @@ Legend: N images, S cells per side, P chosen cells, U columns or rows among them
 of a level.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from detectron2.config import configurable
@@ -13,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from solo.config.choices import Collisions, Recompute
 from solo.layers.masks import resize_soft_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import assemble_levels
+from solo.modeling.heads.common import Predictor, Predictors, assemble_levels
+from solo.modeling.heads.head_config import HeadConfig
 
 
 class Factors(NamedTuple):
@@ -25,111 +29,153 @@ class Factors(NamedTuple):
     Attributes:
         x: Per level and image, (C, h, w).
         y: Per level and image, (C, h, w); the same tensors as `x` where one tower serves both.
-        maps: At test, what was decoded of one image, by (image, level, "x" or "y", size): the map of each
-            column or row, which the candidates of the next chunk may share.
     """
 
     x: list[Sequence[Tensor]]
     y: list[Sequence[Tensor]]
-    maps: dict[tuple[int, int, str, tuple[int, int] | None], dict[int, Tensor]]
 
 
-class FactorHead(Head):
+class MapCache(NamedTuple):
+    """Maps of one image at one size that were decoded already, by level and number."""
+
+    x: dict[tuple[int, int], Tensor]
+    y: dict[tuple[int, int], Tensor]
+
+
+class AxisBranch(Predictors):
+    """Decodes the maps of columns, or those of rows: each level's predictor has a channel for each."""
+
+    def __init__(self, predictors: Iterable[Predictor], *, recompute: bool) -> None:
+        """Take the predictors.
+
+        Args:
+            predictors: Of each level.
+            recompute: Whether training decodes again on the way back: what lies between are the largest
+                tensors of the head.
+        """
+        super().__init__(predictors)
+        self.recompute = recompute
+
+    def forward(
+        self,
+        feature: Tensor,
+        level: int,
+        index: Tensor,
+        size: tuple[int, int] | None = None,
+        known: dict[tuple[int, int], Tensor] | None = None,
+    ) -> Tensor:
+        """Decode the maps of chosen columns or rows of one image.
+
+        Args:
+            feature: (C, h, w) of the level.
+            level: Its index.
+            index: (P,) numbers of columns or rows, on the CPU.
+            size: (H, W) to resize to; by default twice that of the feature.
+            known: What was decoded before, which gains what is new. Not used where gradients flow.
+
+        Returns:
+            (P, H, W) probabilities.
+        """
+        unique, inverse = index.unique(return_inverse=True)
+        if known is None or torch.is_grad_enabled():
+            # The gradient of an index is added up in one thread, that of index_select in all.
+            maps = self._decode(feature, level, unique, size)
+            return maps.index_select(0, to_device(inverse, feature.device))
+        if new := [number for number in unique.tolist() if (level, number) not in known]:
+            maps = self._decode(feature, level, unique.new_tensor(new), size)
+            known.update(zip([(level, number) for number in new], maps, strict=True))
+        return torch.stack([known[level, number] for number in index.tolist()])
+
+    def _decode(
+        self, feature: Tensor, level: int, chosen: Tensor, size: tuple[int, int] | None
+    ) -> Tensor:
+        predictor, chosen = self.of(level), to_device(chosen, feature.device)
+        arguments = feature, predictor.weight[chosen], predictor.bias[chosen]
+        if self.recompute and torch.is_grad_enabled():
+            maps = checkpoint(decode_maps, *arguments, use_reentrant=False)
+        else:
+            maps = decode_maps(*arguments)
+        return resize_soft_masks(maps, size) if size else maps
+
+
+class FactorHead(Head[Factors]):
     """What both decoupled heads share: the predictors and the product.
 
     Source:
         SOLO section 3.4 (Decoupled SOLO).
     """
 
-    default_collisions = "last"
+    default_collisions = Collisions.LAST
 
     @configurable
-    def __init__(self, **arguments: Any) -> None:
-        """Build the head; the arguments are those of `Head`."""
-        super().__init__(**arguments)
+    def __init__(self, config: HeadConfig) -> None:
+        """Build the branches."""
+        super().__init__(config)
         self._add_mask_towers()
-        self.category_predictor = self._predictor(self._num_classes)
-        self.mask_predictors_x = nn.ModuleList(self._predictor(s) for s in self.grids.sides)
-        self.mask_predictors_y = nn.ModuleList(self._predictor(s) for s in self.grids.sides)
+        self.category_predictor = self._predictor(config.num_classes)
+        self.mask_predictors_x = self._axis_branch()
+        self.mask_predictors_y = self._axis_branch()
 
+    def _axis_branch(self) -> AxisBranch:
+        predictors = [self._predictor(side) for side in self.grids.sides]
+        return AxisBranch(predictors, recompute=self.config.recompute == Recompute.ALL)
+
+    @abstractmethod
     def _add_mask_towers(self) -> None:
-        raise NotImplementedError
+        """Build the mask towers."""
 
+    @abstractmethod
     def _mask_features(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Run the mask towers on the feature of a level."""
-        raise NotImplementedError
 
     @property
     def level_parameters(self) -> list[nn.Parameter]:
         """The mask predictors; see `Head.level_parameters`."""
         return [*self.mask_predictors_x.parameters(), *self.mask_predictors_y.parameters()]
 
-    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[Factors]:
         """Run the branches; see `Head.forward`."""
-        category_logits, xs, ys = [], [], []
+        category_logits: list[Tensor] = []
+        masks = Factors([], [])
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
             x, y = self._mask_features(feature)
             # One by one: the gradient of an index would be as large as that of all images.
-            xs.append(x.unbind())
-            ys.append(y.unbind())
-        return HeadOutputs(category_logits, Factors(xs, ys, {}))
+            masks.x.append(x.unbind())
+            masks.y.append(y.unbind())
+        return HeadOutputs(category_logits, masks)
 
     def soft_masks(
         self,
-        outputs: Factors,
+        masks: Factors,
         image: int,
         cells: Tensor,
         size: tuple[int, int] | None = None,
+        known: MapCache | None = None,
     ) -> Tensor:
-        """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        """Decode the masks of chosen cells; see `Head.soft_masks`, and `decoder` for `known`."""
+        known_x, known_y = known or (None, None)
+        finest = masks.x[0][0]
         parts, positions = [], []
         for level, where, local in self.grids.by_level(cells):
             side = self.grids.sides[level]
             row = local.div(side, rounding_mode="floor")
             # Each factor is resized before the product, as in the official test procedure.
-            x = self._maps(outputs, "x", image, level, local - row * side, size)
-            y = self._maps(outputs, "y", image, level, row, size)
+            x = self.mask_predictors_x(
+                masks.x[level][image], level, local - row * side, size, known_x
+            )
+            y = self.mask_predictors_y(masks.y[level][image], level, row, size, known_y)
             parts.append(x * y)
             positions.append(where)
-        default = tuple(2 * side for side in outputs.x[0][0].shape[-2:])
-        return assemble_levels(parts, positions, size or default, outputs.x[0][0].device)
+        height, width = finest.shape[-2:]
+        return assemble_levels(parts, positions, size or (2 * height, 2 * width), finest.device)
 
-    def _maps(
-        self,
-        outputs: Factors,
-        axis: str,
-        image: int,
-        level: int,
-        index: Tensor,
-        size: tuple[int, int] | None,
-    ) -> Tensor:
-        """Return the maps of chosen columns or rows of a level, (P, H, W) probabilities."""
-        feature = getattr(outputs, axis)[level][image]
-        predictor = getattr(self, f"mask_predictors_{axis}")[level]
-
-        def decode(chosen: Tensor) -> Tensor:
-            chosen = to_device(chosen, feature.device)
-            maps = self._decode(feature, predictor.weight[chosen], predictor.bias[chosen])
-            return resize_soft_masks(maps, size) if size else maps
-
-        unique, inverse = index.unique(return_inverse=True)
-        if torch.is_grad_enabled():
-            # The gradient of an index is added up in one thread, that of index_select in all.
-            return decode(unique).index_select(0, to_device(inverse, feature.device))
-        for key in [key for key in outputs.maps if key[0] != image]:
-            del outputs.maps[key]
-        known = outputs.maps.setdefault((image, level, axis, size), {})
-        if new := [number for number in unique.tolist() if number not in known]:
-            known.update(zip(new, decode(unique.new_tensor(new)), strict=True))
-        return torch.stack([known[number] for number in index.tolist()])
-
-    def _decode(self, *arguments: Tensor) -> Tensor:
-        """Decode maps; what lies between, the largest tensors here, is not kept where memory counts most."""
-        if self._tower_settings["recompute"] != "all" or not torch.is_grad_enabled():
-            return decode_maps(*arguments)
-        return checkpoint(decode_maps, *arguments, use_reentrant=False)
+    def decoder(
+        self, masks: Factors, image: int, size: tuple[int, int] | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return `soft_masks` with a memory: the cells of several calls share columns and rows."""
+        return partial(self.soft_masks, masks, image, size=size, known=MapCache({}, {}))
 
 
 @SOLO_HEAD_REGISTRY.register()

@@ -4,11 +4,12 @@ Legend: N images, E channels of the mask feature, h, w its size.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
 
+from solo.config.choices import Products
 from solo.layers.conv import Norm, conv_norm_relu
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import to_probabilities
@@ -54,38 +55,51 @@ class MaskFeatureBranch(nn.Module):
         self.levels = nn.ModuleList()
         for level in range(len(in_features)):
             # Only the last level sees coordinates: it has the widest view and no place of its own.
-            width = in_channels + 2 * self._sees_coordinates(level)
-            convs = [conv(width, conv_dim)]
+            is_last = 0 < level == len(in_features) - 1
+            convs = [conv(in_channels + 2 * is_last, conv_dim)]
             convs += [conv(conv_dim, conv_dim) for _ in range(level - 1)]
-            self.levels.append(nn.ModuleList(convs))
+            self.levels.append(_Level(convs, doubles=level > 0, sees_coordinates=is_last))
         self.predictor = conv(conv_dim, out_channels, kernel_size=1)
-
-    def _sees_coordinates(self, level: int) -> bool:
-        return 0 < level == len(self.in_features) - 1
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Return the mask feature, (N, E, h, w) at the stride of the first feature."""
-        total = self.levels[0][0](features[self.in_features[0]])
-        for level, name in enumerate(self.in_features[1:], start=1):
-            total = total + self._lift(level, features[name])
+        levels = zip(self.in_features, self.levels, strict=True)
+        total: Tensor = reduce(torch.add, (level(features[name]) for name, level in levels))
         return self.predictor(total)
 
-    def _lift(self, level: int, feature: Tensor) -> Tensor:
-        if self._sees_coordinates(level):
+
+class _Level(nn.ModuleList):
+    """The convolutions of a level of the pyramid, and what brings it to the size of the finest."""
+
+    def __init__(
+        self, convs: Sequence[nn.Module], *, doubles: bool, sees_coordinates: bool
+    ) -> None:
+        """Take the convolutions, after each of which the size may be doubled."""
+        super().__init__(convs)
+        self.doubles = doubles
+        self.sees_coordinates = sees_coordinates
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Turn the (N, C, H, W) of the level into a term of the sum."""
+        if self.sees_coordinates:
             feature = with_coordinates(feature)
-        for conv in self.levels[level]:
+        for conv in self:
             feature = conv(feature)
-            height, width = feature.shape[-2:]
-            feature = resize(feature, (2 * height, 2 * width))
+            if self.doubles:
+                height, width = feature.shape[-2:]
+                feature = resize(feature, (2 * height, 2 * width))
         return feature
 
 
-def decode(mask_feature: Tensor, kernels: Tensor, products: str = "auto") -> Tensor:
+def decode(
+    mask_feature: Tensor, kernels: Tensor, kernel_size: int, products: Products = Products.AUTO
+) -> Tensor:
     """Convolve the mask feature of one image with dynamic kernels.
 
     Args:
         mask_feature: (E, h, w).
-        kernels: (P, E * k * k), each an (E, k, k) kernel, k odd.
+        kernels: (P, E * k * k), each an (E, k, k) kernel.
+        kernel_size: k, odd.
         products: Of kernels of one pixel; see `solo.layers.product`.
 
     Returns:
@@ -94,11 +108,10 @@ def decode(mask_feature: Tensor, kernels: Tensor, products: str = "auto") -> Ten
     channels, height, width = mask_feature.shape
     if len(kernels) == 0:
         return mask_feature.new_zeros((0, height, width), dtype=torch.float32)
-    side = round((kernels.shape[1] / channels) ** 0.5)
-    if side == 1:
+    if kernel_size == 1:
         logits = product(kernels, mask_feature.flatten(1), products)
     else:
-        kernels = kernels.reshape(-1, channels, side, side)
-        logits = nn.functional.conv2d(mask_feature[None], kernels, padding=side // 2)
+        kernels = kernels.reshape(-1, channels, kernel_size, kernel_size)
+        logits = nn.functional.conv2d(mask_feature[None], kernels, padding=kernel_size // 2)
     # On what is no view: it is changed in place, forward and backward.
     return to_probabilities(logits).view(len(kernels), height, width)

@@ -4,19 +4,23 @@ Legend: N images, S cells per side, P chosen cells, h, w feature size of a level
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from detectron2.config import configurable
 from torch import Tensor, nn
 
+from solo.config.choices import Collisions
 from solo.layers.masks import resize_soft_masks, to_probabilities
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import assemble_levels
+from solo.modeling.heads.common import Predictor, Predictors, assemble_levels
+from solo.modeling.heads.head_config import HeadConfig
+
+Features = list[Sequence[Tensor]]
+"""Per level and image, the (C, h, w) that masks are decoded from."""
 
 
 @SOLO_HEAD_REGISTRY.register()
-class SOLOHead(Head):
+class SOLOHead(Head[Features]):
     """Category branch and mask branch, which has S * S output channels per level.
 
     The output channels are never computed all: `soft_masks` convolves with the rows of the chosen
@@ -27,15 +31,15 @@ class SOLOHead(Head):
         SOLO section 3.2.
     """
 
-    default_collisions = "last"
+    default_collisions = Collisions.LAST
 
     @configurable
-    def __init__(self, **arguments: Any) -> None:
-        """Build the head; the arguments are those of `Head`."""
-        super().__init__(**arguments)
+    def __init__(self, config: HeadConfig) -> None:
+        """Build the branches."""
+        super().__init__(config)
         self.mask_tower = self._tower("xy")
-        self.category_predictor = self._predictor(self._num_classes)
-        self.mask_predictors = nn.ModuleList(
+        self.category_predictor = self._predictor(config.num_classes)
+        self.mask_predictors = Predictors(
             self._predictor(side * side, kernel_size=1) for side in self.grids.sides
         )
 
@@ -44,9 +48,10 @@ class SOLOHead(Head):
         """The mask predictors; see `Head.level_parameters`."""
         return list(self.mask_predictors.parameters())
 
-    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
-        """Run the branches; see `Head.forward`. The masks are the (C, h, w) of each level and image."""
-        category_logits, mask_features = [], []
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[Features]:
+        """Run the branches; see `Head.forward`."""
+        category_logits: list[Tensor] = []
+        mask_features: Features = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
@@ -55,25 +60,21 @@ class SOLOHead(Head):
         return HeadOutputs(category_logits, mask_features)
 
     def soft_masks(
-        self,
-        outputs: list[Sequence[Tensor]],
-        image: int,
-        cells: Tensor,
-        size: tuple[int, int] | None = None,
+        self, masks: Features, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        device = outputs[0][0].device
+        finest = masks[0][0]
         parts, positions = [], []
         for level, where, local in self.grids.by_level(cells):
-            local = to_device(local, device)
-            masks = self.decode(outputs[level][image], self.mask_predictors[level], local)
-            parts.append(resize_soft_masks(masks, size) if size else masks)
+            local = to_device(local, finest.device)
+            part = self.decode(masks[level][image], self.mask_predictors.of(level), local)
+            parts.append(resize_soft_masks(part, size) if size else part)
             positions.append(where)
-        default = tuple(2 * side for side in outputs[0][0].shape[-2:])
-        return assemble_levels(parts, positions, size or default, device)
+        height, width = finest.shape[-2:]
+        return assemble_levels(parts, positions, size or (2 * height, 2 * width), finest.device)
 
     @staticmethod
-    def decode(feature: Tensor, predictor: nn.Conv2d, cells: Tensor) -> Tensor:
+    def decode(feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:
         """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
         height, width = feature.shape[-2:]
         logits = predictor.weight[cells].flatten(1) @ feature.flatten(1)

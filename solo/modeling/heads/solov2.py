@@ -11,13 +11,14 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
+from solo.config.choices import Collisions, Products
 from solo.layers import cpu
 from solo.layers.conv import init_conv
 from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import level_arguments
+from solo.modeling.heads.head_config import HeadConfig
 from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
 
 
@@ -34,56 +35,57 @@ class DynamicMasks(NamedTuple):
 
 
 @SOLO_HEAD_REGISTRY.register()
-class SOLOv2Head(Head):
+class SOLOv2Head(Head[DynamicMasks]):
     """Category branch, kernel branch and mask feature.
 
     Source:
         SOLOv2 section 3.2.
     """
 
-    default_collisions = "all"
+    default_collisions = Collisions.ALL
 
     @configurable
     def __init__(
         self,
+        config: HeadConfig,
         *,
         kernel_size: int,
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
-        products: str = "auto",
-        **arguments: Any,
+        products: Products = Products.AUTO,
     ) -> None:
-        """Build the head.
+        """Build the branches.
 
         Args:
+            config: What all heads are built from.
             kernel_size: Side k of the dynamic kernels.
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
             products: MODEL.CPU.PRODUCTS.
-            arguments: Those of `Head`.
         """
-        super().__init__(**arguments)
+        super().__init__(config)
         self.kernel_tower = self._tower(more_channels=2)
-        self.category_predictor = self._predictor(self._num_classes)
+        self.category_predictor = self._predictor(config.num_classes)
         num_weights = mask_feature_dim * kernel_size**2
         # No prior: a kernel is no probability.
-        self.kernel_predictor = nn.Conv2d(self._conv_dim, num_weights, 3, padding=1)
+        self.kernel_predictor = nn.Conv2d(config.conv_dim, num_weights, 3, padding=1)
         init_conv(self.kernel_predictor)
         self.mask_feature = mask_feature
         self._mask_stride = mask_feature_stride
+        self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Read MODEL.SOLO."""
+        """Return the arguments of the constructor."""
         node = cfg.MODEL.SOLO
         names = node.MASK_FEATURE.IN_FEATURES
-        arguments = level_arguments(cfg, input_shape, names)
+        config = HeadConfig.from_config(cfg, input_shape, names)
         mask_feature = MaskFeatureBranch(
             in_features=names,
-            in_channels=input_shape[names[0]].channels,
+            in_channels=config.in_channels,
             conv_dim=node.MASK_FEATURE.CONV_DIM,
             out_channels=node.MASK_FEATURE.DIM,
             norm=node.MASK_FEATURE.NORM,
@@ -91,7 +93,7 @@ class SOLOv2Head(Head):
             modulated=node.DEFORM_MODULATED,
         )
         return {
-            **arguments,
+            "config": config,
             "kernel_size": node.KERNEL_SIZE,
             "mask_feature": mask_feature,
             "mask_feature_stride": input_shape[names[0]].stride,
@@ -109,28 +111,26 @@ class SOLOv2Head(Head):
         """The mask feature serves all levels."""
         return (self._mask_stride,) * self.grids.num_levels
 
-    def forward(self, features: dict[str, Tensor]) -> HeadOutputs:
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
-        category_logits, kernels = [], []
+        category_logits: list[Tensor] = []
+        kernels: list[Tensor] = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(with_coordinates(feature), (side, side))
             # The category does not depend on the place: its tower sees no coordinates.
             category_logits.append(self.category_predictor(self.category_tower(grid[:, :-2])))
             kernels.append(self.kernel_predictor(self.kernel_tower(grid)).flatten(2))
         # One by one: the gradient of an index would be as large as that of all images.
-        kernels, feature = torch.cat(kernels, dim=2).mT, self.mask_feature(features)
-        masks = DynamicMasks(kernels.unbind(), feature.unbind())
+        masks = DynamicMasks(
+            torch.cat(kernels, dim=2).mT.unbind(), self.mask_feature(features).unbind()
+        )
         return HeadOutputs(category_logits, masks)
 
     def soft_masks(
-        self,
-        outputs: DynamicMasks,
-        image: int,
-        cells: Tensor,
-        size: tuple[int, int] | None = None,
+        self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        kernels = outputs.kernels[image]
+        kernels = masks.kernels[image]
         kernels = kernels[to_device(cells, kernels.device)]
-        masks = decode(outputs.feature[image], kernels, self._products)
-        return resize_soft_masks(masks, size) if size else masks
+        soft = decode(masks.feature[image], kernels, self._kernel_size, self._products)
+        return resize_soft_masks(soft, size) if size else soft
