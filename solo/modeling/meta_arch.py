@@ -40,6 +40,7 @@ class SOLO(nn.Module):
     """
 
     default_head = "SOLOHead"
+    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
     @configurable
     def __init__(
