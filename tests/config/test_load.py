@@ -63,8 +63,7 @@ def test_a_gpu_that_is_missing_is_an_error_only_where_one_was_asked_for(
 def test_another_data_set_brings_its_classes(path: Path) -> None:
     with registered([]) as name:
         cfg = load_config(path, ["MODEL.SOLO.NUM_CLASSES", "10"], dataset=name)
-        assert cfg.DATASETS.TRAIN == (name,)
-        assert cfg.DATASETS.TEST == ()
+        assert [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST] == [name]
         assert cfg.MODEL.SOLO.NUM_CLASSES == 3
 
 
