@@ -12,6 +12,7 @@ from detectron2.utils import comm
 
 from solo import training
 from solo.checkpoint import SOLOCheckpointer
+from solo.config.user_modules import add_import
 from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.modeling.fuse import prepare_for_inference
@@ -34,11 +35,12 @@ def main() -> None:
     """Read the flags and start the workers."""
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
+    add_import(parser)
     args = parser.parse_args()
     flags = ("num_gpus", "num_machines", "machine_rank", "dist_url")
     with exit_on():
         # Before any worker starts, so that a mistake is reported once.
-        cfg = training.load_config(args)
+        cfg = training.training_config(args)
         training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
 
 

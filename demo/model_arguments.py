@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+from solo.config.user_modules import add_import
+
 
 def add_model_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add --config-file or --onnx, --weights, --device and --opts."""
+    """Add --config-file or --onnx, --weights, --device, --import and --opts."""
     kinds = parser.add_mutually_exclusive_group(required=True)
     kinds.add_argument("--config-file", type=Path, metavar="FILE")
     kinds.add_argument(
@@ -13,6 +15,7 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
     parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    add_import(parser)
     parser.add_argument(
         "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
     )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch import nn
 
 from solo.checkpoint import SOLOCheckpointer
 from solo.config import get_cfg
-from solo.data import resolve_num_classes
+from solo.config.load import load_config
+from solo.config.merge import merge_file
 from solo.errors import UserError
 
 
@@ -40,13 +40,9 @@ def get_config(config_path: str, trained: bool = False) -> CfgNode:
     Raises:
         UserError: If there is no such config, or a trained model is asked for.
     """
-    if trained:
-        raise UserError(
-            "solo has no trained weights to download yet. Set MODEL.WEIGHTS to a file: of a training "
-            "of yours, of the official code, of mmdetection or of AdelaiDet."
-        )
+    _check_untrained(trained)
     cfg = get_cfg()
-    cfg.merge_from_file(get_config_file(config_path))
+    merge_file(cfg, get_config_file(config_path))
     return cfg
 
 
@@ -63,19 +59,22 @@ def get(config_path: str, trained: bool = False, device: str | None = None) -> n
         The model, in training mode.
 
     Raises:
-        UserError: See :func:`get_config`; or the config leaves the number of classes to a data set
-            that does not know it.
+        UserError: See :func:`get_config`; or there is no such device, or the config leaves the number
+            of classes to a data set that does not know it.
     """
-    cfg = get_config(config_path, trained)
-    if device is None and not torch.cuda.is_available():
-        device = "cpu"
-    if device is not None:
-        cfg.MODEL.DEVICE = device
-    if not cfg.MODEL.SOLO.NUM_CLASSES:
-        resolve_num_classes(cfg)
+    _check_untrained(trained)
+    cfg = load_config(get_config_file(config_path), device=device or "")
     model = build_model(cfg)
     SOLOCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model
+
+
+def _check_untrained(trained: bool) -> None:
+    if trained:
+        raise UserError(
+            "solo has no trained weights to download yet. Set MODEL.WEIGHTS to a file: of a training "
+            "of yours, of the official code, of mmdetection or of AdelaiDet."
+        )
 
 
 def _config_root() -> Path:

@@ -42,10 +42,11 @@ def test_the_number_of_classes_is_that_of_the_data_set():
     assert model.head.category_predictor.out_channels == 10
 
 
-def test_a_number_of_classes_that_nobody_knows_is_asked_for(monkeypatch):
+def test_a_number_of_classes_that_nobody_knows_is_asked_for(monkeypatch, tmp_path):
     config = model_zoo.get_config("quickstart/solov2_digits.yaml")
     config.DATASETS.TRAIN = config.DATASETS.TEST = ("elsewhere",)
-    monkeypatch.setattr(model_zoo, "get_config", lambda *_: config)
+    (tmp_path / "mine.yaml").write_text(config.dump())
+    monkeypatch.setattr(model_zoo, "_config_root", lambda: tmp_path)
     with pytest.raises(ValueError, match=r"not known.*elsewhere.*Set MODEL\.SOLO\.NUM_CLASSES"):
         model_zoo.get("mine.yaml", device="cpu")
 

@@ -140,6 +140,7 @@ def _annotation(polygon: np.ndarray, category: int) -> dict[str, Any]:
 def _datasets(cfg: CfgNode, size: int, records: list[dict[str, Any]]) -> dict[str, SeededDataset]:
     augmentations = [T.Resize((size, size)), T.RandomFlip()]
     cfg = cfg.clone()
+    cfg.defrost()
     cfg.INPUT.JITTER.ENABLED = True  # gives mosaics their size
     cfg.INPUT.JITTER.IMAGE_SIZE = [size, size]
     cfg.INPUT.MULTI_IMAGE_OFF_ITERS = 0

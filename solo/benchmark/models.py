@@ -9,6 +9,7 @@ from torch import nn
 
 from solo.benchmark.timing import Stages
 from solo.checkpoint import SOLOCheckpointer
+from solo.config.validity import check_device
 from solo.data import resolve_num_classes
 from solo.errors import UserError
 from solo.layers import output
@@ -50,8 +51,7 @@ def load_model(cfg: CfgNode) -> nn.Module:
         OSError: If the weights cannot be read.
         UserError: If they do not fit, the number of classes is not known, or torch has no such device.
     """
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"torch finds no CUDA device for {cfg.MODEL.DEVICE!r}: use --device cpu.")
+    check_device(cfg.MODEL.DEVICE)
     cfg = cfg.clone()
     resolve_num_classes(cfg)
     torch.manual_seed(0)

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 
 from solo.data.catalog import load_records
+from solo.data.formats.coco_categories import read_categories
 from solo.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def dataset_class_names(dataset_names: str | Sequence[str]) -> list[str]:
     return []
 
 
-def resolve_num_classes(cfg: CfgNode) -> None:
+def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:
     """Set MODEL.SOLO.NUM_CLASSES, in place, to the number of classes of DATASETS.TRAIN.
 
     A number that is set already, stays; it must then agree with the data sets. A frozen config
@@ -37,12 +38,13 @@ def resolve_num_classes(cfg: CfgNode) -> None:
 
     Args:
         cfg: The config.
+        class_names: Those that a checkpoint knows; data sets are asked if there are none.
 
     Raises:
         UserError: If the key and the data sets, or the data sets among each other, disagree, or
             if none of them says how many classes there are.
     """
-    number, _ = check_class_counts(cfg)
+    number = len(class_names) or check_class_counts(cfg)[0]
     if number == cfg.MODEL.SOLO.NUM_CLASSES:
         return
     frozen = cfg.is_frozen()
@@ -66,7 +68,8 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
         UserError: If they disagree, or if none of them says how many classes there are.
     """
     number = cfg.MODEL.SOLO.NUM_CLASSES
-    source, names = "", []
+    source = ""
+    names: list[str] = []
     for key in ("TRAIN", "TEST"):
         for dataset in cfg.DATASETS[key]:
             if not (found := dataset_class_names(dataset)):
@@ -90,16 +93,31 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
 
 
 def _class_names(name: str) -> list[str]:
-    if name not in DatasetCatalog:
+    """Return the names that metadata, or else a file's categories, or else the loading tells."""
+    if name not in DatasetCatalog and name not in MetadataCatalog:
         return []  # an error of its own, for whoever loads it
     metadata = MetadataCatalog.get(name)
-    if metadata.get("thing_classes") is None:
+    if metadata.get("thing_classes") is None and name in DatasetCatalog:
         try:
-            load_records(name)  # register_coco_instances fills the metadata when it loads
+            if not _tell_categories(metadata):
+                load_records(name)
         except OSError as error:
             # Evaluation needs no training data, and must run where there is none.
             logger.warning("the class names of %s are not known: %s", name, error)
     return list(metadata.get("thing_classes") or ())
+
+
+def _tell_categories(metadata: Metadata) -> bool:
+    """Tell the metadata the categories of its file, as the loading would, if that is one of COCO's."""
+    if metadata.get("evaluator_type") != "coco" or not metadata.get("json_file"):
+        return False
+    if (categories := read_categories(metadata.json_file)) is None:
+        return False
+    metadata.set(
+        thing_classes=list(categories.values()),
+        thing_dataset_id_to_contiguous_id={number: i for i, number in enumerate(categories)},
+    )
+    return True
 
 
 def _disagreement(source: str, names: list[str], other: str, others: list[str]) -> str:

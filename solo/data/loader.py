@@ -17,8 +17,9 @@ from detectron2.data.samplers import RepeatFactorTrainingSampler
 from detectron2.utils import comm
 from torch.utils.data import DataLoader, Dataset
 
+from solo.config.validity import check_batch_size
 from solo.data.augmentation import MultiImage, Sample, build_multi_image
-from solo.data.catalog import check_registered
+from solo.data.catalog import check_registered, forget_records, keep_records
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import Draw, TrainingBatchSampler
 from solo.data.seeding import derive_seeds, seeded_by
@@ -52,7 +53,7 @@ def build_train_loader(
     Raises:
         UserError: If the data cannot be trained on, or cannot be shared by the workers.
     """
-    _check_batch_size(cfg)
+    check_batch_size(cfg, comm.get_world_size())
     records = training_records(cfg)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = TrainingBatchSampler(
@@ -94,7 +95,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str, mapper: Mapper | None = N
     Raises:
         UserError: If the data set is not known, broken or empty.
     """
-    check_registered([dataset_name])
+    keep_records(dataset_name)
     mapper = mapper or SOLODatasetMapper(cfg, False)
     with told_as(f"the data set {dataset_name} cannot be used"):
         loader = build_detection_test_loader(cfg, dataset_name, mapper=mapper)
@@ -120,6 +121,8 @@ def training_records(cfg: CfgNode) -> list[Record]:
         records = get_detection_dataset_dicts(
             names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
         )
+    for name in set(names).difference(cfg.DATASETS.TEST):
+        forget_records(name)  # the loader has its own
     if not len(records):
         raise UserError(f"DATASETS.TRAIN = {names} holds no images to train on")
     check_masks(records, names)
@@ -274,15 +277,6 @@ class SeededDataset(Dataset[dict[str, Any]]):
                 "Restore the files; if they may be missing, raise DATALOADER.MAX_UNREADABLE, which "
                 f"is {self._max_unreadable}"
             ) from error
-
-
-def _check_batch_size(cfg: CfgNode) -> None:
-    workers = comm.get_world_size()
-    if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
-        raise UserError(
-            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "
-            f"share evenly: set it to a multiple of {workers}"
-        )
 
 
 def _repeat_factors(cfg: CfgNode, records: Sequence[Record]) -> np.ndarray:

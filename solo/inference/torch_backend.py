@@ -13,6 +13,8 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
+from solo.config.validity import check_device
+from solo.data import resolve_num_classes
 from solo.data.augmentation import build_test_resize
 from solo.errors import UserError
 from solo.inference.fallback import WithCPUFallback
@@ -45,14 +47,13 @@ class TorchBackend:
         cfg = cfg.clone()
         cfg.defrost()
         _check_config(cfg)
-        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
-        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
         content = None
         if not cfg.MODEL.SOLO.NUM_CLASSES:
             if Path(cfg.MODEL.WEIGHTS).is_file():
                 content = read_checkpoint(cfg.MODEL.WEIGHTS)
-            names = (content or {}).get("class_names") or names_of_metadata
-            cfg.MODEL.SOLO.NUM_CLASSES = _count_classes(cfg.MODEL.WEIGHTS, names)
+            resolve_num_classes(cfg, (content or {}).get("class_names") or ())
+        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
+        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
         num_classes = cfg.MODEL.SOLO.NUM_CLASSES
 
         self.model = build_model(cfg)
@@ -121,32 +122,12 @@ def _check_config(cfg: CfgNode) -> None:
         )
     if cfg.INPUT.FORMAT not in ("BGR", "RGB"):
         raise UserError(f'INPUT.FORMAT must be "BGR" or "RGB", not {cfg.INPUT.FORMAT!r}.')
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but torch finds no CUDA device here: set it to "
-            '"cpu".'
-        )
-    try:
-        torch.empty(0, device=cfg.MODEL.DEVICE)
-    except Exception as error:  # of another class for nearly each kind of device
-        raise UserError(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}: give cpu, cuda or cuda:1."
-        ) from error
+    check_device(cfg.MODEL.DEVICE)
     if cfg.INPUT.MIN_SIZE_TEST < 0:
         raise UserError(
             f"INPUT.MIN_SIZE_TEST is {cfg.INPUT.MIN_SIZE_TEST}: give pixels of the shorter side, or "
             "0 for images as they are."
         )
-
-
-def _count_classes(weights: str, names: Sequence[str]) -> int:
-    """Return K where the config leaves it open."""
-    if not names:
-        raise UserError(
-            f"The number of classes is not known: {weights} names none, and neither does the "
-            "metadata of DATASETS.TRAIN[0]. Set MODEL.SOLO.NUM_CLASSES."
-        )
-    return len(names)
 
 
 def _dataset_ids(metadata: object, num_classes: int) -> tuple[int, ...]:

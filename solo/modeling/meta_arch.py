@@ -43,6 +43,7 @@ class SOLO(nn.Module):
     default_head = "SOLOHead"
     pixel_mean: Tensor
     pixel_std: Tensor
+    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
     @configurable
     def __init__(

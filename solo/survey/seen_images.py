@@ -9,7 +9,7 @@ from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import nn
 
-from solo.config.load import inference_config
+from solo.config.load import load_config
 from solo.errors import UserError
 from solo.modeling.ground_truth import ground_truth
 
@@ -40,17 +40,17 @@ def analysis_config(
 
     Raises:
         FileNotFoundError: There is no such config file.
-        UserError: The file or `opts` hold an unknown key or a value of a wrong type.
+        UserError: See `solo.config.load.load_config`.
     """
-    cfg = inference_config(config_file, device="cpu", opts=opts).clone()
+    # Mistakes in the data are told by the loader, which comes before the model and its classes.
+    cfg = load_config(
+        config_file, opts, device="cpu", weights="", dataset=dataset, needs_classes=False
+    )
     cfg.defrost()
     # The batches are the same with any number; here, a mistake is then one of this process.
     cfg.DATALOADER.NUM_WORKERS = 0
     # Without a seed each run sees other images. Here, twice the same question gets one answer.
     cfg.SEED = max(cfg.SEED, 0)
-    if dataset:
-        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (dataset,), ()
-        cfg.MODEL.SOLO.NUM_CLASSES = 0
     cfg.freeze()
     return cfg
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+from solo.config.user_modules import add_import
+
 
 def build_parser(name: str, doc: str) -> argparse.ArgumentParser:
     """Return a parser whose help is the docstring of the command's module.
@@ -20,7 +22,7 @@ def build_parser(name: str, doc: str) -> argparse.ArgumentParser:
 
 
 def add_config(parser: argparse.ArgumentParser, text: str = "config of the model") -> None:
-    """Add --config-file, which has to be given, and KEY VALUE ... to override its keys.
+    """Add --config-file, which has to be given, KEY VALUE ... to override its keys, and --import.
 
     Args:
         parser: Of a command or a verb.
@@ -31,7 +33,8 @@ def add_config(parser: argparse.ArgumentParser, text: str = "config of the model
 
 
 def add_opts(parser: argparse.ArgumentParser) -> None:
-    """Add KEY VALUE ... alone: a config is given otherwise, or not needed."""
+    """Add KEY VALUE ... and --import alone: a config is given otherwise, or not needed."""
+    add_import(parser)
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config keys to override")
 
 

@@ -15,8 +15,7 @@ from solo.benchmark import cpu_choices, data, evaluation, infer, post, sweep, ti
 from solo.benchmark.limit import describe_limit
 from solo.benchmark.models import Workload
 from solo.benchmark.tables import Report, write_json
-from solo.config import get_cfg
-from solo.config.load import inference_config, merge_options
+from solo.config.load import inference_config, load_config
 from solo.errors import UserError, exit_on
 from solo.model_zoo import get_config_file
 from solo.tools._command import add_config, add_opts, build_parser, read_size
@@ -73,8 +72,7 @@ def _run_evaluation(args: argparse.Namespace) -> Report:
 
 
 def _run_data(args: argparse.Namespace) -> Report:
-    cfg = get_cfg()
-    merge_options(cfg, args.opts)
+    cfg = load_config("", args.opts, device="cpu", needs_classes=False)
     rows = data.benchmark_data(
         cfg, size=args.size, images=args.images, repeats=args.repeats, progress=True
     )
@@ -82,8 +80,7 @@ def _run_data(args: argparse.Namespace) -> Report:
 
 
 def _run_cpu(args: argparse.Namespace) -> Report:
-    cfg = get_cfg()
-    merge_options(cfg, ["MODEL.DEVICE", "cpu", *args.opts])
+    cfg = load_config("", args.opts, device="cpu", needs_classes=False)
     rows = cpu_choices.benchmark_cpu(cfg, repeats=args.repeats, progress=True)
     return Report(cpu_choices.HEADERS, rows, cpu_choices.describe_cpu())
 

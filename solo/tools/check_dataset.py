@@ -13,12 +13,10 @@ from typing import Any
 
 from detectron2.data import MetadataCatalog
 
-from solo.config import get_cfg
-from solo.config.load import merge_file, merge_options
+from solo.config.load import load_config
 from solo.data import check_registered, load_records
 from solo.data.checks import check_records
 from solo.data.findings import Finding, Kind
-from solo.data.formats import register_coco_json
 from solo.data.formats.coco_document import check_coco_json
 from solo.errors import UserError, exit_on
 from solo.tools._command import add_opts, build_parser
@@ -80,12 +78,8 @@ def report(name: str, findings: Sequence[Finding], first: int) -> str:
 
 def _names(args: argparse.Namespace) -> list[str]:
     """Return the names of the registered data sets to check."""
+    cfg = load_config(args.config_file, args.opts, device="cpu", needs_classes=False)
     names = list(args.dataset)
-    cfg = get_cfg()
-    if args.config_file:
-        merge_file(cfg, args.config_file)
-    merge_options(cfg, args.opts)
-    register_coco_json(cfg)
     if args.config_file and not names:
         names = list(dict.fromkeys([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]))
     check_registered(names)

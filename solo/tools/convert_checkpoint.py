@@ -20,19 +20,18 @@ from solo.checkpoint.lineages import Converted, Lineage, expected_preprocessing,
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.rules import is_ours
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
-from solo.config import get_cfg
-from solo.config.load import merge_file
-from solo.data import resolve_num_classes
-from solo.data.formats import register_coco_json
+from solo.config.load import load_config
+from solo.config.user_modules import add_import
 from solo.errors import UserError, exit_on
 from solo.tools._command import build_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
+    args = vars(_parser().parse_args(argv))
+    del args["imports"]
     with exit_on():
-        print(convert(**vars(args)))
+        print(convert(**args))
 
 
 def convert(
@@ -94,12 +93,8 @@ def _report(converted: Converted, config_file: str) -> ConversionReport:
 
 
 def _model_weights(config_file: str) -> dict[str, Any]:
-    cfg = get_cfg()
-    merge_file(cfg, config_file)
-    register_coco_json(cfg)
-    resolve_num_classes(cfg)
     # Names and shapes are all that is needed.
-    cfg.MODEL.DEVICE = "meta"
+    cfg = load_config(config_file, device="meta")
     with torch.device("meta"):
         return build_model(cfg).state_dict()
 
@@ -117,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="check that the weights are all that the model of this config needs",
     )
+    add_import(parser)
     parser.add_argument(
         "--trained-otherwise",
         dest="as_published",

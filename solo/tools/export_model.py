@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from solo.config.user_modules import add_import
 from solo.errors import exit_on
 from solo.export.export import SUFFIXES, ExportRequest, export_model
 from solo.tools._command import build_parser, read_size
@@ -15,9 +16,10 @@ from solo.tools._command import build_parser, read_size
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
+    args = vars(_parser().parse_args(argv))
+    del args["imports"]
     with exit_on():
-        done = export_model(ExportRequest(**vars(args)))
+        done = export_model(ExportRequest(**args))
     print(f"{done.path}: {done.agreement}.")
 
 
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="images to compare on; default: some of DATASETS.TEST if they are here, else made-up ones",
     )
+    add_import(parser)
     parser.add_argument(
         "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
     )

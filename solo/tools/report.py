@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from solo.config.user_modules import add_import
 from solo.errors import UserError, exit_on
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="look at N held-out images, spread evenly; default: at all",
     )
+    add_import(parser)
     return parser
 
 

@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import platform
+import tempfile
 from pathlib import Path
 
 import detectron2
@@ -14,17 +16,20 @@ from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
 
 from solo.config.load import load_config
+from solo.config.user_modules import import_modules
+from solo.config.validity import check_solver
 from solo.data.formats import register_coco_json
 from solo.files import write_text
 
 logger = logging.getLogger(__name__)
 
 
-def setup_config(args: argparse.Namespace) -> CfgNode:
-    """Build the config that the flags ask for, and set up logging and random numbers with it.
+def training_config(args: argparse.Namespace) -> CfgNode:
+    """Build the config that the flags ask for; needs no group of processes and logs to no file.
 
     Args:
-        args: The flags of detectron2's ``default_argument_parser``.
+        args: The flags of detectron2's ``default_argument_parser``: ``config_file``, ``opts`` and,
+            optionally, ``num_gpus``.
 
     Returns:
         The frozen config.
@@ -33,7 +38,19 @@ def setup_config(args: argparse.Namespace) -> CfgNode:
         UserError: If a file or key that the user gave is wrong.
         OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
     """
-    cfg = load_config(args)
+    device = "cpu" if getattr(args, "num_gpus", 1) == 0 else ""
+    cfg = load_config(args.config_file, args.opts or [], device=device)
+    check_solver(cfg)
+    _check_output_dir(cfg.OUTPUT_DIR)
+    return cfg
+
+
+def setup_config(args: argparse.Namespace) -> CfgNode:
+    """Build the config that the flags ask for, and set up logging and random numbers with it.
+
+    See :func:`training_config`; ``eval_only`` is looked at, too.
+    """
+    cfg = training_config(args)
     setup_run(cfg, args)
     return cfg
 
@@ -44,10 +61,11 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     It does what detectron2's `default_setup` does, which needs a detectron2 with its C++ part.
 
     Args:
-        cfg: Of :func:`load_config`.
-        args: The flags, for the log.
+        cfg: Of :func:`training_config`.
+        args: The flags, for the log, and for the modules of ``imports`` if there are any.
     """
     # In each process: a spawned one knows what is registered on import only.
+    import_modules(getattr(args, "imports", ()))
     register_coco_json(cfg)
     rank = comm.get_rank()
     for name in ("fvcore", "detectron2", "solo"):
@@ -60,6 +78,16 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
+
+
+def _check_output_dir(path: str) -> None:
+    """Fail now, rather than at the first checkpoint, where results could not be written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(f"OUTPUT_DIR {path!r} cannot be written: {error}; choose another.") from error
 
 
 def _versions(device: str) -> str:

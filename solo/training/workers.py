@@ -10,6 +10,7 @@ from detectron2.utils import comm
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from solo.config.validity import check_batch_size
 from solo.errors import UserError
 from solo.modeling.memory_format import memory_format
 
@@ -91,11 +92,7 @@ def check_workers(cfg: CfgNode) -> None:
         UserError: If the batch cannot be shared equally, or the device is not the workers'.
     """
     workers = comm.get_world_size()
-    if cfg.SOLVER.IMS_PER_BATCH % workers:
-        raise UserError(
-            f"SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH} cannot be shared equally by "
-            f"{workers} workers; make it a multiple of {workers}."
-        )
+    check_batch_size(cfg, workers)
     if workers > 1 and cfg.MODEL.DEVICE == "cpu" and distributed.get_backend() == "nccl":
         raise UserError(
             f"MODEL.DEVICE is cpu, but {workers} workers were started on GPUs; to train on the "

@@ -1,121 +1,89 @@
-"""The command line: what is wrong with it is said in one sentence, before any work."""
+"""From a file and options to a config: what lies over what, and what is refused."""
 
-import argparse
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from solo.training import load_config
-from solo.training.run import setup_config
-from tests.training.training_toys import CLASSES
+from solo.config.choices import KEYS
+from solo.config.load import load_config
+from tests.toys import registered
+
+FILE = """
+VERSION: 2
+MODEL:
+  META_ARCHITECTURE: "SOLOv2"
+  WEIGHTS: "backbone.pkl"
+  DEVICE: "cpu"
+DATASETS:
+  TRAIN: ("digits_train",)
+"""
 
 
-def flags(tmp_path: Path, *opts: str, config_file: str = "", **others: Any) -> argparse.Namespace:
-    own = ("OUTPUT_DIR", str(tmp_path / "out"), "DATASETS.TRAIN", "('toy_train',)")
-    return argparse.Namespace(config_file=config_file, opts=[*own, *opts], **others)
-
-
-def test_flags_become_a_frozen_config(tmp_path: Path) -> None:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
-    path.write_text("SOLVER:\n  MAX_ITER: 7\n  BASE_LR: 0.5\n")
-    cfg = load_config(flags(tmp_path, "SOLVER.BASE_LR", "0.25", config_file=str(path)))
-    assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR) == (7, 0.25)
-    assert len(CLASSES) == cfg.MODEL.SOLO.NUM_CLASSES
+    path.write_text(FILE)
+    return path
+
+
+def test_options_lie_over_the_file_and_the_data_tell_the_classes(path: Path) -> None:
+    cfg = load_config(path, ["SOLVER.BASE_LR", "0.25"])
+    assert (cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE) == ("backbone.pkl", "cpu")
+    assert (cfg.SOLVER.BASE_LR, cfg.MODEL.SOLO.NUM_CLASSES) == (0.25, 10)
     assert cfg.is_frozen()
+    assert load_config(path, needs_classes=False).MODEL.SOLO.NUM_CLASSES == 0
 
 
-@pytest.mark.parametrize(
-    ("key", "meant"),
-    [
-        ("MODEL.SOLO.NUM_GRID", "MODEL.SOLO.NUM_GRIDS"),
-        ("SOLVER.NUM_GRIDS", "MODEL.SOLO.NUM_GRIDS"),
-        ("MODEL.SOLO.TEST.NMS_KERNAL", "MODEL.SOLO.TEST.NMS_KERNEL"),
-    ],
-)
-@pytest.mark.parametrize("place", ["file", "command line"])
-def test_an_unknown_key_is_named_with_the_nearest(
-    tmp_path: Path, key: str, meant: str, place: str
+def test_a_trained_model_is_run_where_this_machine_can(
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "config.yaml"
-    *parents, leaf = key.split(".")
-    lines = [f"{'  ' * depth}{name}:" for depth, name in enumerate(parents)]
-    path.write_text("\n".join([*lines, f"{'  ' * len(parents)}{leaf}: 1"]))
-    args = flags(tmp_path, config_file=str(path)) if place == "file" else flags(tmp_path, key, "1")
-    with pytest.raises(ValueError, match=place) as caught:
-        load_config(args)
-    assert f"there is no key {key}; did you mean {meant}" in str(caught.value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    cfg = load_config(path, weights="")
+    # Those of the file belong to its training.
+    assert (cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE) == ("", "cuda")
+    options = ["MODEL.WEIGHTS", "a.pth", "MODEL.DEVICE", "cpu"]
+    cfg = load_config(path, options, weights="")
+    assert (cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE) == ("a.pth", "cpu")
+    cfg = load_config(path, options, weights="b.pth", device="cuda")
+    assert (cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE) == ("b.pth", "cuda")
 
 
-@pytest.mark.parametrize(
-    ("opts", "message"),
-    [
-        (("SOLVER.MAX_ITER",), "'SOLVER.MAX_ITER' is alone"),
-        (("SOLVER.MAX_ITER", "many"), "SOLVER.MAX_ITER"),
-        (("SOLVER.MAX_ITER", "0"), "SOLVER.MAX_ITER is 0; it has to be 1 at least"),
-        (("SOLVER.CHECKPOINT_PERIOD", "-1"), "SOLVER.CHECKPOINT_PERIOD is -1"),
-    ],
-)
-def test_wrong_options_are_named(tmp_path: Path, opts: tuple[str, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        load_config(flags(tmp_path, *opts))
-
-
-def test_wrong_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml does not exist"):
-        load_config(flags(tmp_path, config_file=str(tmp_path / "nowhere.yaml")))
-    path = tmp_path / "config.yaml"
-    path.write_text("SOLVER: [")
-    with pytest.raises(ValueError, match=r"config\.yaml is not plain yaml"):
-        load_config(flags(tmp_path, config_file=str(path)))
-    path.write_text("_BASE_: nowhere.yaml\n")
-    with pytest.raises((ValueError, OSError), match=r"nowhere\.yaml"):
-        load_config(flags(tmp_path, config_file=str(path)))
-    path.write_text("SOLVER:\n  MAX_ITER: many\n")
-    with pytest.raises(ValueError, match=r"config\.yaml.*SOLVER\.MAX_ITER"):
-        load_config(flags(tmp_path, config_file=str(path)))
-
-
-def test_a_config_file_runs_no_code(tmp_path: Path) -> None:
-    trace, path = tmp_path / "trace", tmp_path / "config.yaml"
-    path.write_text(f"OUTPUT_DIR: !!python/object/apply:os.system ['touch {trace}']\n")
-    with pytest.raises(ValueError, match="not plain yaml"):
-        load_config(flags(tmp_path, config_file=str(path)))
-    assert not trace.exists()
-
-
-def test_an_output_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    folder = str(tmp_path / "file" / "out")
-    with pytest.raises(OSError, match=r"OUTPUT_DIR .*out' cannot be written"):
-        load_config(flags(tmp_path, "OUTPUT_DIR", folder))
-
-
-def test_the_device_is_the_one_that_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_gpu_that_is_missing_is_an_error_only_where_one_was_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert load_config(flags(tmp_path, num_gpus=1)).MODEL.DEVICE == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert load_config(flags(tmp_path, num_gpus=1)).MODEL.DEVICE == "cuda"
-    assert load_config(flags(tmp_path, num_gpus=0)).MODEL.DEVICE == "cpu"
+    assert load_config(path, ["MODEL.DEVICE", "cuda"]).MODEL.DEVICE == "cpu"
+    assert "No GPU was found" in caplog.text
+    for wrong in ({"device": "cuda"}, {"options": ["MODEL.DEVICE", "cuda"], "weights": ""}):
+        with pytest.raises(ValueError, match="torch finds no CUDA device here"):
+            load_config(path, **wrong)
 
 
-@pytest.mark.slow
-def test_setup_writes_config_and_log(tmp_path: Path) -> None:
-    # In a process of its own, because it sets up logging for good.
-    code = (
-        "from test_setup import *;"
-        f"setup_config(flags(Path({str(tmp_path)!r}), 'SEED', '5', eval_only=False));"
-        "assert torch.initial_seed() == 5"
-    )
-    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
-    assert "SEED: 5" in (tmp_path / "out/config.yaml").read_text()
-    assert f"torch {torch.__version__}" in (tmp_path / "out/log.txt").read_text()
-    assert callable(setup_config)
+def test_another_data_set_brings_its_classes(path: Path) -> None:
+    with registered([]) as name:
+        cfg = load_config(path, ["MODEL.SOLO.NUM_CLASSES", "10"], dataset=name)
+        assert [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST] == [name]
+        assert cfg.MODEL.SOLO.NUM_CLASSES == 3
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_wrong_word_lists_the_right_ones(path: Path, key: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"{key} is 'elsewise'; use one of {next(iter(KEYS[key]))}"
+    ):
+        load_config(path, [key, "elsewise"])
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("MODEL.META_ARCHITECTURE", "GeneralizedRCNN.* SOLO, SOLOv2"),
+        ("MODEL.BACKBONE.NAME", "build_resnet_backbone, build_resnet_fpn_backbone"),
+        ("MODEL.SOLO.HEAD", "DecoupledSOLOHead, .*SOLOv2Head"),
+        ("MODEL.DEVICE", "cpu, cuda or cuda:1"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(path: Path, key: str, known: str) -> None:
+    with pytest.raises(ValueError, match=rf"{key} is 'elsewise'.*{known}"):
+        load_config(path, [key, "elsewise"])

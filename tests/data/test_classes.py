@@ -76,3 +76,20 @@ def test_number_without_names_stays(register):
     resolve_num_classes(cfg)
     assert cfg.MODEL.SOLO.NUM_CLASSES == 4
     assert dataset_class_names(cfg.DATASETS.TRAIN) == []
+
+
+def test_classes_of_a_coco_file_are_known_without_loading_it(tmp_path, register):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({"categories": [{"id": 9, "name": "dog"}, {"id": 7, "name": "cat"}]})
+    )
+    name = register([], json_file=str(path), evaluator_type="coco")
+    DatasetCatalog[name] = lambda: pytest.fail("it is loaded")
+    assert dataset_class_names(name) == ["cat", "dog"]
+    assert MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id == {7: 0, 9: 1}
+
+
+def test_classes_of_a_checkpoint_come_first(register):
+    cfg = cfg_of((register([], thing_classes=["cat", "dog"]),))
+    resolve_num_classes(cfg, ["a", "b", "c"])
+    assert cfg.MODEL.SOLO.NUM_CLASSES == 3

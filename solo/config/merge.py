@@ -1,0 +1,86 @@
+"""A file and options laid over a config; an unknown key is told with the one that may be meant."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from detectron2.config import CfgNode
+
+from solo.errors import UserError
+
+
+def merge_file(cfg: CfgNode, path: str | Path) -> None:
+    """Merge a yaml file and the files that it is based on into a config, in place.
+
+    Args:
+        cfg: The config.
+        path: The file; empty: nothing happens.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        UserError: If the file is no yaml, or has an unknown key or a value of the wrong type.
+    """
+    path = str(path)
+    if not path:
+        return
+    if "://" not in path and not Path(path).is_file():
+        raise FileNotFoundError(f"The config file {path} does not exist; check --config-file.")
+    try:
+        # detectron2 would, by default, run code that a yaml file names.
+        cfg.merge_from_file(path, allow_unsafe=False)
+    except KeyError as error:
+        raise UserError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"The config file {path} is not plain yaml: {error}") from error
+    except (AssertionError, ValueError) as error:
+        raise UserError(f"In the config file {path}: {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise UserError(
+            f"The config file {path} has something else where keys with values belong: {error}"
+        ) from error
+
+
+def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
+    """Merge the KEY VALUE pairs of a command line into a config, in place.
+
+    Args:
+        cfg: The config.
+        options: Keys and values in turn.
+
+    Raises:
+        UserError: If a key is unknown or has no value, or a value is of the wrong type.
+    """
+    if len(options) % 2:
+        raise UserError(
+            f"The options {' '.join(options)} are not pairs of KEY VALUE: {options[-1]!r} is alone."
+        )
+    try:
+        cfg.merge_from_list(list(options))
+    except (AssertionError, KeyError, ValueError) as error:
+        raise UserError(f"On the command line: {_unknown_key(cfg, error)}") from error
+
+
+def _unknown_key(cfg: CfgNode, error: Exception) -> str:
+    """Turn yacs' complaint about a key into a sentence that says which key may have been meant."""
+    message = str(error.args[0]) if error.args else str(error)
+    match = re.search(r"Non-existent (?:config )?key: (\S+)", message)
+    if not match:
+        return message
+    key = match.group(1)
+    known = sorted(_keys(cfg))
+    # The same name elsewhere in the tree is a likelier mistake than a similar path.
+    leaf = key.rpartition(".")[2]
+    moved = [name for name in known if name.rpartition(".")[2] == leaf]
+    similar = difflib.get_close_matches(key, known, n=3)
+    suggestions = list(dict.fromkeys([*moved, *similar]))[:3]
+    hint = f"; did you mean {' or '.join(suggestions)}?" if suggestions else "."
+    return f"there is no key {key}{hint}"
+
+
+def _keys(node: CfgNode, prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        yield prefix + name
+        if isinstance(value, CfgNode):
+            yield from _keys(value, f"{prefix}{name}.")

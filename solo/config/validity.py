@@ -1,0 +1,83 @@
+"""What a config must not ask for: a device, a part or a batch that there is not."""
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
+from fvcore.common.registry import Registry
+
+from solo.errors import UserError
+
+
+def check_device(device: str) -> None:
+    """Stop at a MODEL.DEVICE that torch does not find here.
+
+    Raises:
+        UserError: If so.
+    """
+    try:
+        place = torch.device(device)
+        if place.type != "cuda":  # a context on a GPU would stay, also where only workers need it
+            torch.empty(0, device=place)
+    except Exception as error:  # of another class for nearly each kind of device
+        raise UserError(f"MODEL.DEVICE is {device!r}: give cpu, cuda or cuda:1.") from error
+    if place.type != "cuda":
+        return
+    if not torch.cuda.is_available():
+        raise UserError(
+            f'MODEL.DEVICE is {device!r}, but torch finds no CUDA device here: set it to "cpu".'
+        )
+    if place.index and place.index >= torch.cuda.device_count():
+        raise UserError(
+            f"MODEL.DEVICE is {device!r}, but torch finds {torch.cuda.device_count()} CUDA devices "
+            "here, and counts them from 0."
+        )
+
+
+def check_parts(cfg: CfgNode) -> None:
+    """Stop at a model, head or backbone that nobody registered.
+
+    Raises:
+        UserError: If so; it lists those that there are.
+    """
+    _check_name(META_ARCH_REGISTRY, cfg.MODEL.META_ARCHITECTURE, "MODEL.META_ARCHITECTURE")
+    _check_name(BACKBONE_REGISTRY, cfg.MODEL.BACKBONE.NAME, "MODEL.BACKBONE.NAME")
+    # Where a model takes heads by name, it says from where; "" leaves the choice to it.
+    heads = getattr(META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE), "head_registry", None)
+    if heads is not None and cfg.MODEL.SOLO.HEAD:
+        _check_name(heads, cfg.MODEL.SOLO.HEAD, "MODEL.SOLO.HEAD")
+
+
+def check_solver(cfg: CfgNode) -> None:
+    """Stop at a SOLVER that trains nothing.
+
+    Raises:
+        UserError: If a number is too small.
+    """
+    for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
+        if cfg.SOLVER[key] < 1:
+            raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+
+
+def check_batch_size(cfg: CfgNode, workers: int) -> None:
+    """Stop at a batch that cannot be shared equally.
+
+    Args:
+        cfg: The config, scaled to the number of workers.
+        workers: How many there are.
+
+    Raises:
+        UserError: If so.
+    """
+    if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
+        raise UserError(
+            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "
+            f"share evenly: set it to a multiple of {workers}."
+        )
+
+
+def _check_name(registry: Registry, name: str, key: str) -> None:
+    if name not in registry:
+        known = ", ".join(sorted(known for known, _ in registry))
+        raise UserError(
+            f"{key} is {name!r}; use one of {known}. One of your own needs --import MODULE."
+        )

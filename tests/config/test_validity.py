@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from solo.config import get_cfg
+from solo.config.validity import check_batch_size, check_device
+
+
+@pytest.mark.parametrize(("batch", "workers"), [(6, 4), (0, 1)])
+def test_a_batch_that_cannot_be_shared_is_named(batch: int, workers: int) -> None:
+    cfg = get_cfg()
+    cfg.SOLVER.IMS_PER_BATCH = batch
+    with pytest.raises(ValueError, match=f"IMS_PER_BATCH is {batch}, which {workers} workers"):
+        check_batch_size(cfg, workers)
+    cfg.SOLVER.IMS_PER_BATCH = 2 * workers
+    check_batch_size(cfg, workers)
+
+
+def test_a_gpu_beyond_the_last_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_device("cuda:1")
+    with pytest.raises(ValueError, match="'cuda:2', but torch finds 2 CUDA devices"):
+        check_device("cuda:2")
