@@ -13,7 +13,7 @@ help:
 	@echo "make quickstart  install, train SOLOv2 on digits, evaluate, draw pictures"
 	@echo "make test        install, run the tests"
 	@echo "make test-parity install mmdetection, too, and compare with it"
-	@echo "make lint        install, check the style"
+	@echo "make lint        install, check style and types"
 
 install: $(VENV)/installed
 
@@ -43,6 +43,7 @@ test-parity: install
 lint: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

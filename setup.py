@@ -21,7 +21,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["solo", "solo.*"]), "solo.configs"],
     package_dir={"solo.configs": "configs"},
-    package_data={"solo.configs": CONFIGS, "solo.report": ["*.html"]},
+    package_data={"solo": ["py.typed"], "solo.configs": CONFIGS, "solo.report": ["*.html"]},
     # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
     install_requires=[
         "torch>=2.7",
@@ -41,6 +41,7 @@ setup(
         "cityscapes": ["cityscapesscripts"],
         "dev": [
             *("pytest", "hypothesis", "ruff", "scikit-learn", "cityscapesscripts"),
+            *("mypy", "types-PyYAML", "types-tabulate", "types-tqdm"),
             *("onnx", "onnxscript", "onnxruntime"),
             *("gradio>=6.31", "playwright", "av>=14"),
         ],
