@@ -1,7 +1,7 @@
 """Training and evaluation."""
 
 from solo.config.load import load_config
-from solo.inference.model_evaluation import check_evaluation, evaluate, evaluate_with_tta
+from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.training.launch import LaunchError, launch
 from solo.training.run import setup_config, setup_run
 from solo.training.solver import build_optimizer
@@ -11,11 +11,11 @@ __all__ = [
     "LaunchError",
     "Trainer",
     "build_optimizer",
-    "check_evaluation",
     "evaluate",
     "evaluate_with_tta",
     "launch",
     "load_config",
+    "prepare_evaluation",
     "setup_config",
     "setup_run",
 ]
