@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from solo.inference.tiling import Box, TileRule, find_in_tiles
+from solo.inference.tiling import TileRule, find_in_tiles
 from solo.layers.masks import encode_masks, masks_to_boxes
+from solo.structures.box import Box
 
 RULE = TileRule(size=64, overlap=0.25, whole=False)
 SMALL = 4  # pixels: smaller pieces are not found
