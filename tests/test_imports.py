@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "evaluation": {"structures"},
     "visualization": {"files", "images", "structures"},
     "export": {
+        "config",
         "config.load",
         "export.runtime",
         "images",

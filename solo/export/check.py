@@ -3,7 +3,7 @@
 Legend: n instances, H, W size of the image.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from solo.errors import UserError
 from solo.export import runtime
+from solo.export.formats import Run
 from solo.layers.output import ImageSize
 from solo.modeling.meta_arch import SOLO
 from solo.modeling.postprocessing import PostProcessor, cell_probabilities
@@ -22,9 +23,6 @@ from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 MAX_SCORE_ERROR = 1e-3
 # Share of the pixels of an image; one pixel may differ in any image.
 MAX_MASK_ERROR = 1e-4
-
-Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""From the (1, 3, H', W') float32 input of an exported model to its outputs."""
 
 
 @dataclass

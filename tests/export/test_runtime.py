@@ -174,7 +174,7 @@ def test_run_lengths_are_those_of_the_bitmaps(fake_graph):
     assert encoded.pred_rles == encode_masks(bitmaps.pred_masks)
     assert torch.equal(encoded.pred_boxes.tensor, bitmaps.pred_boxes.tensor)
     assert encoded.scores.tolist() == [0.75] and encoded.pred_classes.tolist() == [0]
-    with pytest.raises(ValueError, match="mask_format is 'polygons': give"):
+    with pytest.raises(ValueError, match="mask_format is 'polygons'; use one of bitmask, rle"):
         OnnxBackend("m.onnx", mask_format="polygons")
 
 
