@@ -32,12 +32,12 @@ from solo.benchmark.train import Step
 from solo.checkpoint.lineages import to_solo
 from solo.config.load import inference_config
 from solo.layers.masks import downsample_masks
-from solo.layers.output import ImageSize
 from solo.model_zoo import get_config_file
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.heads import HeadOutputs
 from solo.modeling.heads.solov2 import DynamicMasks
 from solo.modeling.precision import inference_precision
+from solo.structures.image_size import ImageSize
 
 
 class Configs(NamedTuple):

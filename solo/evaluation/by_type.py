@@ -1,6 +1,5 @@
 """Which evaluator a data set gets."""
 
-from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
@@ -10,11 +9,10 @@ from solo.evaluation.coco import COCOEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator
 
 
-def build_evaluator(cfg: CfgNode, dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
+def build_evaluator(dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
     """Build the evaluator that a data set asks for.
 
     Args:
-        cfg: The config.
         dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
             or none, "voc_instance", which gets COCO's tables, too, or "cityscapes_instance".
         output_dir: Folder for the predictions in COCO's format. None: they are not written.

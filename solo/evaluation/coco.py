@@ -12,15 +12,14 @@ from typing import Any
 
 import pycocotools.mask as mask_util
 from detectron2 import evaluation
-from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.datasets.coco import convert_to_coco_dict
+from detectron2.data import MetadataCatalog
 from detectron2.evaluation.coco_evaluation import COCOevalMaxDets, instances_to_coco_json
 from detectron2.structures import Instances
-from detectron2.utils.file_io import PathManager
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from solo.errors import MissingPackageError, UserError, told_as
+from solo.errors import MissingPackageError, UserError
+from solo.evaluation.ground_truth import indexed, load_ground_truth
 from solo.structures.run_lengths import rles_of
 
 try:
@@ -83,7 +82,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self._tasks = tasks
         self._max_dets_per_image = [1, 10, max_dets_per_image or 100]
         self._metadata = MetadataCatalog.get(dataset_name)
-        self._coco_api = _ground_truth(dataset_name, needs_masks="segm" in tasks)
+        self._coco_api = load_ground_truth(dataset_name, needs_masks="segm" in tasks)
         self._do_evaluation = "annotations" in self._coco_api.dataset
         self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
         if use_fast_impl is None and not self._fast:
@@ -159,7 +158,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             annotations = {**self._coco_api.dataset, "annotations": truths}
             detections = {**annotations, "annotations": _detections(results, truths, task)}
             backend = FastCOCO if self._fast else COCO
-            truth, found = _index(backend(), annotations), _index(backend(), detections)
+            truth, found = indexed(backend(), annotations), indexed(backend(), detections)
             if self._fast:
                 evaluated = COCOeval_faster(truth, found, task, print_function=print)
                 evaluated.extra_calc = False
@@ -213,58 +212,10 @@ def predicted_rles(instances: Instances) -> list[dict[str, Any]] | None:
     return [_as_json(rle) for rle in rles_of(instances)]
 
 
-def _ground_truth(dataset_name: str, *, needs_masks: bool) -> COCO:
-    """Return the annotations of a data set: of its file, or of its records where it has none."""
-    json_file = MetadataCatalog.get(dataset_name).get("json_file")
-    if json_file is None:
-        document = convert_to_coco_dict(dataset_name)
-    else:
-        if "://" not in json_file and not Path(json_file).exists():
-            DatasetCatalog.get(dataset_name)  # some write their file when they are loaded
-        with PathManager.open(json_file) as file, told_as(f"{json_file} is no json"):
-            document = json.load(file)
-    if needs_masks:
-        for item in document.get("annotations", ()):
-            if not item.get("segmentation"):
-                raise UserError(
-                    f"{json_file or dataset_name}: an annotation of image {item['image_id']} has no "
-                    "segmentation, so that masks cannot be evaluated: add its mask, or remove it"
-                )
-    return _complete(document)
-
-
-def _complete(document: dict[str, Any]) -> COCO:
-    """Add what COCO's rules read, and hand-made files often leave out, in place."""
-    for image in document["images"]:
-        image["height"], image["width"] = int(image["height"]), int(image["width"])
-    annotations = document.get("annotations", ())
-    # COCO's matching takes an annotation with the id 0 for none.
-    if not all(item.get("id") for item in annotations):
-        for number, item in enumerate(annotations, 1):
-            item["id"] = number
-    with contextlib.redirect_stdout(io.StringIO()):
-        api = _index(COCO(), document)
-    for item in annotations:
-        item.setdefault("iscrowd", 0)
-        if "area" in item and "bbox" in item:
-            continue
-        rle = api.annToRLE(item)
-        item.setdefault("area", float(mask_util.area(rle)))
-        item.setdefault("bbox", mask_util.toBbox(rle).tolist())
-    return api
-
-
 def _as_json(rle: dict[str, Any]) -> dict[str, Any]:
     counts = rle["counts"]
     text = counts.decode("ascii") if isinstance(counts, bytes) else counts
     return {"size": [int(side) for side in rle["size"]], "counts": text}
-
-
-def _index(api: Any, dataset: dict[str, Any]) -> Any:
-    """Fill an empty COCO object of either backend."""
-    api.dataset = dataset
-    api.createIndex()
-    return api
 
 
 @contextlib.contextmanager
@@ -283,34 +234,25 @@ def _detections(
     results: list[dict[str, Any]], truths: list[dict[str, Any]], task: str
 ) -> list[dict[str, Any]]:
     """Return what the backends' loadRes makes of results, at a fraction of its cost."""
-    kept = {"segm": "segmentation", "bbox": "bbox"}[task]
-    if task == "segm":
-        # Without their boxes masks are small, medium or large by their own area.
-        areas = _mask_areas([result["segmentation"] for result in results])
-    else:
-        areas = [result["bbox"][2] * result["bbox"][3] for result in results]
-    detections = [
-        {
+    present = {(truth["image_id"], truth["category_id"]) for truth in truths}
+    detections = []
+    for number, result in enumerate(results, 1):
+        detection = {
             "id": number,
             "image_id": result["image_id"],
             "category_id": result["category_id"],
             "score": result["score"],
-            "area": area,
             "iscrowd": 0,
-            kept: result[kept],
         }
-        for number, (result, area) in enumerate(zip(results, areas, strict=True), 1)
-    ]
-    if task == "segm":
-        # Where the image has no such object there is nothing to compare with: the mask is not decoded.
-        present = {(truth["image_id"], truth["category_id"]) for truth in truths}
-        for detection in detections:
-            if (detection["image_id"], detection["category_id"]) not in present:
-                detection["segmentation"] = _NO_MASK
+        if task == "bbox":
+            detection["bbox"] = box = result["bbox"]
+            detection["area"] = box[2] * box[3]
+        else:
+            rle = result["segmentation"]
+            # Without their boxes masks are small, medium or large by their own area.
+            detection["area"] = int(mask_util.area(rle))
+            # Where the image has no such object there is nothing to compare with: the mask is not decoded.
+            compared = (result["image_id"], result["category_id"]) in present
+            detection["segmentation"] = rle if compared else _NO_MASK
+        detections.append(detection)
     return detections
-
-
-def _mask_areas(rles: list[dict[str, Any]]) -> list[int]:
-    # More than 255 at a time overflow in pycocotools with NumPy 2.
-    parts = (rles[start : start + 255] for start in range(0, len(rles), 255))
-    return [area for part in parts for area in mask_util.area(part).tolist()]

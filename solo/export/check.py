@@ -3,7 +3,7 @@
 Legend: n instances, H, W size of the image.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from solo.config.choices import NMS, MaskFormat, NMSKernel
 from solo.errors import UserError
 from solo.export import runtime
+from solo.export.formats import Run
 from solo.modeling.meta_arch import SOLO
 from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.structures.image_size import ImageSize
@@ -23,9 +24,6 @@ from solo.structures.image_size import ImageSize
 MAX_SCORE_ERROR = 1e-3
 # Share of the pixels of an image; one pixel may differ in any image.
 MAX_MASK_ERROR = 1e-4
-
-Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
-"""From the (1, 3, H', W') float32 input of an exported model to its outputs."""
 
 
 @dataclass

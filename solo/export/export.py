@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from detectron2.config import CfgNode
-from torch.export import ExportedProgram
 
+from solo.config.choices import choose
 from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError
 from solo.export import runtime
-from solo.export.check import Agreement, Run, compare
+from solo.export.check import Agreement, compare
+from solo.export.formats import ExportFormat, FileFormat, Post
+from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
-from solo.export.torch_export import SMALLEST, read_program, trace, write_program
+from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.wrapper import TraceableSOLO
 from solo.inference.torch_backend import TorchBackend
 
-SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2"}
-_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+FORMATS: dict[ExportFormat, FileFormat] = {
+    ExportFormat.ONNX: OnnxFormat(),
+    ExportFormat.TORCH_EXPORT: TorchExportFormat(),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +38,9 @@ class ExportRequest:
         config_file: The model's config.
         weights: Its checkpoint.
         output: Folder for the files.
-        format: A key of SUFFIXES.
+        format: Of the file, as its text or not.
         size: (H, W) of the only input taken. None: any.
-        post: "nms": with matrix NMS in the graph; "raw": all candidates, without suppression.
+        post: NMS: with matrix NMS in the graph; RAW: all candidates, without suppression.
         images: Files to compare on; none: see `images_to_compare`.
         opts: KEY VALUE KEY VALUE ..., laid over the config.
     """
@@ -45,11 +48,16 @@ class ExportRequest:
     config_file: str | Path
     weights: str
     output: Path
-    format: str = "onnx"
+    format: ExportFormat = ExportFormat.ONNX
     size: tuple[int, int] | None = None
-    post: str = "nms"
+    post: Post = Post.NMS
     images: Sequence[str | Path] = ()
     opts: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Turn the words of a command line into those of an enum."""
+        object.__setattr__(self, "format", choose(ExportFormat, self.format, "--format"))
+        object.__setattr__(self, "post", choose(Post, self.post, "--post"))
 
 
 class Exported(NamedTuple):
@@ -69,7 +77,8 @@ def export_model(request: ExportRequest) -> Exported:
         UserError: If a part of the request is wrong, or the file does not do what the model does.
         OSError: If a file cannot be read or written.
     """
-    _check_packages(request.format)
+    file_format = FORMATS[request.format]
+    _check_packages(file_format)
     cfg = inference_config(request.config_file, request.weights, "cpu", request.opts)
     if cfg.TEST.AUG.ENABLED:
         raise UserError(
@@ -80,16 +89,16 @@ def export_model(request: ExportRequest) -> Exported:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
     predictor = TorchBackend(cfg)
-    network = TraceableSOLO(predictor.model, suppress=request.post == "nms").eval()
+    network = TraceableSOLO(predictor.model, suppress=request.post == Post.NMS).eval()
     metadata = describe(cfg, predictor, network, request)
     _check_images(images, metadata, request)
     program = trace(network, request.size)
 
     request.output.mkdir(parents=True, exist_ok=True)
-    suffix = SUFFIXES[request.format]
+    suffix = file_format.suffix
     unchecked = request.output / f"model.unchecked{suffix}"
-    run = _write(program, unchecked, metadata, network.output_names)
-    agreement = compare(predictor.model, run, images, metadata)
+    file_format.write(program, unchecked, metadata, network.output_names)
+    agreement = compare(predictor.model, file_format.open(unchecked), images, metadata)
     try:
         agreement.check()
     except UserError as error:
@@ -97,8 +106,8 @@ def export_model(request: ExportRequest) -> Exported:
 
     path = unchecked.replace(request.output / f"model{suffix}")
     path.with_suffix(f"{suffix}.json").write_text(json.dumps(metadata, indent=2))
-    if request.format == "onnx":
-        shutil.copyfile(runtime.__file__, request.output / "solo_runtime.py")
+    for name, source in file_format.companions.items():
+        shutil.copyfile(source, request.output / name)
     return Exported(path, agreement)
 
 
@@ -121,7 +130,7 @@ def describe(
         "outputs": list(network.output_names),
         "mask_stride": network.mask_stride,
         "mask_thresh": cfg.MODEL.SOLO.TEST.MASK_THRESH,
-        "post": request.post,
+        "post": str(request.post),
         "num_candidates": network.num_candidates,
         "inside_the_graph": {
             "pixel_mean": mean,
@@ -134,22 +143,22 @@ def describe(
     }
 
 
-def _check_packages(kind: str) -> None:
-    missing = [name for name in _ONNX_PACKAGES if not importlib.util.find_spec(name)]
-    if kind == "onnx" and missing:
+def _check_packages(file_format: FileFormat) -> None:
+    missing = [name for name in file_format.packages if not importlib.util.find_spec(name)]
+    if missing:
         raise MissingPackageError(
-            f"ONNX needs {', '.join(missing)}: run `pip install 'solo-detectron2[export]'` or "
-            f"`pip install {' '.join(missing)}`."
+            f"{file_format.name} needs {', '.join(missing)}: run `pip install "
+            f"'solo-detectron2[export]'` or `pip install {' '.join(missing)}`."
         )
 
 
 def _check_images(
     images: Sequence[np.ndarray], metadata: dict[str, Any], request: ExportRequest
 ) -> None:
-    """Refuse images that the program would not take; ONNX takes smaller ones, too."""
-    if request.format == "onnx" or request.size:
+    """Refuse images that the program would not take."""
+    if request.size:
         return
-    smallest = SMALLEST * metadata["input"]["divisor"]
+    smallest = FORMATS[request.format].smallest * metadata["input"]["divisor"]
     names = request.images or [f"comparison image {index}" for index in range(len(images))]
     for name, image in zip(names, images, strict=True):
         height, width = runtime.prepare(image, metadata["input"])[1].padded
@@ -162,30 +171,10 @@ def _check_images(
 
 def _versions() -> dict[str, str]:
     versions = {}
-    for name in ("solo-detectron2", "torch", "torchvision", *_ONNX_PACKAGES):
+    packages = [name for file_format in FORMATS.values() for name in file_format.packages]
+    for name in ("solo-detectron2", "torch", "torchvision", *packages):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _write(
-    program: ExportedProgram, path: Path, metadata: dict[str, Any], output_names: tuple[str, ...]
-) -> Run:
-    """Write a program in the format of the path's suffix; return what runs the file."""
-    if path.suffix == SUFFIXES["onnx"]:
-        # Only here: the packages are an extra.
-        from solo.export.onnx import write_onnx
-
-        write_onnx(program, path, metadata, output_names)
-        return runtime.Model(path).run
-    write_program(program, path, metadata)
-    module = read_program(path)[0].module()
-
-    @torch.no_grad()
-    def run(inputs: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = module(torch.from_numpy(inputs))
-        return {name: output.numpy() for name, output in outputs.items()}
-
-    return run

@@ -1,14 +1,16 @@
 """Programs of torch.export as ONNX files."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 import torchvision  # noqa: F401  (its operators)
-from onnxscript import opset20 as op
 from torch.export import ExportedProgram
+
+from solo.export import runtime
+from solo.export.formats import Run
 
 # The oldest that has DeformConv (19) and that runtimes of 2024 know.
 OPSET = 20
@@ -16,35 +18,49 @@ INPUT_NAME = "image"
 METADATA_KEY = "solo"
 
 
-def write_onnx(
-    program: ExportedProgram, path: Path, metadata: dict[str, Any], output_names: tuple[str, ...]
-) -> None:
-    """Translate a program and write it, with its weights and the metadata inside, to one file.
+class OnnxFormat:
+    """See `FileFormat`. Beside each file lies what runs it without torch; the packages are an extra."""
 
-    Args:
-        program: Of `trace`.
-        path: The file.
-        metadata: What can be written as JSON.
-        output_names: Names of the outputs, in order.
+    name = "ONNX"
+    suffix = ".onnx"
+    packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
+    smallest = 1
+    companions: Mapping[str, Path] = {"solo_runtime.py": Path(runtime.__file__)}
 
-    Raises:
-        onnx.checker.ValidationError: If the standard has something against the file.
-    """
-    exported = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[INPUT_NAME],
-        output_names=list(output_names),
-        custom_translation_table={torch.ops.torchvision.deform_conv2d.default: _deform_conv},
-        verbose=False,
-    )
-    # Where in the sources each node comes from: large, and full of paths of this machine.
-    for node in exported.model.graph.all_nodes():
-        node.metadata_props.clear()
-    exported.model.metadata_props[METADATA_KEY] = json.dumps(metadata)
-    exported.save(path)
-    onnx.checker.check_model(path, full_check=True)
+    def write(
+        self,
+        program: ExportedProgram,
+        path: Path,
+        metadata: dict[str, Any],
+        output_names: tuple[str, ...],
+    ) -> None:
+        """Translate a program and write it.
+
+        Raises:
+            onnx.checker.ValidationError: If the standard has something against the file.
+        """
+        import onnx
+
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=list(output_names),
+            custom_translation_table={torch.ops.torchvision.deform_conv2d.default: _deform_conv},
+            verbose=False,
+        )
+        assert exported is not None  # since it was not told to write a file itself
+        # Where in the sources each node comes from: large, and full of paths of this machine.
+        for node in exported.model.graph.all_nodes():
+            node.metadata_props.clear()
+        exported.model.metadata_props[METADATA_KEY] = json.dumps(metadata)
+        exported.save(path)
+        onnx.checker.check_model(path, full_check=True)
+
+    def open(self, path: Path) -> Run:
+        """Return what runs a file, by onnxruntime."""
+        return runtime.Model(path).run
 
 
 def _deform_conv(
@@ -64,6 +80,8 @@ def _deform_conv(
     use_mask: bool,
 ) -> Any:
     """Translate torchvision's operator, whose order of offsets, y before x, is that of ONNX."""
+    from onnxscript import opset20 as op
+
     return op.DeformConv(
         features,
         weight,

@@ -121,14 +121,14 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
         image = image[:, :, ::-1]
     height, width = _resized(image.shape[:2], rules)
     # Pillow's filter: OpenCV's, which does not average where it shrinks, gives other pixels.
-    resized = Image.fromarray(np.ascontiguousarray(image))
-    resized = np.asarray(resized.resize((width, height), Image.Resampling.BILINEAR))
+    opened = Image.fromarray(np.ascontiguousarray(image))
+    pixels = np.asarray(opened.resize((width, height), Image.Resampling.BILINEAR))
     unit = rules["divisor"]
     padded = tuple(rules["size"] or (-(-height // unit) * unit, -(-width // unit) * unit))
     inputs = np.empty((1, 3, *padded), dtype=np.float32)
     # The graph subtracts the mean, and zeros are what the model was trained with.
     inputs[...] = np.array(rules["pad_value"], dtype=np.float32)[:, None, None]
-    inputs[0, :, :height, :width] = resized.transpose(2, 0, 1)
+    inputs[0, :, :height, :width] = pixels.transpose(2, 0, 1)
     return inputs, Frames(padded, (height, width), image_bgr.shape[:2])
 
 

@@ -1,13 +1,16 @@
 """Models as programs of torch.export: the step before ONNX, and a format of its own (.pt2)."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.export import Dim, ExportedProgram
 
 from solo.errors import UserError
+from solo.export.formats import Run
 from solo.export.wrapper import TraceableSOLO
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
@@ -42,13 +45,39 @@ def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> Export
     return torch.export.export(network, (image,), dynamic_shapes=dynamic, strict=False)
 
 
-def write_program(program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
-    """Write a program, with the metadata inside, as `torch.export.load` reads it."""
-    torch.export.save(program, path, extra_files={_METADATA_FILE: json.dumps(metadata)})
+class TorchExportFormat:
+    """See `FileFormat`: the program itself, for `torch.export.load`."""
+
+    name = "torch.export"
+    suffix = ".pt2"
+    packages: tuple[str, ...] = ()
+    smallest = SMALLEST
+    companions: Mapping[str, Path] = {}
+
+    def write(
+        self,
+        program: ExportedProgram,
+        path: Path,
+        metadata: dict[str, Any],
+        output_names: tuple[str, ...],
+    ) -> None:
+        """Write a program; it names its outputs itself."""
+        torch.export.save(program, path, extra_files={_METADATA_FILE: json.dumps(metadata)})
+
+    def open(self, path: Path) -> Run:
+        """Return what runs a file, by torch."""
+        module = read_program(path)[0].module()
+
+        @torch.no_grad()
+        def run(inputs: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = module(torch.from_numpy(inputs))
+            return {name: output.numpy() for name, output in outputs.items()}
+
+        return run
 
 
 def read_program(path: Path) -> tuple[ExportedProgram, dict[str, Any]]:
-    """Read what `write_program` wrote."""
+    """Read what `TorchExportFormat` wrote."""
     files = {_METADATA_FILE: ""}
     program = torch.export.load(path, extra_files=files)
     return program, json.loads(files[_METADATA_FILE])

@@ -1,7 +1,7 @@
 """A GPU that is too small for an image does not end an evaluation of thousands."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -43,7 +43,7 @@ class WithCPUFallback(nn.Module):
         self._warned = True
 
     def _run_on_cpu(self, inputs: list[dict[str, Any]]) -> Any:
-        device = self.model.device
+        device = cast(torch.device, self.model.device)
         if device.type == "cuda":
             torch.cuda.empty_cache()
         self.model.to("cpu")

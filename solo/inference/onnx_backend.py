@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from solo.config.choices import MaskFormat, choose
 from solo.errors import UserError
 from solo.export.runtime import Model, prepare
 from solo.layers.output import binary_masks, encoded_masks
 from solo.structures.image_size import ImageSize
-
-_MASK_FORMATS = ("bitmask", "rle")
 
 
 class OnnxBackend:
@@ -24,7 +23,11 @@ class OnnxBackend:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, threads: int = 0, mask_format: str = "bitmask"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int = 0,
+        mask_format: str = MaskFormat.BITMASK,
     ) -> None:
         """Load a file.
 
@@ -38,9 +41,7 @@ class OnnxBackend:
             UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime is
                 not installed, or there is no such format of masks.
         """
-        if mask_format not in _MASK_FORMATS:
-            raise UserError(f'mask_format is {mask_format!r}: give "bitmask" or "rle".')
-        self._mask_format = mask_format
+        self._mask_format = choose(MaskFormat, mask_format, "mask_format")
         try:
             self._model = Model(path, threads=threads)
         except (ValueError, RuntimeError) as error:  # of a file that stands alone: it has no others
@@ -75,7 +76,7 @@ class OnnxBackend:
         )
         found = Instances(frames.original, scores=scores, pred_classes=classes)
         arguments = soft_masks, ImageSize(*frames), metadata["mask_thresh"]
-        if self._mask_format == "rle":
+        if self._mask_format == MaskFormat.RLE:
             found.pred_rles, boxes = encoded_masks(*arguments)
         else:
             found.pred_masks, boxes = binary_masks(*arguments)

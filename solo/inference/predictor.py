@@ -10,30 +10,21 @@ Legend: H, W size of an image, n instances, K classes.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode, Instances
 
 from solo import model_zoo
+from solo.config.choices import MaskFormat
 from solo.config.load import inference_config
 from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
+from solo.inference.backend import Backend
 from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
 from solo.visualization.draw import class_name
-
-
-class Backend(Protocol):
-    """What runs a network: `TorchBackend` or `OnnxBackend`."""
-
-    class_names: tuple[str, ...]
-    category_ids: tuple[int, ...]
-
-    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
-        """Find the instances of images, (H, W, 3) uint8 BGR each, of any sizes."""
-        ...
 
 
 class Predictor:
@@ -120,7 +111,7 @@ class Predictor:
         path: str | os.PathLike[str],
         *,
         threads: int = 0,
-        mask_format: str = "bitmask",
+        mask_format: str = MaskFormat.BITMASK,
         tiles: TileRule | None = None,
     ) -> "Predictor":
         """Load a file of `python -m solo.tools.export_model`; onnxruntime runs it on the CPU.
@@ -197,7 +188,7 @@ class Predictor:
             instances.pred_classes.tolist(),
             instances.scores.tolist(),
             boxes,
-            predicted_rles(instances),
+            predicted_rles(instances) or [],
         )
         return [
             {

@@ -2,15 +2,12 @@
 
 Beside detectron2's GeneralizedRCNNWithTTA, with its keys TEST.AUG and its mapper. Memory is bounded: views
 run one after the other and give run lengths, of which one group at a time is decoded.
-
-Legend: V views, H, W image size.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +20,11 @@ from pycocotools import mask as coco_mask
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from solo.config.choices import MaskFormat
 from solo.errors import UserError
+from solo.inference.merging import Found, found_in, merge_views, to_instances
 from solo.modeling.meta_arch import SOLO
-from solo.structures.run_lengths import RLE, boxes_of, decode_box, make_instances, place_mask
-
-# IoU with the best one from which on what other views found is the same object.
-_SAME = 0.5
-# While one image is looked at, the model gives run lengths. (A lock in a module could not be copied.)
-_ONE_AT_A_TIME = Lock()
-
-
-class _Found(NamedTuple):
-    """What a view found, in the frame of the image."""
-
-    rle: RLE
-    score: float
-    category: int
-    view: int
+from solo.structures.run_lengths import RLE
 
 
 class SOLOWithTTA(nn.Module):
@@ -112,38 +97,33 @@ class SOLOWithTTA(nn.Module):
         image = item["image"].cpu()
         height, width = image.shape[-2:]
         item = {"height": height, "width": width, **item, "image": image}
-        found: list[_Found] = []
-        views = self.tta_mapper(item)
-        with _ONE_AT_A_TIME, _run_lengths_from(self.model):
-            for index, view in enumerate(views):
-                transforms = view.pop("transforms")
-                instances = self.model([view])[0]["instances"]
-                found += _in_the_image(instances, transforms, index)
+        model = _with_run_lengths(self.model)
+        views = []
+        for view in self.tta_mapper(item):
+            transforms = view.pop("transforms")
+            views.append(_in_the_image(model([view])[0]["instances"], transforms))
+        postprocessor = self.model.postprocessor
         size = (item["height"], item["width"])
-        groups = list(_group(found, class_agnostic=self.model.postprocessor.class_agnostic))
-        return make_instances(
-            [_vote(group, size) for group in groups],
-            [sum(member.score for member in group) / len(views) for group in groups],
-            [group[0].category for group in groups],
+        return to_instances(
+            merge_views(views, size, class_agnostic=postprocessor.class_agnostic),
             size=size,
-            mask_format=self.model.postprocessor.mask_format,
-            max_instances=self.model.postprocessor.max_instances,
+            mask_format=postprocessor.mask_format,
+            max_instances=postprocessor.max_instances,
             device=self.device,
         )
 
 
-@contextmanager
-def _run_lengths_from(model: SOLO) -> Iterator[None]:
-    """Let a model return run lengths, whatever its config says."""
-    postprocessor = model.postprocessor
-    model.postprocessor = replace(postprocessor, mask_format="rle")
-    try:
-        yield
-    finally:
-        model.postprocessor = postprocessor
+def _with_run_lengths(model: SOLO) -> SOLO:
+    """Return the same model, weights and all, but for its masks.
+
+    For one image only: a copy that is kept would not follow the model into another mode.
+    """
+    model = copy(model)
+    model.postprocessor = replace(model.postprocessor, mask_format=MaskFormat.RLE)
+    return model
 
 
-def _in_the_image(instances: Instances, transforms: TransformList, view: int) -> list[_Found]:
+def _in_the_image(instances: Instances, transforms: TransformList) -> list[Found]:
     """Undo the flips of a view; its size the model has undone."""
     steps = transforms.transforms
     for step in steps:
@@ -156,11 +136,7 @@ def _in_the_image(instances: Instances, transforms: TransformList, view: int) ->
         (-1) ** sum(isinstance(step, kind) for step in steps)
         for kind in (HFlipTransform, VFlipTransform)
     )
-    fields = (instances.scores.tolist(), instances.pred_classes.tolist())
-    return [
-        _Found(_flip(rle, across, down), score, category, view)
-        for rle, score, category in zip(instances.pred_rles, *fields, strict=True)
-    ]
+    return [item._replace(rle=_flip(item.rle, across, down)) for item in found_in(instances)]
 
 
 def _flip(rle: RLE, across: int, down: int) -> RLE:
@@ -168,42 +144,3 @@ def _flip(rle: RLE, across: int, down: int) -> RLE:
     if across == down == 1:
         return rle
     return coco_mask.encode(np.asfortranarray(coco_mask.decode(rle)[::down, ::across]))
-
-
-def _group(found: list[_Found], *, class_agnostic: bool = False) -> Iterator[list[_Found]]:
-    """Yield what is one object, the best of it first: of each view one at most.
-
-    What a view found twice is left to be a group of its own, with a score as low as there. As in the
-    suppression of each view, `class_agnostic` lets different classes be one object.
-    """
-    kinds = [0 if class_agnostic else item.category for item in found]
-    for kind in sorted(set(kinds)):
-        members = [item for item, other in zip(found, kinds, strict=True) if other == kind]
-        members.sort(key=lambda item: -item.score)
-        rles = [item.rle for item in members]
-        same = coco_mask.iou(rles, rles, [0] * len(rles)) >= _SAME
-        free = np.ones(len(members), dtype=bool)
-        for best in range(len(members)):
-            if not free[best]:
-                continue
-            free[best] = False
-            group = {members[best].view: best}
-            for other in np.flatnonzero(same[best] & free).tolist():
-                group.setdefault(members[other].view, other)
-            free[list(group.values())] = False
-            yield [members[index] for index in group.values()]
-
-
-def _vote(group: list[_Found], size: tuple[int, int]) -> RLE:
-    """Return the pixels that more than half of a group has, by score."""
-    rles = [member.rle for member in group]
-    if len(rles) == 1:
-        return rles[0]
-    boxes = boxes_of(rles)
-    left, top = boxes[:, :2].min(axis=0).tolist()
-    right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    votes = np.zeros((bottom - top, right - left), dtype=np.float32)
-    for member in group:
-        votes += np.float32(member.score) * decode_box(member.rle, (left, top, right, bottom))
-    half = sum(member.score for member in group) / 2
-    return place_mask(votes > half, (top, left), size)

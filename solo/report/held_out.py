@@ -13,12 +13,12 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.detection_utils import annotations_to_instances
 from detectron2.structures import Instances
-from tqdm import tqdm
 
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
+from solo.evaluation.loop import run_evaluation
 from solo.inference import Predictor
-from solo.inference.evaluate import choose_records, read_bgr
+from solo.inference.datasets import choose_records, read_bgr
 from solo.report.verdicts import Overlaps, Verdict, best_threshold, classify, image_score, match
 from solo.structures.run_lengths import RLE
 from solo.visualization.cutouts import select_confident
@@ -114,13 +114,16 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
     # faster-coco-eval takes no names, as of Cityscapes' images, for their ids.
     named = any(isinstance(record["image_id"], str) for record in chosen)
     evaluator = _CurveEvaluator(dataset, distributed=False, use_fast_impl=False if named else None)
-    evaluator.reset()
-    seen = []
-    for record in tqdm(chosen, desc=dataset, unit=" images"):
-        seen.append(_see(record, predictor))
-        evaluator.process([record], [{"instances": seen[-1].found}])
+    seen: list[_Seen] = []
+
+    def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
+        looked_at = [_see(record, predictor) for record in batch]
+        seen.extend(looked_at)
+        return [{"instances": image.found} for image in looked_at]
+
     some = None if num_images is None else [record["image_id"] for record in chosen]
-    tables = evaluator.evaluate(some)
+    batches = [[record] for record in chosen]
+    tables = run_evaluation(find, batches, evaluator, name=dataset, image_ids=some)
     threshold = _best_threshold(seen)
     return HeldOut(
         dataset=dataset,

@@ -19,7 +19,7 @@ from detectron2.config import CfgNode
 import solo
 from solo.config.load import inference_config
 from solo.errors import UserError
-from solo.inference.evaluate import read_bgr
+from solo.inference.datasets import read_bgr
 from solo.report.examples import Example, best_and_worst, find_examples
 from solo.report.held_out import HeldOut, ImageResult
 from solo.report.verdicts import DEFINITIONS, Kind

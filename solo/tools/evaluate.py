@@ -17,7 +17,7 @@ from detectron2.utils.logger import setup_logger
 
 from solo.errors import exit_on
 from solo.inference import Predictor, TileRule
-from solo.inference.evaluate import evaluate
+from solo.inference.datasets import evaluate_predictor
 from solo.tools._command import add_opts, build_parser
 
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on():
         if args.output:
             args.output.mkdir(parents=True, exist_ok=True)
-        results = evaluate(
+        results = evaluate_predictor(
             build_predictor(args),
             args.dataset,
             output_dir=args.output and str(args.output),

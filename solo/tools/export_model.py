@@ -10,7 +10,8 @@ from pathlib import Path
 
 from solo.config.user_modules import add_import
 from solo.errors import exit_on
-from solo.export.export import SUFFIXES, ExportRequest, export_model
+from solo.export.export import ExportRequest, export_model
+from solo.export.formats import ExportFormat, Post
 from solo.tools._command import build_parser, read_size
 
 
@@ -28,7 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-file", required=True, metavar="FILE", help="config of the model")
     parser.add_argument("--weights", required=True, metavar="FILE", help="checkpoint to load")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill")
-    parser.add_argument("--format", choices=list(SUFFIXES), default="onnx", help="default: onnx")
+    parser.add_argument(
+        "--format", choices=list(ExportFormat), default=ExportFormat.ONNX, help="default: onnx"
+    )
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(
         "--size", type=read_size, metavar="HxW", help="take inputs of this height and width only"
@@ -42,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--post",
-        choices=("nms", "raw"),
-        default="nms",
+        choices=list(Post),
+        default=Post.NMS,
         help="with matrix NMS, or all candidates without suppression; default: nms",
     )
     parser.add_argument(

@@ -1,6 +1,6 @@
 """Training and evaluation."""
 
-from solo.inference.model_evaluation import check_evaluation, evaluate, evaluate_with_tta
+from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.training.launch import LaunchError, launch
 from solo.training.run import setup_config, setup_run, training_config
 from solo.training.solver import build_optimizer
@@ -10,10 +10,10 @@ __all__ = [
     "LaunchError",
     "Trainer",
     "build_optimizer",
-    "check_evaluation",
     "evaluate",
     "evaluate_with_tta",
     "launch",
+    "prepare_evaluation",
     "setup_config",
     "setup_run",
     "training_config",

@@ -28,11 +28,12 @@ from torch import Tensor, nn
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.errors import NotFiniteError, UserError, told_as
-from solo.inference.model_evaluation import (
+from solo.inference.datasets import (
+    OpenDataset,
     best_metric_name,
-    check_evaluation,
     evaluate,
     evaluate_with_tta,
+    prepare_evaluation,
 )
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
@@ -85,6 +86,7 @@ class Trainer(TrainerBase):
         self._loader: Iterable[list[dict[str, Any]]] | None = None
         self._batches: Iterator[list[dict[str, Any]]] = iter(())
         self._writers: list[EventWriter] = []
+        self._test_data: list[OpenDataset] | None = None
         self._results: OrderedDict[str, Any] = OrderedDict()
         self.register_hooks(self.build_hooks())
 
@@ -116,7 +118,7 @@ class Trainer(TrainerBase):
 
     def evaluate(self) -> OrderedDict[str, Any]:
         """Evaluate the present weights on DATASETS.TEST; at the end also with TEST.AUG, if enabled."""
-        self._results = evaluate(self.cfg, self.module)
+        self._results = evaluate(self.cfg, self.module, self._test_data)
         if self.cfg.TEST.AUG.ENABLED and self.iter + 1 >= self.max_iter:
             self._results.update(evaluate_with_tta(self.cfg, self.module))
         return self._results
@@ -158,8 +160,8 @@ class Trainer(TrainerBase):
         self.check_evaluation()
 
     def check_evaluation(self) -> None:
-        """Raise now what :meth:`evaluate` would raise in hours, about the test data."""
-        check_evaluation(self.cfg, self.module)
+        """Read the test data, and raise now what :meth:`evaluate` would raise in hours."""
+        self._test_data = prepare_evaluation(self.cfg, self.module)
 
     def train(self) -> OrderedDict[str, Any]:
         """Train up to SOLVER.MAX_ITER.

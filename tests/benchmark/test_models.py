@@ -10,7 +10,7 @@ from solo.benchmark.models import (
 from solo.benchmark.post import benchmark_post, run_network
 from solo.benchmark.sweep import VALUES, sweep
 from solo.benchmark.train import benchmark_training
-from solo.layers.output import ImageSize
+from solo.structures.image_size import ImageSize
 from tests.conftest import make_cfg
 
 TINY = Workload(size=(64, 64), original=(50, 70), objects=2, candidates=4)

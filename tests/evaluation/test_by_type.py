@@ -4,7 +4,6 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import DatasetEvaluators
 
-from solo.config import get_cfg
 from solo.evaluation import CityscapesInstanceEvaluator, COCOEvaluator, build_evaluator
 
 
@@ -19,24 +18,24 @@ def dataset():
 
 def test_without_a_type_it_is_coco(dataset):
     dataset()
-    assert isinstance(build_evaluator(get_cfg(), "toy_build", None), COCOEvaluator)
+    assert isinstance(build_evaluator("toy_build", None), COCOEvaluator)
 
 
 def test_voc_gets_coco_tables_too(dataset):
     dataset(evaluator_type="voc_instance")
-    assert isinstance(build_evaluator(get_cfg(), "toy_build", None), DatasetEvaluators)
+    assert isinstance(build_evaluator("toy_build", None), DatasetEvaluators)
 
 
 def test_cityscapes(dataset, monkeypatch):
     dataset(evaluator_type="cityscapes_instance", gt_dir="nowhere")
-    built = build_evaluator(get_cfg(), "toy_build", None)
+    built = build_evaluator("toy_build", None)
     assert isinstance(built, CityscapesInstanceEvaluator)
     monkeypatch.setitem(sys.modules, "cityscapesscripts.helpers.labels", None)
     with pytest.raises(ValueError, match="pip install cityscapesscripts"):
-        build_evaluator(get_cfg(), "toy_build", None)
+        build_evaluator("toy_build", None)
 
 
 def test_another_type_is_named(dataset):
     dataset(evaluator_type="lvis")
     with pytest.raises(ValueError, match=r"'lvis'.*'coco'.*'cityscapes_instance'"):
-        build_evaluator(get_cfg(), "toy_build", None)
+        build_evaluator("toy_build", None)

@@ -10,7 +10,6 @@ from detectron2 import evaluation
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Boxes, Instances
 
-from solo.config import get_cfg
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation import coco as coco_module
 from solo.structures.run_lengths import encode_masks
@@ -282,7 +281,7 @@ def test_data_set_without_json_file_is_converted(dataset, tmp_path):
     instances.pred_classes = torch.tensor([label])
     instances.pred_masks = torch.from_numpy(mask)[None]
     try:
-        evaluator = build_evaluator(get_cfg(), "by_hand", str(tmp_path / "out"))
+        evaluator = build_evaluator("by_hand", str(tmp_path / "out"))
         assert run(evaluator, {1: instances})["segm"]["AP"] == pytest.approx(100)
     finally:
         DatasetCatalog.remove("by_hand")

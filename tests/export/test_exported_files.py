@@ -10,8 +10,8 @@ from torch import nn
 from solo.export.check import MAX_SCORE_ERROR
 from solo.export.export import ExportRequest, export_model
 from solo.export.runtime import Model
-from solo.export.torch_export import read_program
-from solo.inference import Predictor
+from solo.export.torch_export import TorchExportFormat, read_program
+from solo.inference import Predictor, TileRule
 from tests.export.conftest import NOTHING, PICTURES
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -22,40 +22,54 @@ VARIANTS = ["SOLOv2", "SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2DCN"
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def both(request, files, pictures, tmp_path_factory):
-    """A model, and its ONNX file for any size."""
+    """A model, by its files, and its ONNX file for any size."""
     model = files(request.param)
     folder = tmp_path_factory.mktemp("exported")
-    done = export_model(ExportRequest(**model, output=folder, images=pictures))
-    return Predictor.from_config(**model, device="cpu"), done
+    return model, export_model(ExportRequest(**model, output=folder, images=pictures))
+
+
+def assert_alike(found, expected):
+    assert len(found) == len(expected)
+    # On masks of a dozen pixels, one within rounding of the threshold moves the score.
+    np.testing.assert_allclose(found.scores, expected.scores, atol=MAX_SCORE_ERROR, rtol=0)
+    # Instances whose scores are nearly equal may change places.
+    area = expected.image_size[0] * expected.image_size[1]
+    pixels = (found.pred_masks[:, None] != expected.pred_masks[None]).sum(dim=(2, 3))
+    pixels[found.pred_classes[:, None] != expected.pred_classes[None]] = area
+    pixels, same = pixels.min(dim=0)
+    assert pixels.max() <= max(1, 1e-4 * area)
+    moved = found.pred_boxes.tensor[same] - expected.pred_boxes.tensor
+    assert (moved[pixels == 0] == 0).all()
 
 
 # A few seconds each to trace, and a few to translate.
 @pytest.mark.slow
 def test_onnx_finds_what_the_predictor_finds(both):
-    predictor, done = both
+    model, done = both
     assert done.agreement.instances > 20
+    predictor = Predictor.from_config(**model, device="cpu")
     exported = Predictor.from_onnx(done.path, threads=1)
     # 100 x 150, 150 x 100 and 100 x 105 pixels after resizing: three sizes of the input.
     for picture in PICTURES:
-        expected, found = predictor(picture), exported(picture)
+        expected = predictor(picture)
         assert len(expected) > 3
-        assert len(found) == len(expected)
-        # On masks of a dozen pixels, one within rounding of the threshold moves the score.
-        np.testing.assert_allclose(found.scores, expected.scores, atol=MAX_SCORE_ERROR, rtol=0)
-        # Instances whose scores are nearly equal may change places.
-        pixels = (found.pred_masks[:, None] != expected.pred_masks[None]).sum(dim=(2, 3))
-        pixels[found.pred_classes[:, None] != expected.pred_classes[None]] = picture.size
-        pixels, same = pixels.min(dim=0)
-        assert pixels.max() <= max(1, 1e-4 * picture[..., 0].size)
-        moved = found.pred_boxes.tensor[same] - expected.pred_boxes.tensor
-        assert (moved[pixels == 0] == 0).all()
+        assert_alike(exported(picture), expected)
     assert exported.class_names == ("a", "b", "c") and exported.category_ids == (0, 1, 2)
 
 
 @pytest.mark.slow
+def test_onnx_finds_the_same_in_tiles(both):
+    model, done = both
+    rule = TileRule(size=128)
+    expected = Predictor.from_config(**model, device="cpu", tiles=rule)(PICTURES[2])
+    assert len(expected) > 3
+    assert_alike(Predictor.from_onnx(done.path, threads=1, tiles=rule)(PICTURES[2]), expected)
+
+
+@pytest.mark.slow
 def test_onnx_finds_nothing_where_nothing_is(both):
-    predictor, done = both
-    assert len(predictor(NOTHING)) == 0
+    model, done = both
+    assert len(Predictor.from_config(**model, device="cpu")(NOTHING)) == 0
     found = Model(done.path, threads=1)(NOTHING)
     assert found.masks.shape == (0, *NOTHING.shape[:2]) and found.masks.dtype == bool
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,)
@@ -83,17 +97,15 @@ def test_a_program_of_one_size_without_suppression(files, pictures, tmp_path):
 def test_what_differs_is_not_called_a_model(files, tmp_path, monkeypatch):
     # A file that was made from other weights.
     other = files("SOLOv2")
-    import solo.export.export as module
+    write = TorchExportFormat.write
 
-    write = module._write
-
-    def write_another(program, *arguments):
+    def write_another(self, program, *arguments):
         # 0.05 more on each probability's logit.
         name = next(name for name in program.state_dict if name.endswith("category_predictor.bias"))
         program.state_dict[name] = nn.Parameter(program.state_dict[name] + 0.05)
-        return write(program, *arguments)
+        return write(self, program, *arguments)
 
-    monkeypatch.setattr(module, "_write", write_another)
+    monkeypatch.setattr(TorchExportFormat, "write", write_another)
     cv2.imwrite(str(tmp_path / "a.png"), PICTURES[0])
     request = ExportRequest(
         **other, output=tmp_path / "out", format="torch_export", images=[tmp_path / "a.png"]

@@ -20,7 +20,8 @@ from PIL import Image
 
 from solo.export import runtime
 from solo.inference.onnx_backend import OnnxBackend
-from solo.layers.output import ImageSize, binary_masks
+from solo.layers.output import binary_masks
+from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import encode_masks
 from tests.export.conftest import PICTURES, blobs
 
@@ -174,7 +175,7 @@ def test_run_lengths_are_those_of_the_bitmaps(fake_graph):
     assert encoded.pred_rles == encode_masks(bitmaps.pred_masks)
     assert torch.equal(encoded.pred_boxes.tensor, bitmaps.pred_boxes.tensor)
     assert encoded.scores.tolist() == [0.75] and encoded.pred_classes.tolist() == [0]
-    with pytest.raises(ValueError, match="mask_format is 'polygons': give"):
+    with pytest.raises(ValueError, match="mask_format is 'polygons'; use one of bitmask, rle"):
         OnnxBackend("m.onnx", mask_format="polygons")
 
 

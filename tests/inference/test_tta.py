@@ -3,11 +3,11 @@ import torch
 from detectron2.data.transforms import CropTransform, RotationTransform
 from detectron2.modeling import DatasetMapperTTA
 from fvcore.transforms.transform import HFlipTransform, NoOpTransform, TransformList, VFlipTransform
-from pycocotools import mask as coco_mask
 from torch import nn
 
-from solo.inference.tta import SOLOWithTTA, _Found, _group, _vote
-from solo.structures.run_lengths import encode_masks, make_instances
+from solo.inference.tta import SOLOWithTTA
+from solo.modeling.meta_arch import SOLO
+from solo.structures.run_lengths import make_instances
 from tests.conftest import build, make_cfg, training_item
 
 SIZE = (64, 96)
@@ -159,69 +159,53 @@ def test_no_views_are_refused():
         SOLOWithTTA(*tiny_model(MIN_SIZES=()))
 
 
-def test_the_views_are_those_of_the_config():
+def test_the_views_are_those_of_the_config(monkeypatch):
     cfg, model = tiny_model(MIN_SIZES=(32, 48), MAX_SIZE=60, FLIP=True)
     seen = []
-    preprocess = model.preprocess
+    find = SOLO.find
 
-    def watch(batch):
-        seen.append(
-            ([tuple(item["image"].shape[1:]) for item in batch], model.postprocessor.mask_format)
-        )
-        return preprocess(batch)
+    def watch(self, outputs, sizes):
+        found = find(self, outputs, sizes)
+        seen.append(([size.resized for size in sizes], found[0].has("pred_masks")))
+        return found
 
-    model.preprocess = watch
+    monkeypatch.setattr(SOLO, "find", watch)
     augmented = SOLOWithTTA(cfg, model)
     assert isinstance(augmented.tta_mapper, DatasetMapperTTA)
     instances = augmented([{"image": an_image()}])[0]["instances"]
     # One at a time, and no masks of the image's size before the end.
-    assert seen == [([size], "rle") for size in ((32, 48), (32, 48), (40, 60), (40, 60))]
+    assert seen == [([size], False) for size in ((32, 48), (32, 48), (40, 60), (40, 60))]
     assert instances.has("pred_masks")
 
 
-def bar(left, right, score, view, category=0):
-    """A mask of ten rows and some columns of an image, 20 x 100."""
-    mask = torch.zeros(1, 20, 100, dtype=torch.bool)
-    mask[:, 5:15, left:right] = True
-    return _Found(encode_masks(mask)[0], score, category, view)
+def test_the_model_can_be_used_while_views_are_looked_at(monkeypatch):
+    """As by another thread."""
+    cfg, model = tiny_model()
+    item = {"image": an_image()}
+    plain = model([item])[0]["instances"]
+    find, meanwhile = SOLO.find, []
+
+    def use_the_model(self, outputs, sizes):
+        monkeypatch.setattr(SOLO, "find", find)  # once
+        meanwhile.extend(network([item])[0]["instances"] for network in (model, augmented))
+        return find(self, outputs, sizes)
+
+    augmented = SOLOWithTTA(cfg, model, only())
+    monkeypatch.setattr(SOLO, "find", use_the_model)
+    assert_same(augmented([item])[0]["instances"], plain)
+    assert len(meanwhile) == 2
+    for found in meanwhile:
+        assert_same(found, plain)
 
 
-def columns(rle):
-    """First column and one past the last of a bar."""
-    mask = coco_mask.decode(rle)
-    filled = mask.any(axis=0).nonzero()[0]
-    assert mask.sum() == 10 * len(filled) == 10 * (filled[-1] + 1 - filled[0])
-    return filled[0], filled[-1] + 1
-
-
-def test_masks_vote_by_score():
-    group = [bar(10, 50, 0.5, 0), bar(14, 60, 0.3, 1), bar(16, 60, 0.3, 2)]
-    # 10 - 14: 0.5 of 1.1; 14 - 50: more than half; 50 - 60: 0.6.
-    assert columns(_vote(group, (20, 100))) == (14, 60)
-    # Two of the same score: what both have.
-    assert columns(_vote([bar(10, 50, 0.5, 0), bar(14, 60, 0.5, 1)], (20, 100))) == (14, 50)
-    assert columns(_vote([bar(10, 50, 0.6, 0), bar(14, 60, 0.5, 1)], (20, 100))) == (10, 50)
-
-
-def test_groups_have_one_of_each_view():
-    best, twin, lower = bar(10, 50, 0.9, 0), bar(11, 50, 0.4, 0), bar(12, 50, 0.6, 1)
-    elsewhere, other = bar(60, 90, 0.7, 1), bar(10, 50, 0.8, 1, category=1)
-    third = bar(10, 48, 0.5, 2)
-    groups = list(_group([twin, lower, other, elsewhere, best, third]))
-    assert [best, lower, third] in groups
-    assert sorted(map(len, groups)) == [1, 1, 1, 3]
-
-
-def test_less_than_half_in_common_are_two():
-    assert len(list(_group([bar(0, 20, 0.9, 0), bar(0, 39, 0.8, 1)]))) == 1
-    assert len(list(_group([bar(0, 20, 0.9, 0), bar(0, 41, 0.8, 1)]))) == 2
-
-
-def test_classes_are_apart_unless_suppression_ignores_them():
-    two = [bar(0, 20, 0.9, 0), bar(0, 20, 0.8, 1)._replace(category=7)]
-    assert len(list(_group(two))) == 2
-    (group,) = _group(two, class_agnostic=True)
-    assert group[0].score == 0.9
+def test_what_becomes_of_the_model_later_counts():
+    """Its mode, its weights, and where they lie."""
+    cfg, model = tiny_model()
+    augmented = SOLOWithTTA(cfg, model.train())
+    model.load_state_dict(build(cfg, seed=1).state_dict())
+    model.eval().double()
+    item = {"image": an_image()}
+    assert_same(augmented([item])[0]["instances"], model([item])[0]["instances"])
 
 
 def test_a_view_that_finds_nothing_counts():

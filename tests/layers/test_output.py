@@ -5,7 +5,8 @@ from torch.nn import functional as F
 
 from solo.layers import output
 from solo.layers.masks import masks_to_boxes
-from solo.layers.output import ImageSize, binary_masks, encoded_masks, resized_masks
+from solo.layers.output import binary_masks, encoded_masks, resized_masks
+from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import encode_masks
 
 SIZE = ImageSize(padded=(64, 96), resized=(60, 90), original=(120, 180))

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from solo.benchmark.memory import peak_memory
-from solo.layers.output import ImageSize, encoded_masks
+from solo.layers.output import encoded_masks
 from solo.modeling.grids import Grids
 from solo.modeling.postprocessing import PostProcessor
+from solo.structures.image_size import ImageSize
 from tests.conftest import build, make_cfg, training_item
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.inference import Predictor
-from solo.inference.evaluate import evaluate
+from solo.inference.datasets import evaluate_predictor
 from solo.tools import report
 from tests.conftest import build
 from tests.report.known_predictor import Perfect
@@ -69,7 +69,7 @@ def test_a_run_from_end_to_end(run, dataset):
     assert "toy.yaml" in text and "2 of 40,000 iterations" in text and "4 images, 8 objects" in text
 
     predictor = Predictor.from_config(run / "config.yaml", str(run / "model_final.pth"))
-    expected = evaluate(predictor, dataset)
+    expected = evaluate_predictor(predictor, dataset)
     for task, table in expected.items():
         assert f"{task} {table['AP']:.1f} {table['AP50']:.1f} {table['AP75']:.1f}" in text
 

@@ -261,13 +261,13 @@ def test_augmented_views_are_evaluated_at_the_end(tmp_path: Path, monkeypatch: A
     model = build_model(cfg).train()
     seen = []
 
-    def evaluate(cfg: Any, model: Any) -> OrderedDict[str, Any]:
+    def evaluate(cfg: Any, model: Any, datasets: Any = None) -> OrderedDict[str, Any]:
         seen.append((type(model).__name__, cfg.INPUT.MIN_SIZE_TEST, cfg.OUTPUT_DIR))
         return OrderedDict(segm={"AP": float(len(seen))})
 
-    for module in ("training.trainer", "inference.model_evaluation"):
+    for module in ("training.trainer", "inference.datasets"):
         monkeypatch.setattr(f"solo.{module}.evaluate", evaluate)
-    trainer = SimpleNamespace(cfg=cfg, module=model, iter=3, max_iter=6)
+    trainer = SimpleNamespace(cfg=cfg, module=model, iter=3, max_iter=6, _test_data=None)
     plain = ("SOLOv2", 192, str(tmp_path))
     assert Trainer.evaluate(trainer) == {"segm": {"AP": 1.0}}
     assert seen == [plain]

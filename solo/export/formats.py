@@ -1,0 +1,66 @@
+"""What can be exported to: the words, and what each format of file has to do."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch.export import ExportedProgram
+
+from solo.config.choices import Word
+
+Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""From the (1, 3, H', W') float32 input of an exported model to its outputs."""
+
+
+class ExportFormat(Word):
+    """What a model is exported to."""
+
+    ONNX = "onnx"
+    TORCH_EXPORT = "torch_export"
+
+
+class Post(Word):
+    """What of the test procedure is in the file: with matrix NMS, or all candidates."""
+
+    NMS = "nms"
+    RAW = "raw"
+
+
+class FileFormat(Protocol):
+    """A format of file.
+
+    Attributes:
+        name: For people.
+        suffix: Of the file.
+        packages: What has to be installed beside torch.
+        smallest: Least side of an input, in multiples of the divisor, if files take any size.
+        companions: Files that are copied beside it, by the names that they get.
+    """
+
+    name: str
+    suffix: str
+    packages: tuple[str, ...]
+    smallest: int
+    companions: Mapping[str, Path]
+
+    def write(
+        self,
+        program: ExportedProgram,
+        path: Path,
+        metadata: dict[str, Any],
+        output_names: tuple[str, ...],
+    ) -> None:
+        """Write a program of `trace`, with its weights, and the metadata inside, to one file.
+
+        Args:
+            program: Takes one tensor, the image.
+            path: The file.
+            metadata: What can be written as JSON.
+            output_names: Names of the outputs, in order.
+        """
+        ...
+
+    def open(self, path: Path) -> Run:
+        """Return what runs a file that was written."""
+        ...

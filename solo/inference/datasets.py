@@ -1,0 +1,216 @@
+"""The tables of data sets: for a model, those of DATASETS.TEST; for a predictor, one by its name."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import DatasetEvaluator, print_csv_format
+from detectron2.structures import Instances
+from detectron2.utils import comm
+from torch import nn
+
+from solo.data import SOLODatasetMapper, build_test_loader, load_records
+from solo.errors import UserError
+from solo.evaluation import COCOEvaluator, build_evaluator
+from solo.evaluation.loop import Batches, run_evaluation
+from solo.inference.fallback import WithCPUFallback
+from solo.inference.predictor import Predictor
+from solo.inference.tta import SOLOWithTTA
+from solo.modeling.precision import inference_precision
+
+logger = logging.getLogger(__name__)
+
+
+class OpenDataset(NamedTuple):
+    """A data set that was read, and what compares results with it.
+
+    Attributes:
+        name: As registered with detectron2.
+        batches: The inputs of this process, prepared as the config says.
+        evaluator: Of all processes together.
+    """
+
+    name: str
+    batches: Batches
+    evaluator: DatasetEvaluator
+
+
+def prepare_evaluation(cfg: CfgNode, model: nn.Module) -> list[OpenDataset]:
+    """Read the data sets of DATASETS.TEST; raise now what :func:`evaluate` would raise in hours.
+
+    Args:
+        cfg: The config.
+        model: See :func:`evaluate`.
+
+    Returns:
+        What that takes, as often as it is called.
+
+    Raises:
+        OSError: If a file cannot be read.
+        UserError: If a data set is unknown, or cannot be evaluated on, or the views make no sense.
+    """
+    if cfg.TEST.AUG.ENABLED:
+        SOLOWithTTA(cfg, model)
+    return list(_open_datasets(cfg))
+
+
+def _open_datasets(cfg: CfgNode) -> Iterator[OpenDataset]:
+    for name in cfg.DATASETS.TEST:
+        loader = build_test_loader(cfg, name)
+        folder = Path(cfg.OUTPUT_DIR, "inference", name)
+        yield OpenDataset(name, loader, build_evaluator(name, str(folder)))
+
+
+def evaluate(
+    cfg: CfgNode, model: nn.Module, datasets: Iterable[OpenDataset] | None = None
+) -> OrderedDict[str, Any]:
+    """Evaluate a model on every data set of DATASETS.TEST, and log the tables.
+
+    Every process has to call it; each takes its share of the images.
+
+    Args:
+        cfg: The config.
+        model: Not wrapped: a ``DistributedDataParallel`` would wait for processes that have fewer
+            images.
+        datasets: Of :func:`prepare_evaluation`. None: they are read, one after the other.
+
+    Returns:
+        On the main process ``{task: {metric: value}}`` if there is one data set, and
+        ``{data set: {task: {metric: value}}}`` if there are several; elsewhere empty.
+    """
+    results: OrderedDict[str, Any] = OrderedDict()
+    find = WithCPUFallback(model)
+    for name, batches, evaluator in _open_datasets(cfg) if datasets is None else datasets:
+        with inference_precision(cfg):
+            result = run_evaluation(find, batches, evaluator, name=name)
+        # What was found is not kept until the next time.
+        evaluator.reset()
+        if comm.is_main_process():
+            logger.info("Evaluation results for %s:", name)
+            print_csv_format(result)
+            results[name] = result
+    if len(results) == 1:
+        return OrderedDict(next(iter(results.values())))
+    return results
+
+
+def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
+    """Evaluate a model with test-time augmentation on every data set of DATASETS.TEST.
+
+    Args:
+        cfg: The config, with the views in TEST.AUG. Files go to the folder TTA of OUTPUT_DIR.
+        model: See :func:`evaluate`.
+
+    Returns:
+        What that returns, under names that end with _TTA, as in detectron2.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    # Views are resized from the image itself, not from what a test without them would see.
+    cfg.INPUT.MIN_SIZE_TEST = 0
+    cfg.OUTPUT_DIR = str(Path(cfg.OUTPUT_DIR, "TTA"))
+    logger.info("Evaluating with test-time augmentation.")
+    results = evaluate(cfg, SOLOWithTTA(cfg, model))
+    return OrderedDict((f"{name}_TTA", result) for name, result in results.items())
+
+
+def best_metric_name(cfg: CfgNode) -> str:
+    """Return the name under which training records the mask AP that chooses the best checkpoint."""
+    several = len(cfg.DATASETS.TEST) > 1
+    return f"{cfg.DATASETS.TEST[0]}/segm/AP" if several else "segm/AP"
+
+
+def evaluate_predictor(
+    predictor: Predictor,
+    dataset_name: str,
+    *,
+    output_dir: str | None = None,
+    num_images: int | None = None,
+) -> OrderedDict[str, Any]:
+    """Evaluate a predictor on a data set; the evaluators log their tables.
+
+    Args:
+        predictor: With the classes of the data set, in its order.
+        dataset_name: As registered with detectron2.
+        output_dir: Folder for the predictions in COCO's format. None: they are not written.
+        num_images: So many images, spread evenly over the data set, and the objects of these. None:
+            all.
+
+    Returns:
+        ``{task: {metric: value}}``, in percent.
+
+    Raises:
+        OSError: A file cannot be read or written.
+        UserError: The data set is not known, has other classes, or cannot be evaluated on.
+    """
+    records = choose_records(predictor, dataset_name, num_images)
+    evaluator = build_evaluator(dataset_name, output_dir)
+    if num_images is not None and not isinstance(evaluator, COCOEvaluator):
+        raise UserError(
+            "The evaluator of this data set counts the objects of all images: leave out the number "
+            "of images."
+        )
+
+    def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
+        return [{"instances": predictor(read_bgr(record))} for record in batch]
+
+    image_ids = None if num_images is None else [record["image_id"] for record in records]
+    batches = [[record] for record in records]
+    return run_evaluation(find, batches, evaluator, name=dataset_name, image_ids=image_ids)
+
+
+def choose_records(
+    predictor: Predictor, dataset_name: str, num_images: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the records of a data set that a predictor is to be tried on.
+
+    Args:
+        predictor: With the classes of the data set, in its order.
+        dataset_name: As registered with detectron2.
+        num_images: So many, at most all, spread evenly over the data set. None: all.
+
+    Raises:
+        OSError: A file of the data set cannot be read.
+        UserError: The data set is not known or has other classes or another order of them, or the number is below 1.
+    """
+    records = load_records(dataset_name)
+    given = len(predictor.category_ids)
+    wanted = len(MetadataCatalog.get(dataset_name).thing_classes)
+    if given != wanted:
+        raise UserError(
+            f"The model has {given} classes, and the data set {dataset_name} has {wanted}: evaluate "
+            "it on a data set with its own classes."
+        )
+    names, known = tuple(MetadataCatalog.get(dataset_name).thing_classes), predictor.class_names
+    if known != names and sorted(known) == sorted(names):
+        raise UserError(
+            f"The classes of the model, {', '.join(known)}, are in another order than those of the "
+            f"data set {dataset_name}, {', '.join(names)}: scores would be those of wrong classes."
+        )
+    if num_images is None:
+        return records
+    if num_images < 1:
+        raise UserError(f"Cannot evaluate on {num_images} images: ask for 1 at least.")
+    count = min(num_images, len(records))
+    return [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
+
+
+def read_bgr(record: dict[str, Any]) -> np.ndarray:
+    """Return the image of a record, (H, W, 3) uint8, the right way up.
+
+    Raises:
+        UserError: It cannot be read, or has another size than the record says.
+    """
+    image = _mapper()(record)["image"]
+    return image.permute(1, 2, 0).contiguous().numpy()
+
+
+@lru_cache(maxsize=1)
+def _mapper() -> SOLODatasetMapper:
+    return SOLODatasetMapper(is_train=False, augmentations=[], image_format="BGR")

@@ -1,0 +1,184 @@
+"""Evaluation of a predictor that knows the truth of each image, and of others; of a model, again and again."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.detection_utils import annotations_to_instances
+from detectron2.evaluation import inference_on_dataset
+from detectron2.structures import Boxes, Instances
+from PIL import Image
+
+from solo.data import build_test_loader
+from solo.errors import UserError
+from solo.evaluation import build_evaluator
+from solo.inference import Predictor
+from solo.inference.datasets import (
+    best_metric_name,
+    evaluate,
+    evaluate_predictor,
+    evaluate_with_tta,
+    prepare_evaluation,
+)
+from tests.conftest import build
+from tests.toys import registered, square, toy_cfg, write_records
+
+
+class Oracle:
+    """Finds the objects of images that it knows by their pixels."""
+
+    class_names = ()
+    category_ids = (0, 1, 2)
+
+    def __init__(self, records):
+        self.truths = {pixels(record).tobytes(): list(record["annotations"]) for record in records}
+        self.asked = 0
+
+    def find(self, images):
+        self.asked += len(images)
+        return [self.find_in(image) for image in images]
+
+    def find_in(self, image):
+        size = image.shape[:2]
+        truth = annotations_to_instances(self.truths[image.tobytes()], size, mask_format="bitmask")
+        masks = truth.gt_masks.tensor if len(truth) else torch.zeros(0, *size, dtype=torch.bool)
+        return Instances(
+            size,
+            pred_boxes=Boxes(truth.gt_boxes.tensor),
+            scores=torch.linspace(0.9, 0.5, len(truth)),
+            pred_classes=truth.gt_classes,
+            pred_masks=masks,
+        )
+
+
+def pixels(record):
+    """What a file holds, BGR."""
+    return np.ascontiguousarray(np.asarray(Image.open(record["file_name"]))[:, :, ::-1])
+
+
+@pytest.fixture
+def records(tmp_path):
+    # The even images show a square of class 0, the odd ones one of class 2.
+    return write_records(tmp_path, [[square(8, 8, 20, index % 2 * 2)] for index in range(4)])
+
+
+@pytest.fixture
+def dataset(records):
+    with registered(records) as name:
+        yield name
+
+
+def test_what_is_right_gets_100_and_what_is_missing_0(records, dataset, tmp_path):
+    oracle = Oracle(records)
+    results = evaluate_predictor(Predictor(oracle), dataset, output_dir=str(tmp_path))
+    assert results["segm"]["AP"] == results["bbox"]["AP"] == pytest.approx(100)
+    assert oracle.asked == 4 and (tmp_path / "coco_instances_results.json").is_file()
+
+    for annotations in list(oracle.truths.values())[1::2]:
+        annotations.clear()
+    results = evaluate_predictor(Predictor(oracle), dataset)
+    assert results["segm"]["AP-red"] == pytest.approx(100) and results["segm"]["AP-blue"] == 0
+
+
+def test_some_images_count_only_their_objects(records, dataset):
+    oracle = Oracle(records)
+    # The first and the last of four: with the objects of all, AP is half of that.
+    results = evaluate_predictor(Predictor(oracle), dataset, num_images=2)
+    assert oracle.asked == 2 and results["segm"]["AP"] == pytest.approx(100)
+    assert evaluate_predictor(Predictor(oracle), dataset, num_images=9)["segm"][
+        "AP"
+    ] == pytest.approx(100)
+    with pytest.raises(ValueError, match="ask for 1 at least"):
+        evaluate_predictor(Predictor(oracle), dataset, num_images=0)
+
+
+def test_some_images_need_an_evaluator_that_can(records, dataset):
+    MetadataCatalog.get(dataset).evaluator_type = "voc_instance"
+    with pytest.raises(ValueError, match="leave out the number of images"):
+        evaluate_predictor(Predictor(Oracle(records)), dataset, num_images=2)
+
+
+def test_another_number_of_classes_is_refused(records, dataset):
+    oracle = Oracle(records)
+    oracle.category_ids = tuple(range(80))
+    with pytest.raises(ValueError, match=r"The model has 80 classes, and the data set .* has 3"):
+        evaluate_predictor(Predictor(oracle), dataset)
+
+
+def test_unknown_and_unreadable_data(records, dataset):
+    with pytest.raises(ValueError, match="There is no data set 'no_such_set'"):
+        evaluate_predictor(Predictor(Oracle(records)), "no_such_set")
+    oracle = Oracle(records)
+    DatasetCatalog.get(dataset)[1]["file_name"] += ".gone"
+    with pytest.raises(ValueError, match=r"cannot read the image .*1\.png\.gone"):
+        evaluate_predictor(Predictor(oracle), dataset)
+
+
+def test_another_order_of_the_classes_is_refused(records, dataset):
+    oracle = Oracle(records)
+    names = MetadataCatalog.get(dataset).thing_classes
+    oracle.class_names = tuple(reversed(names))
+    with pytest.raises(ValueError, match="are in another order than those of the data set"):
+        evaluate_predictor(Predictor(oracle), dataset)
+
+
+@pytest.fixture
+def cfg(dataset, tmp_path):
+    cfg = toy_cfg(dataset)
+    cfg.DATASETS.TEST = (dataset,)
+    cfg.INPUT.MIN_SIZE_TEST = 48
+    cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.005
+    cfg.MODEL.SOLO.TEST.UPDATE_THRESH = 0.0
+    cfg.OUTPUT_DIR = str(tmp_path / "out")
+    return cfg
+
+
+def test_a_model_gets_what_detectron2s_own_loop_gives_it(cfg, dataset, tmp_path):
+    model = build(cfg)
+    open_datasets = prepare_evaluation(cfg, model)
+    found = tmp_path / "out" / "inference" / dataset / "coco_instances_results.json"
+    results = evaluate(cfg, model, open_datasets)
+    written = found.read_text()
+    assert len(json.loads(written)) > 40
+    evaluator = build_evaluator(dataset, str(tmp_path / "theirs"))
+    theirs = inference_on_dataset(model, build_test_loader(cfg, dataset), evaluator)
+    assert same(results, theirs)
+    assert (tmp_path / "theirs" / "coco_instances_results.json").read_text() == written
+    # What was opened serves again, as does what is opened on the way.
+    assert same(evaluate(cfg, model, open_datasets), results) and found.read_text() == written
+    assert same(evaluate(cfg, model), results)
+    assert model.training
+
+
+def same(results, others):
+    """Also where there is no number."""
+    return json.dumps(results) == json.dumps(others)
+
+
+def test_several_data_sets_and_views_have_their_names(cfg, dataset, records):
+    with registered(records) as other:
+        cfg.DATASETS.TEST = (dataset, other)
+        assert best_metric_name(cfg) == f"{dataset}/segm/AP"
+        model = build(cfg)
+        results = evaluate(cfg, model)
+        assert list(results) == [dataset, other] and same(results[dataset], results[other])
+        cfg.DATASETS.TEST = (other,)
+        cfg.TEST.AUG.MIN_SIZES, cfg.TEST.AUG.FLIP = (48,), False
+        results = evaluate_with_tta(cfg, model)
+    assert list(results) == ["bbox_TTA", "segm_TTA"]
+
+
+def test_what_cannot_be_evaluated_on_is_told_before(cfg, dataset, records):
+    model = build(cfg)
+    cfg.DATASETS.TEST = ("no_such_set",)
+    with pytest.raises(UserError, match="There is no data set 'no_such_set'"):
+        prepare_evaluation(cfg, model)
+    cfg.DATASETS.TEST = (dataset,)
+    MetadataCatalog.get(dataset).evaluator_type = "lvis"
+    with pytest.raises(UserError, match="lvis"):
+        prepare_evaluation(cfg, model)
+    cfg.TEST.AUG.ENABLED, cfg.TEST.AUG.MIN_SIZES = True, ()
+    with pytest.raises(UserError, match=r"TEST\.AUG\.MIN_SIZES is empty"):
+        prepare_evaluation(cfg, model)
