@@ -17,9 +17,10 @@ from solo.data import build_train_loader
 from solo.data.augmentation import build_multi_image
 from solo.data.augmentation.copy_paste import CopyPaste
 from solo.data.augmentation.mixup import Mixup
+from solo.data.augmentation.multi_image import Images
 from solo.data.augmentation.sample import Sample
-from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.seeded_dataset import SeededDataset
 from solo.structures.region import region_of_mask
 from tests.data.augmentation.conftest import assert_masks_show_their_objects, color_of, paint
 
@@ -34,11 +35,15 @@ def sample_of(size, value, boxes=(), category=0):
     return Sample(image, regions)
 
 
+def combine(step, first, second):
+    return step(lambda: first, Images({}, lambda record: second, lambda read: read({})))
+
+
 def pasted(soft_edge, seed=0):
     np.random.seed(seed)
     target, source = sample_of((40, 50), 10), sample_of((30, 30), 210, [(8, 9, 20, 24)], 1)
     step = CopyPaste(prob=1, max_objects=1, same_image_prob=0, soft_edge=soft_edge)
-    return step(target, source)
+    return combine(step, target, source)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -66,12 +71,14 @@ def test_pasted_objects_cover_masks_below():
     step = CopyPaste(prob=1, max_objects=1, same_image_prob=0, soft_edge=0)
     target = sample_of((12, 12), 0, [(0, 0, 12, 12)])
     np.random.seed(1)
-    result = step(target, sample_of((20, 20), 9, [(2, 2, 7, 8)], 1))
+    result = combine(step, target, sample_of((20, 20), 9, [(2, 2, 7, 8)], 1))
     below, above = result.regions
     assert (below.category, above.category) == (0, 1)
     assert below.area == 144 - 30
     assert (target.image == 0).all()  # stays as it was
-    covered = step(sample_of((12, 12), 0, [(3, 3, 5, 5)]), sample_of((30, 30), 9, [(0, 0, 30, 30)]))
+    covered = combine(
+        step, sample_of((12, 12), 0, [(3, 3, 5, 5)]), sample_of((30, 30), 9, [(0, 0, 30, 30)])
+    )
     assert [region.area for region in covered.regions] == [144]
 
 
@@ -80,7 +87,7 @@ def test_number_of_pasted_objects_is_limited():
     step = CopyPaste(prob=1, max_objects=3, same_image_prob=0, soft_edge=0)
     np.random.seed(0)
     counts = {
-        len(step(sample_of((400, 400), 0), sample_of((20, 20), 9, boxes)).regions)
+        len(combine(step, sample_of((400, 400), 0), sample_of((20, 20), 9, boxes)).regions)
         for _ in range(30)
     }
     assert counts <= {1, 2, 3} and 3 in counts
@@ -91,7 +98,7 @@ def test_mixup_blends_where_both_are(size):
     first = sample_of((16, 20), 100, [(1, 1, 5, 5)], 0)
     second = sample_of(size, 200, [(2, 2, 6, 7)], 1)
     np.random.seed(0)
-    mixed = Mixup(prob=1, weight_range=(0.25, 0.25))(first, second)
+    mixed = combine(Mixup(prob=1, weight_range=(0.25, 0.25)), first, second)
     assert mixed.image.shape == (16, 20, 3)
     blended = (mixed.image == 175).all(axis=2)
     assert blended.sum() == min(size[0], 16) * min(size[1], 20)
