@@ -1,5 +1,6 @@
 """Batches for training, which an interrupted run continues exactly, and images for evaluation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ from solo.data.catalog import check_registered
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import TrainingBatchSampler
 from solo.data.seeded_dataset import Mapper, SeededDataset
-from solo.data.training_records import aspect_groups, repeat_factors, training_records
+from solo.data.training_records import Record, aspect_groups, repeat_factors, training_records
 from solo.errors import UserError, told_as
 
 Item = dict[str, Any]
@@ -45,15 +46,7 @@ def build_train_loader(
     _check_batch_size(cfg)
     records = training_records(cfg)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
-    sampler = TrainingBatchSampler(
-        repeat_factors(cfg, records),
-        batch_size=cfg.SOLVER.IMS_PER_BATCH,
-        seed=seed,
-        groups=aspect_groups(records) if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None,
-        start_batch=start_iteration,
-        rank=comm.get_rank(),
-        world_size=comm.get_world_size(),
-    )
+    sampler = _batch_sampler(cfg, records, seed, start_iteration)
     dataset = SeededDataset(
         records,
         mapper or SOLODatasetMapper(cfg, True),
@@ -93,6 +86,20 @@ def build_test_loader(
     # detectron2 has no argument for it.
     loader.pin_memory = _pins_images(cfg)
     return loader
+
+
+def _batch_sampler(
+    cfg: CfgNode, records: Sequence[Record], seed: int, start: int
+) -> TrainingBatchSampler:
+    return TrainingBatchSampler(
+        repeat_factors(cfg, records),
+        batch_size=cfg.SOLVER.IMS_PER_BATCH,
+        seed=seed,
+        groups=aspect_groups(records) if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None,
+        start_batch=start,
+        rank=comm.get_rank(),
+        world_size=comm.get_world_size(),
+    )
 
 
 def _check_batch_size(cfg: CfgNode) -> None:
