@@ -14,8 +14,8 @@ from detectron2.data import transforms as T
 from tqdm import tqdm
 
 from solo.data.augmentation import build_multi_image
-from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper
+from solo.data.seeded_dataset import SeededDataset
 from solo.errors import UserError
 
 BASELINE = "detectron2, polygons"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,10 +132,13 @@ class SOLODatasetMapper(DatasetMapper):
         return Sample(scene.image, self.visibility(scene.regions))
 
     def item(self, record: dict[str, Any], sample: Sample) -> dict[str, Any]:
-        """Return the training item of a record whose image became a sample."""
+        """Return the training item of a record whose image became a sample.
+
+        Visibility is asked again: what other images cover, or windows cut off, is known now only.
+        """
         item = {key: value for key, value in record.items() if key != "annotations"}
         item["image"] = _as_tensor(sample.image)
-        item["instances"] = Sample(sample.image, self.visibility(sample.regions)).instances()
+        item["instances"] = replace(sample, regions=self.visibility(sample.regions)).instances()
         return item
 
 

@@ -13,11 +13,11 @@ class Draw(NamedTuple):
 
     Attributes:
         position: Its place in the run, counted over all workers and batches. No two are equal.
-        index: Its record in the data set.
+        record: The number of its record in the data set.
     """
 
     position: int
-    index: int
+    record: int
 
 
 class TrainingBatchSampler(Sampler[list[Draw]]):

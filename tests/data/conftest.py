@@ -67,3 +67,9 @@ def cfg():
     cfg.INPUT.MIN_SIZE_TRAIN = (16, 24, 32)
     cfg.INPUT.MAX_SIZE_TRAIN = 64
     return cfg
+
+
+@pytest.fixture
+def trainable(cfg, records, register):
+    cfg.DATASETS.TRAIN = (register(records, thing_classes=["a", "b"]),)
+    return cfg

@@ -15,7 +15,7 @@ GROUPS = [0, 1, 1, 0, 1, 1, 0, 1, 1, 1]
 
 
 def test_an_epoch_holds_every_record_once():
-    indices = [draw.index for batch in batches(5) for draw in batch]
+    indices = [draw.record for batch in batches(5) for draw in batch]
     assert sorted(indices[:10]) == list(range(10))
     assert sorted(indices[10:]) == list(range(10))
     assert indices[:10] != indices[10:]
@@ -44,8 +44,8 @@ def test_workers_share_the_batches_of_one(groups):
 def test_groups_are_never_mixed_and_nothing_is_lost():
     drawn = batches(50, groups=GROUPS)
     for batch in drawn:
-        assert len({GROUPS[draw.index] for draw in batch}) == 1
-    counts = np.bincount([draw.index for batch in drawn for draw in batch], minlength=10)
+        assert len({GROUPS[draw.record] for draw in batch}) == 1
+    counts = np.bincount([draw.record for batch in drawn for draw in batch], minlength=10)
     # 200 draws of 10 records; at most one unfinished batch per group waits.
     assert counts.min() >= 18
     assert counts.max() <= 22
@@ -53,7 +53,7 @@ def test_groups_are_never_mixed_and_nothing_is_lost():
 
 def test_repeat_factors_hold_on_average():
     factors = [1.0, 2.5, 1.0, 1.0]
-    indices = [draw.index for batch in batches(1100, repeat_factors=factors) for draw in batch]
+    indices = [draw.record for batch in batches(1100, repeat_factors=factors) for draw in batch]
     # 5.5 draws an epoch: 800 epochs.
     counts = np.bincount(indices)
     assert counts[0] == pytest.approx(800, rel=0.03)

@@ -1,11 +1,17 @@
 """Copy-paste: objects of another image, or of the same, at random places of an image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
+from detectron2.config import CfgNode
 
+from solo.data.augmentation.multi_image import Images
 from solo.data.augmentation.sample import Sample, random_offset
+from solo.data.augmentation.values import share_of
+from solo.errors import UserError
 from solo.structures.region import Region
 
 
@@ -24,13 +30,35 @@ class CopyPaste:
             stay as they are.
     """
 
+    key: ClassVar[str] = "INPUT.COPY_PASTE"
+
     prob: float
     max_objects: int
     same_image_prob: float
     soft_edge: int
 
-    def __call__(self, sample: Sample, source: Sample) -> Sample:
-        """Return the sample with random objects of the source, which may be the sample itself."""
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "CopyPaste":
+        """Return what INPUT.COPY_PASTE stands for."""
+        node = cfg.INPUT.COPY_PASTE
+        if node.MAX_OBJECTS < 1:
+            raise UserError(f"INPUT.COPY_PASTE.MAX_OBJECTS is {node.MAX_OBJECTS}: give 1 or more")
+        if node.SOFT_EDGE < 0:
+            raise UserError(
+                f"INPUT.COPY_PASTE.SOFT_EDGE is {node.SOFT_EDGE}: give pixels, 0 or more"
+            )
+        return cls(
+            prob=share_of("INPUT.COPY_PASTE.PROB", node.PROB),
+            max_objects=node.MAX_OBJECTS,
+            same_image_prob=share_of("INPUT.COPY_PASTE.SAME_IMAGE_PROB", node.SAME_IMAGE_PROB),
+            soft_edge=node.SOFT_EDGE,
+        )
+
+    def __call__(self, first: Callable[[], Sample], images: Images) -> Sample:
+        """Return the image with random objects of another one, or of itself."""
+        sample = first()
+        same = np.random.rand() < self.same_image_prob
+        source = sample if same else images.other(images.load)
         count = np.random.randint(1, self.max_objects + 1)
         image, regions = np.array(sample.image), list(sample.regions)
         for index in np.random.permutation(len(source.regions))[:count]:

@@ -20,7 +20,7 @@ class FastResizeTransform(T.ResizeTransform):
 
     def apply_image(self, img: np.ndarray, interp: int | None = None) -> np.ndarray:
         """Return the image, (h, w) or (h, w, c), at the new size."""
-        if interp == Image.NEAREST:
+        if interp == Image.Resampling.NEAREST:
             method = cv2.INTER_NEAREST_EXACT  # about the centres of pixels, as the others
         elif 2 * self.new_h < img.shape[0]:
             method = cv2.INTER_AREA  # bilinear weights would skip pixels

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 
+from solo.data.augmentation.multi_image import Images
 from solo.data.augmentation.sample import Sample, random_offset
+from solo.data.augmentation.values import pad_value, range_of, share_of, size_of
 from solo.errors import UserError
 from solo.structures.box import Box
 from solo.structures.region import Region
@@ -28,34 +31,46 @@ class Mosaic:
         pad_value: Of what no image covers, one number per channel.
     """
 
+    key: ClassVar[str] = "INPUT.MOSAIC"
+
     prob: float
     cut_range: tuple[float, float]
     scale_range: tuple[float, float]
     resize: T.Augmentation
     pad_value: tuple[int, ...]
 
-    def __call__(
-        self,
-        record: dict[str, Any],
-        load: Callable[..., Sample],
-        other: Callable[[Callable[..., Sample]], Sample],
-    ) -> Sample:
-        """Return the mosaic of an image and three others.
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "Mosaic":
+        """Return what INPUT.MOSAIC stands for; INPUT.JITTER or MIN_SIZE_TRAIN give the size."""
+        node = cfg.INPUT.MOSAIC
+        if cfg.INPUT.JITTER.ENABLED:
+            resize = T.Resize(size_of("INPUT.JITTER.IMAGE_SIZE", cfg.INPUT.JITTER.IMAGE_SIZE))
+        else:
+            resize = T.ResizeShortestEdge(
+                cfg.INPUT.MIN_SIZE_TRAIN,
+                cfg.INPUT.MAX_SIZE_TRAIN,
+                cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,
+            )
+        prob = share_of("INPUT.MOSAIC.PROB", node.PROB)
+        return cls(
+            prob=prob,
+            cut_range=range_of("INPUT.MOSAIC.CUT_RANGE", node.CUT_RANGE, most=1),
+            scale_range=range_of("INPUT.MOSAIC.SCALE_RANGE", node.SCALE_RANGE, above=0),
+            resize=resize,
+            pad_value=pad_value(cfg) if prob else (),
+        )
 
-        Args:
-            record: Of the first image.
-            load: Reads a record; with ``fit``, (H, W), as large as fits into it.
-            other: Calls a reader with the record of a random other image.
-        """
-        height, width = self.output_size(record)
+    def __call__(self, first: Callable[[], Sample], images: Images) -> Sample:
+        """Return the mosaic of an image and three others, all of them read as parts of it."""
+        height, width = self.output_size(images.record)
         # Row by row: NumPy repeats three numbers slowly.
         row = np.tile(np.array(self.pad_value, dtype=np.uint8), width)
         image = np.tile(row, (height, 1)).reshape(height, width, 3)
         regions: list[Region] = []
         for number, window in enumerate(self._windows(height, width)):
             scale = np.random.uniform(*self.scale_range)
-            read = partial(load, fit=(scale * height, scale * width))
-            part = read(record) if number == 0 else other(read)
+            read = partial(images.load, fit=(scale * height, scale * width))
+            part = images.other(read) if number else read(images.record)
             regions += _put(image, part, window)
         return Sample(image, regions)
 

@@ -20,6 +20,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 from tqdm import tqdm
 
+from solo.data.folder import default_root
 from solo.data.formats.digit_painting import (
     DigitsSpec,
     Painted,
@@ -38,12 +39,6 @@ _CATEGORY_IDS = {label + 1: label for label in range(len(CLASS_NAMES))}
 _TRAIN_SHARE = 0.7
 # Share of the handwritten samples of each class that only the validation images show.
 _VAL_SAMPLES = 0.2
-
-
-def default_root() -> Path:
-    """Return the folder for data sets: $SOLO_DATASETS, $DETECTRON2_DATASETS or ./datasets."""
-    root = os.environ.get("SOLO_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets"
-    return Path(root).expanduser()
 
 
 def register_digits(

@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 from detectron2.structures import BoxMode
+from pycocotools import mask as coco_mask
 from tqdm.contrib.concurrent import thread_map
+
+from solo.structures.run_lengths import RLE
 
 # Decoding PNGs leaves Python free for other threads; more of them than this wait for each other.
 _THREADS = 8
 
 
-def encode_ids(ids: np.ndarray) -> dict[int, dict[str, Any]]:
+def encode_ids(ids: np.ndarray) -> dict[int, RLE]:
     """Encode every number of an image as COCO's RLE, in one pass over the pixels.
 
     Args:
@@ -31,10 +33,10 @@ def encode_ids(ids: np.ndarray) -> dict[int, dict[str, Any]]:
     }
 
 
-def annotate(rle: dict[str, Any], category_id: int, *, iscrowd: int = 0) -> dict[str, Any]:
+def annotate(rle: RLE, category_id: int, *, iscrowd: int = 0) -> dict[str, Any]:
     """Return an annotation of detectron2's standard format with the tight box of its mask."""
     return {
-        "bbox": mask_util.toBbox(rle).tolist(),
+        "bbox": coco_mask.toBbox(rle).tolist(),
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": category_id,
         "segmentation": rle,
@@ -55,11 +57,11 @@ def read_all(
     return thread_map(read, items, max_workers=_THREADS, desc=name, unit="image")
 
 
-def _rle(starts: np.ndarray, ends: np.ndarray, size: Sequence[int]) -> dict[str, Any]:
+def _rle(starts: np.ndarray, ends: np.ndarray, size: Sequence[int]) -> RLE:
     """Encode the pixels from each start to before its end, in the order of the columns."""
     borders = np.stack([starts, ends], axis=1).ravel()
     counts = np.diff(borders, prepend=0, append=size[0] * size[1]).tolist()
     if counts[-1] == 0:  # as pycocotools writes a mask that ends with the image
         counts.pop()
-    rle = mask_util.frPyObjects({"size": list(size), "counts": counts}, *size)
+    rle = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
     return {"size": list(size), "counts": rle["counts"].decode("ascii")}

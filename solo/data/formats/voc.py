@@ -13,7 +13,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
-from solo.data.formats.digits import default_root
+from solo.data.folder import default_root
 from solo.data.formats.instance_map import annotate, encode_ids, read_all
 from solo.errors import MissingPackageError, UserError
 

@@ -8,6 +8,9 @@ import pycocotools.mask as mask_util
 import pytest
 
 from solo.config import get_cfg
+from solo.data.augmentation.multi_image import Images
+from solo.data.augmentation.sample import Sample
+from solo.structures.region import region_of_mask
 
 # Object k owns one of bits 1, 3, 5 and 7 of one channel. Half of two such values, added, still
 # tells both: a bit may have moved down by one, and never reaches the next object's.
@@ -133,6 +136,22 @@ def assert_masks_show_their_objects(item, image_format="BGR", *, mixed=False) ->
         # What is left of an object's rim, where the last of its pixels have been cut off.
         body = cv2.erode(seen.astype(np.uint8), kernel, borderValue=1) > 0
         assert inside[body & ~edges].all(), f"pixels of {category} have no mask"
+
+
+def sample_of(size, value, boxes=(), category=0) -> Sample:
+    """Return an image of one value, with rectangles as its objects."""
+    image = np.full((*size, 3), value, np.uint8)
+    regions = []
+    for left, top, right, bottom in boxes:
+        mask = np.zeros(size, bool)
+        mask[top:bottom, left:right] = True
+        regions.append(region_of_mask(mask)._replace(category=category))
+    return Sample(image, regions)
+
+
+def combine(step, first, second) -> Sample:
+    """Return what a step makes of two samples."""
+    return step(lambda: first, Images({}, lambda record: second, lambda read: read({})))
 
 
 @pytest.fixture

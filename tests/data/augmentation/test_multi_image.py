@@ -1,4 +1,4 @@
-"""Copy-paste and mixup in detail; who takes part, who is dropped, and when it ends."""
+"""Who takes part in images made of several, who is dropped, and when it ends."""
 
 import logging
 import random
@@ -14,93 +14,40 @@ from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
 from solo.data import build_train_loader
-from solo.data.augmentation import build_multi_image
-from solo.data.augmentation.copy_paste import CopyPaste
-from solo.data.augmentation.mixup import Mixup
+from solo.data.augmentation import MultiImage, build_multi_image
 from solo.data.augmentation.sample import Sample
-from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
-from solo.structures.region import region_of_mask
+from solo.data.seeded_dataset import SeededDataset
 from tests.data.augmentation.conftest import assert_masks_show_their_objects, color_of, paint
 
 
-def sample_of(size, value, boxes=(), category=0):
-    image = np.full((*size, 3), value, np.uint8)
-    regions = []
-    for left, top, right, bottom in boxes:
-        mask = np.zeros(size, bool)
-        mask[top:bottom, left:right] = True
-        regions.append(region_of_mask(mask)._replace(category=category))
-    return Sample(image, regions)
+class Numbered:
+    """A step that reads its own image, as a mosaic does, or adds one to what was there."""
+
+    def __init__(self, value, prob=1.0, *, adds=False):
+        self.value, self.prob, self.adds, self.key = value, prob, adds, "INPUT.NUMBERED"
+
+    def __call__(self, first, images):
+        before = first().image if self.adds else 0
+        return Sample(before * 10 + images.other(images.load).image + self.value, [])
 
 
-def pasted(soft_edge, seed=0):
-    np.random.seed(seed)
-    target, source = sample_of((40, 50), 10), sample_of((30, 30), 210, [(8, 9, 20, 24)], 1)
-    step = CopyPaste(prob=1, max_objects=1, same_image_prob=0, soft_edge=soft_edge)
-    return step(target, source)
+def test_steps_act_in_order_on_what_is_read_when_asked_for():
+    read = []
 
+    def load(record):
+        read.append(record)
+        return Sample(np.zeros((1, 1, 3), int), [])
 
-@pytest.mark.parametrize("seed", range(4))
-def test_soft_edges_blend_the_image_only(seed):
-    hard, soft = pasted(0, seed), pasted(3, seed)
-    assert hard.regions[0].box == soft.regions[0].box
-    assert hard.regions[0].pixels.all() and soft.regions[0].pixels.all()
-    mask = np.zeros((40, 50), np.uint8)
-    mask[hard.regions[0].box.slices] = 1
-    assert (hard.image[mask > 0] == 210).all() and (hard.image[mask == 0] == 10).all()
-    kernel = np.ones((7, 7), np.uint8)  # 3 pixels either side
-    inner = cv2.erode(mask, kernel, borderValue=0) > 0
-    outer = cv2.dilate(mask, kernel) == 0
-    assert (soft.image[inner] == 210).all() and (soft.image[outer] == 10).all()
-    rim = soft.image[~inner & ~outer][:, 0].astype(int)
-    assert len(np.unique(rim)) >= 6
-    # Along a straight edge it is half and half between the pixels on both sides.
-    box = hard.regions[0].box
-    if box.left > 3:
-        pair = soft.image[(box.top + box.bottom) // 2, box.left - 1 : box.left + 1, 0].astype(int)
-        assert pair.sum() == pytest.approx(220, abs=3)
+    def run(*steps):
+        read.clear()
+        sample = MultiImage(steps, end=1)("own", load, lambda reader: reader("other"))
+        return sample.image[0, 0, 0], list(read)
 
-
-def test_pasted_objects_cover_masks_below():
-    step = CopyPaste(prob=1, max_objects=1, same_image_prob=0, soft_edge=0)
-    target = sample_of((12, 12), 0, [(0, 0, 12, 12)])
-    np.random.seed(1)
-    result = step(target, sample_of((20, 20), 9, [(2, 2, 7, 8)], 1))
-    below, above = result.regions
-    assert (below.category, above.category) == (0, 1)
-    assert below.area == 144 - 30
-    assert (target.image == 0).all()  # stays as it was
-    covered = step(sample_of((12, 12), 0, [(3, 3, 5, 5)]), sample_of((30, 30), 9, [(0, 0, 30, 30)]))
-    assert [region.area for region in covered.regions] == [144]
-
-
-def test_number_of_pasted_objects_is_limited():
-    boxes = [(x, y, x + 3, y + 3) for x in range(0, 20, 4) for y in range(0, 20, 4)]
-    step = CopyPaste(prob=1, max_objects=3, same_image_prob=0, soft_edge=0)
-    np.random.seed(0)
-    counts = {
-        len(step(sample_of((400, 400), 0), sample_of((20, 20), 9, boxes)).regions)
-        for _ in range(30)
-    }
-    assert counts <= {1, 2, 3} and 3 in counts
-
-
-@pytest.mark.parametrize("size", [(8, 10), (30, 40)])
-def test_mixup_blends_where_both_are(size):
-    first = sample_of((16, 20), 100, [(1, 1, 5, 5)], 0)
-    second = sample_of(size, 200, [(2, 2, 6, 7)], 1)
-    np.random.seed(0)
-    mixed = Mixup(prob=1, weight_range=(0.25, 0.25))(first, second)
-    assert mixed.image.shape == (16, 20, 3)
-    blended = (mixed.image == 175).all(axis=2)
-    assert blended.sum() == min(size[0], 16) * min(size[1], 20)
-    assert ((mixed.image == 100).all(axis=2) == ~blended).all()
-    assert mixed.regions[0] == first.regions[0]
-    if size == (8, 10):
-        assert mixed.regions[1].category == 1
-        top, left = np.argwhere(blended)[0]
-        assert mixed.regions[1].box == (left + 2, top + 2, left + 6, top + 7)
+    one, two, off = Numbered(1, adds=True), Numbered(2, adds=True), Numbered(3, prob=0.0)
+    assert run() == (0, ["own"])
+    assert run(one, off, two) == (12, ["own", "other", "other"])
+    assert run(Numbered(4), two) == (42, ["other", "other"])
 
 
 @pytest.fixture

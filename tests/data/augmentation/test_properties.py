@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solo.data.augmentation import build_multi_image
-from solo.data.loader import SeededDataset
 from solo.data.mapper import SOLODatasetMapper
+from solo.data.seeded_dataset import SeededDataset
 from tests.data.augmentation.conftest import (
     assert_consistent,
     assert_masks_show_their_objects,

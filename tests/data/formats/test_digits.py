@@ -193,15 +193,6 @@ def test_import_registers_without_scikit_learn(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("solo", "other", "expected"), [("a", "b", "a"), ("", "b", "b"), ("", "", "datasets")]
-)
-def test_root(monkeypatch, solo, other, expected):
-    monkeypatch.setenv("SOLO_DATASETS", solo)
-    monkeypatch.setenv("DETECTRON2_DATASETS", other)
-    assert str(digits.default_root()) == expected
-
-
 @pytest.mark.parametrize("change", [{"train_images": 0}, {"min_height": 200}])
 def test_senseless_spec(tmp_path, change):
     with pytest.raises(ValueError, match="digits needs"):
