@@ -18,7 +18,9 @@ from solo.layers.transfer import to_device, to_host
 _PIXELS_AT_A_TIME = 1 << 25
 
 
-def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tensor:
+def to_bitmasks(
+    masks: BitMasks | PolygonMasks | Tensor, size: tuple[int, int], device: torch.device
+) -> Tensor:
     """Turn any of detectron2's mask structures into one tensor.
 
     Args:
