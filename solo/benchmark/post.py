@@ -1,5 +1,7 @@
 """What follows the network: from the outputs of the head to run lengths and boxes."""
 
+import copy
+
 import torch
 from detectron2.config import CfgNode
 from torch import nn
@@ -41,7 +43,8 @@ def benchmark_post(
         size = ImageSize(padded, workload.size, workload.original)
         return measure(
             lambda given: model.find(given, [size]),
-            prepare=lambda: outputs,
+            # A head may keep with its outputs what it has decoded.
+            prepare=lambda: copy.deepcopy(outputs),
             stages=finding_stages(model),
             device=model.device,
             repeats=repeats,

@@ -17,7 +17,7 @@ from solo.layers.masks import resize_soft_masks
 from solo.modeling.grids import Grids
 from solo.modeling.heads import Head, SOLOHead
 from solo.modeling.heads.common import Predictors
-from solo.modeling.heads.decoupled import FactorHead, Factors, decode_maps
+from solo.modeling.heads.decoupled import AxisFeatures, DecoupledHead, decode_maps
 from solo.modeling.heads.solo import Features
 
 
@@ -50,7 +50,7 @@ def _(head: SOLOHead, masks: Features, cells: Tensor, size: tuple[int, int]) -> 
 
 
 @decode_cells.register
-def _(head: FactorHead, masks: Factors, cells: Tensor, size: tuple[int, int]) -> Tensor:
+def _(head: DecoupledHead, masks: AxisFeatures, cells: Tensor, size: tuple[int, int]) -> Tensor:
     columns, rows = _factors(head.grids)
     x = _all_maps(masks.x, head.mask_predictors_x, size)
     y = _all_maps(masks.y, head.mask_predictors_y, size)

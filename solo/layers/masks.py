@@ -3,8 +3,6 @@
 Legend: M masks, H, W mask size in pixels.
 """
 
-from typing import Any
-
 import torch
 from detectron2.structures import BitMasks, PolygonMasks
 from detectron2.structures.masks import polygons_to_bitmask
@@ -14,7 +12,9 @@ from torch.nn import functional as F
 from solo.layers.transfer import to_device
 
 
-def to_bitmasks(masks: Any, size: tuple[int, int], device: torch.device) -> Tensor:
+def to_bitmasks(
+    masks: BitMasks | PolygonMasks | Tensor, size: tuple[int, int], device: torch.device
+) -> Tensor:
     """Turn any of detectron2's mask structures into one tensor.
 
     Args:

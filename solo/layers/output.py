@@ -10,17 +10,15 @@ Legend: n masks, h, w soft mask size, H, W image size, r, c rows and columns of 
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
-from torch.nn import functional as F
 
-from solo.layers.masks import bounds, masks_to_boxes, resize_soft_masks
+from solo.layers.masks import masks_to_boxes, resize_soft_masks
+from solo.layers.separable import resizing_axis, weighted_sums
 from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import RLE, Part, encode_masks, run_lengths
 
@@ -30,27 +28,6 @@ _PIXELS_AT_A_TIME = 1 << 25
 _DEVICES_OF_PARTS = ("cpu",)
 # Share of the image from which on a resize of all of it is faster.
 _LARGE = 1 / 3
-
-
-class _Axis(NamedTuple):
-    """Both resizing steps along one axis: k pixels of the soft mask for each one of the image.
-
-    Attributes:
-        sources: (k, size of the image), which ones, in ascending order.
-        weights: (k, size of the image) float32.
-        reach: (2, size of the soft mask), the first pixel of the image that each one has a part in,
-            and one past the last.
-    """
-
-    sources: np.ndarray
-    weights: np.ndarray
-    reach: np.ndarray
-
-    def part(self, begin: int, end: int) -> tuple[slice, np.ndarray, np.ndarray]:
-        """Return which soft pixels some of the image come from, and of these the sources and weights."""
-        sources = self.sources[:, begin:end]
-        first = sources[0, 0]
-        return slice(first, sources[-1, -1] + 1), sources - first, self.weights[:, begin:end]
 
 
 def binary_masks(soft_masks: Tensor, size: ImageSize, threshold: float) -> tuple[Tensor, Tensor]:
@@ -94,11 +71,11 @@ def encoded_masks(
         boxes: (n, 4) float32.
     """
     if soft_masks.device.type not in _DEVICES_OF_PARTS:
-        rles, boxes = [], []
+        rles, chunks_boxes = [], []
         for chunk in resized_masks(soft_masks, size, threshold):
             rles += encode_masks(chunk)
-            boxes.append(masks_to_boxes(chunk))
-        return rles, torch.cat(boxes)
+            chunks_boxes.append(masks_to_boxes(chunk))
+        return rles, torch.cat(chunks_boxes)
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
     for index, part in enumerate(_parts(soft_masks.numpy(), size, threshold)):
         lengths = run_lengths(part, size.original)
@@ -136,7 +113,7 @@ def _parts(soft_masks: np.ndarray, size: ImageSize, threshold: float) -> Iterato
     """Yield what each soft mask covers of the image."""
     height, width = size.original
     rows, columns = (
-        _axis(
+        resizing_axis(
             soft_masks.shape[axis + 1], size.padded[axis], size.resized[axis], size.original[axis]
         )
         for axis in (0, 1)
@@ -150,51 +127,11 @@ def _parts(soft_masks: np.ndarray, size: ImageSize, threshold: float) -> Iterato
         elif y0 < y1 and x0 < x1:
             from_rows, *row_sums = rows.part(y0, y1)
             from_columns, *column_sums = columns.part(x0, x1)
-            values = _weighted_sums(soft[from_rows, from_columns], *row_sums)
-            values = _weighted_sums(np.ascontiguousarray(values.T), *column_sums)
+            values = weighted_sums(soft[from_rows, from_columns], *row_sums)
+            values = weighted_sums(np.ascontiguousarray(values.T), *column_sums)
             yield Part(y0, x0, values > threshold)
         else:
             yield Part(0, 0, np.zeros((0, 0), dtype=bool))
-
-
-def _weighted_sums(values: np.ndarray, sources: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Add up rows, k for each one of the result.
-
-    Args:
-        values: (m, c) float32.
-        sources: (k, n) indices of rows.
-        weights: (k, n) float32.
-
-    Returns:
-        (n, c) float32.
-    """
-    sums = values[sources[0]]
-    sums *= weights[0][:, None]
-    part = np.empty_like(sums)
-    for source, weight in zip(sources[1:], weights[1:], strict=True):
-        # No index is out of bounds; but where one might be, NumPy writes a copy first.
-        np.take(values, source, axis=0, out=part, mode="clip")
-        part *= weight[:, None]
-        sums += part
-    return sums
-
-
-# Images of a data set share few sizes.
-@lru_cache(maxsize=64)
-def _axis(soft: int, padded: int, resized: int, original: int) -> _Axis:
-    """Build both resizing steps along one axis: from what they make of the identity."""
-    matrix = F.interpolate(torch.eye(soft)[None], size=padded, mode="linear", align_corners=False)
-    matrix = F.interpolate(
-        matrix[..., :resized], size=original, mode="linear", align_corners=False
-    )[0]
-    first, end = bounds(matrix.t() > 0)
-    wanted = first + torch.arange(int((end - first).max()))[:, None]
-    sources = wanted.clamp(max=soft - 1)
-    weights = matrix.gather(0, sources) * (wanted == sources)
-    reach = torch.stack(bounds(matrix > 0)).numpy()
-    # What lies in the padding reaches beyond the image.
-    reach[:, reach[1] == 0] = original
-    return _Axis(sources.numpy(), weights.numpy(), reach)
 
 
 def _resize_all(soft: np.ndarray, size: ImageSize) -> np.ndarray:

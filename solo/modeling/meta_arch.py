@@ -139,7 +139,9 @@ class SOLO(nn.Module):
         """Whether the backbone makes features that the head does not look at."""
         return not self.backbone.output_shape().keys() <= self.head.features_read
 
-    def forward(self, batched_inputs: list[dict[str, Any]]) -> Any:
+    def forward(
+        self, batched_inputs: list[dict[str, Any]]
+    ) -> dict[str, Tensor] | list[dict[str, Instances]]:
         """Train on, or find instances in, a batch in detectron2's format.
 
         Args:

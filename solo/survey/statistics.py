@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from solo.config.choices import Collisions
 from solo.errors import UserError
 from solo.modeling.grids import Grids
 from solo.modeling.targets import TargetAssigner
@@ -123,8 +124,8 @@ def _count(image: SeenImage, assigner: TargetAssigner) -> _Counts:
     boxes, classes = image.truth.gt_boxes.tensor, image.truth.gt_classes
     arguments = boxes, classes, image.truth.gt_masks, image.size
     grids = assigner.grids
-    claims = replace(assigner, collisions="all")(*arguments)
-    kept = claims if assigner.collisions == "all" else assigner(*arguments)
+    claims = replace(assigner, collisions=Collisions.ALL)(*arguments)
+    kept = claims if assigner.collisions == Collisions.ALL else assigner(*arguments)
 
     cells, claimants = claims.cells.unique(return_counts=True)
     return _Counts(

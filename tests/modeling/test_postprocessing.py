@@ -3,6 +3,7 @@ import torch
 
 from solo.modeling.grids import Grids
 from solo.modeling.postprocessing import ImageSize, PostProcessor
+from tests.conftest import make_cfg
 
 SIZE = ImageSize(padded=(64, 96), resized=(60, 90), original=(120, 180))
 
@@ -170,3 +171,17 @@ def test_more_candidates_than_enter_the_suppression_give_the_same(scene):
         assert torch.equal(mine, theirs[:5])
     assert torch.equal(best_ious, ious[:5, :5])
     assert 0 < best_ious.triu(1).max() < 1
+
+
+def test_every_key_arrives():
+    """Each at another value than its default."""
+    cfg = make_cfg()
+    node = cfg.MODEL.SOLO.TEST
+    words = {"NMS": "mask", "NMS_KERNEL": "linear", "MASK_FORMAT": "rle", "CLASS_AGNOSTIC": True}
+    for number, key in enumerate(node):
+        node[key] = words.get(key, type(node[key])(number + 3))
+    cfg.TEST.DETECTIONS_PER_IMAGE = 7
+    cfg.MODEL.CPU.INTERSECTIONS = "float32"
+    rule = PostProcessor.from_config(cfg, Grids((8, 4)), (8, 16))
+    assert {key: getattr(rule, key.lower()) for key in node} == dict(node)
+    assert (rule.max_instances, rule.intersections, rule.strides) == (7, "float32", (8, 16))

@@ -1,12 +1,14 @@
 """Targets against a loop over instances and cells, written from the paper (SOLO section 3.3.1)."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from solo.modeling.grids import Grids
 from solo.modeling.targets import TargetAssigner
+from tests.conftest import build, make_cfg
 
 SIZE = (128, 160)
 SIDES = (10, 6, 4)
@@ -148,3 +150,21 @@ def test_rules_that_contradict_themselves():
         assigner(scale_ranges=RANGES[:2])
     with pytest.raises(ValueError, match="all, last, smallest"):
         assigner(collisions="first")
+
+
+@pytest.mark.parametrize("collisions", ["", "smallest"])
+def test_the_rule_of_a_config_is_that_of_its_model(variant, collisions):
+    cfg = make_cfg(variant)
+    cfg.MODEL.SOLO.COLLISIONS = collisions
+    model = build(cfg)
+    rule = type(model).build_assigner(cfg)
+    assert rule.grids.sides == model.head.grids.sides
+    assert replace(rule, grids=model.assigner.grids) == model.assigner
+    assert rule.collisions == (collisions or model.head.default_collisions)
+
+
+def test_a_range_is_a_pair():
+    cfg = make_cfg()
+    cfg.MODEL.SOLO.SCALE_RANGES = [[1, 24, 48]] * 5
+    with pytest.raises(ValueError, match=r"SCALE_RANGES is .* give \[low, high\]"):
+        TargetAssigner.from_config(cfg, Grids(cfg.MODEL.SOLO.NUM_GRIDS), "all")

@@ -23,7 +23,7 @@ from solo.modeling.heads.common import Predictor, Predictors, assemble_levels
 from solo.modeling.heads.head_config import HeadConfig
 
 
-class Factors(NamedTuple):
+class AxisFeatures(NamedTuple):
     """What the maps of columns and rows are decoded from.
 
     Attributes:
@@ -35,11 +35,8 @@ class Factors(NamedTuple):
     y: list[Sequence[Tensor]]
 
 
-class MapCache(NamedTuple):
-    """Maps of one image at one size that were decoded already, by level and number."""
-
-    x: dict[tuple[int, int], Tensor]
-    y: dict[tuple[int, int], Tensor]
+MapCache = dict[tuple[nn.Module, int, int], Tensor]
+"""Maps of one image at one size, by branch, level and number of the column or row."""
 
 
 class AxisBranch(Predictors):
@@ -62,7 +59,7 @@ class AxisBranch(Predictors):
         level: int,
         index: Tensor,
         size: tuple[int, int] | None = None,
-        known: dict[tuple[int, int], Tensor] | None = None,
+        known: MapCache | None = None,
     ) -> Tensor:
         """Decode the maps of chosen columns or rows of one image.
 
@@ -81,10 +78,10 @@ class AxisBranch(Predictors):
             # The gradient of an index is added up in one thread, that of index_select in all.
             maps = self._decode(feature, level, unique, size)
             return maps.index_select(0, to_device(inverse, feature.device))
-        if new := [number for number in unique.tolist() if (level, number) not in known]:
+        if new := [number for number in unique.tolist() if (self, level, number) not in known]:
             maps = self._decode(feature, level, unique.new_tensor(new), size)
-            known.update(zip([(level, number) for number in new], maps, strict=True))
-        return torch.stack([known[level, number] for number in index.tolist()])
+            known.update(zip([(self, level, number) for number in new], maps, strict=True))
+        return torch.stack([known[self, level, number] for number in index.tolist()])
 
     def _decode(
         self, feature: Tensor, level: int, chosen: Tensor, size: tuple[int, int] | None
@@ -98,7 +95,7 @@ class AxisBranch(Predictors):
         return resize_soft_masks(maps, size) if size else maps
 
 
-class FactorHead(Head[Factors]):
+class DecoupledHead(Head[AxisFeatures]):
     """What both decoupled heads share: the predictors and the product.
 
     Source:
@@ -133,10 +130,10 @@ class FactorHead(Head[Factors]):
         """The mask predictors; see `Head.level_parameters`."""
         return [*self.mask_predictors_x.parameters(), *self.mask_predictors_y.parameters()]
 
-    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[Factors]:
+    def forward(self, features: dict[str, Tensor]) -> HeadOutputs[AxisFeatures]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
-        masks = Factors([], [])
+        masks = AxisFeatures([], [])
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
             category_logits.append(self.category_predictor(self.category_tower(grid)))
@@ -148,14 +145,13 @@ class FactorHead(Head[Factors]):
 
     def soft_masks(
         self,
-        masks: Factors,
+        masks: AxisFeatures,
         image: int,
         cells: Tensor,
         size: tuple[int, int] | None = None,
         known: MapCache | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`, and `decoder` for `known`."""
-        known_x, known_y = known or (None, None)
         finest = masks.x[0][0]
         parts, positions = [], []
         for level, where, local in self.grids.by_level(cells):
@@ -163,23 +159,23 @@ class FactorHead(Head[Factors]):
             row = local.div(side, rounding_mode="floor")
             # Each factor is resized before the product, as in the official test procedure.
             x = self.mask_predictors_x(
-                masks.x[level][image], level, local - row * side, size, known_x
+                masks.x[level][image], level, local - row * side, size, known
             )
-            y = self.mask_predictors_y(masks.y[level][image], level, row, size, known_y)
+            y = self.mask_predictors_y(masks.y[level][image], level, row, size, known)
             parts.append(x * y)
             positions.append(where)
         height, width = finest.shape[-2:]
         return assemble_levels(parts, positions, size or (2 * height, 2 * width), finest.device)
 
     def decoder(
-        self, masks: Factors, image: int, size: tuple[int, int] | None = None
+        self, masks: AxisFeatures, image: int, size: tuple[int, int] | None = None
     ) -> Callable[[Tensor], Tensor]:
         """Return `soft_masks` with a memory: the cells of several calls share columns and rows."""
-        return partial(self.soft_masks, masks, image, size=size, known=MapCache({}, {}))
+        return partial(self.soft_masks, masks, image, size=size, known={})
 
 
 @SOLO_HEAD_REGISTRY.register()
-class DecoupledSOLOHead(FactorHead):
+class DecoupledSOLOHead(DecoupledHead):
     """A tower for the columns, which sees x, and one for the rows, which sees y."""
 
     def _add_mask_towers(self) -> None:
@@ -191,7 +187,7 @@ class DecoupledSOLOHead(FactorHead):
 
 
 @SOLO_HEAD_REGISTRY.register()
-class DecoupledSOLOLightHead(FactorHead):
+class DecoupledSOLOLightHead(DecoupledHead):
     """One tower, which sees x and y, for the columns and the rows."""
 
     def _add_mask_towers(self) -> None:
