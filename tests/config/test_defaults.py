@@ -13,6 +13,7 @@ from detectron2.modeling import build_model
 from solo.config import get_cfg
 from solo.data.formats import register_coco_json
 from solo.modeling.fuse import prepare_for_inference
+from solo.modeling.postprocessing import PostProcessor
 from solo.training import Trainer
 from tests.conftest import META_ARCHITECTURES, make_cfg, training_item
 from tests.toys import registered, square, toy_cfg, write_records
@@ -47,9 +48,6 @@ class Noted(CfgNode):
         READ.add(self.path + name)
         return super().__getitem__(name)
 
-    def items(self) -> list[tuple[str, Any]]:
-        return [(name, self[name]) for name in self]
-
     def __deepcopy__(self, memo: object) -> "Noted":
         return Noted(self, self.path)
 
@@ -60,33 +58,42 @@ READ: set[str] = set()
 @pytest.fixture(scope="module")
 def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Build each model, train and evaluate one with all augmentations, and return what was read."""
-    folder = tmp_path_factory.mktemp("read")
     READ.clear()
-    for variant in META_ARCHITECTURES:
-        build_model(Noted(make_cfg(variant)))
+    with pytest.MonkeyPatch.context() as patch:
+        # It is given MODEL.SOLO.TEST as a whole; what counts is what it looks at.
+        patch.setattr(PostProcessor, "__getattribute__", note_attribute)
+        for variant in META_ARCHITECTURES:
+            cfg = make_cfg(variant)
+            cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
+            build_model(Noted(cfg)).eval()([training_item()])
+        train_and_evaluate(tmp_path_factory.mktemp("read"))
+    return set(READ)
+
+
+def note_attribute(rule: PostProcessor, name: str) -> Any:
+    READ.add(f"MODEL.SOLO.TEST.{name.upper()}")
+    return object.__getattribute__(rule, name)
+
+
+def train_and_evaluate(folder: Path) -> None:
     images = [[square(4, 4, 30), square(20, 8, 30, 1)], [square(8, 8, 30, 2)]]
     with registered(write_records(folder, images)) as name:
         cfg = toy_cfg(name)
         cfg.DATASETS.TEST = (name,)
         cfg.OUTPUT_DIR = str(folder)
         cfg.SOLVER.MAX_ITER = 1
+        cfg.SOLVER.AMP.ENABLED = cfg.TEST.AMP.ENABLED = True
+        cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.0
         cfg.INPUT.CROP.ENABLED = cfg.INPUT.JITTER.ENABLED = True
         cfg.INPUT.JITTER.IMAGE_SIZE = [48, 64]
-        for node in (
-            cfg.INPUT.COLOR_JITTER,
-            cfg.INPUT.MOSAIC,
-            cfg.INPUT.COPY_PASTE,
-            cfg.INPUT.MIXUP,
-        ):
-            node.PROB = 1.0
-        cfg.SOLVER.AMP.ENABLED = cfg.TEST.AMP.ENABLED = True
+        for step in ("COLOR_JITTER", "MOSAIC", "COPY_PASTE", "MIXUP"):
+            cfg.INPUT[step].PROB = 1.0
         noted = Noted(cfg)
         register_coco_json(noted)
         trainer = Trainer(noted)
         trainer.resume_or_load()
         trainer.train()
         prepare_for_inference(trainer.module.eval(), noted)
-    return set(READ)
 
 
 @pytest.mark.parametrize("key", added_keys())
