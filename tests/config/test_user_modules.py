@@ -27,17 +27,17 @@ def test_modules_are_imported_as_they_are_named(folder: Path) -> None:
     assert all(sys.modules.pop(name).VALUE == 1 for name in names)
 
 
-@pytest.mark.parametrize("name", ["not_there", "not_there.part", "json.not_there", "mine/parts.py"])
+@pytest.mark.parametrize("name", ["not_there", "not_there.part", "json.not_there", "./mine.py"])
 def test_a_module_that_is_not_there_is_one_sentence(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match=f"--import {name}: there is no module"):
+    with pytest.raises(ValueError, match=f"--import {name}: there is no such module"):
         import_modules([name])
     parser = argparse.ArgumentParser()
     add_import(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(["--import", name])
-    assert f"error: --import {name}: there is no module" in capsys.readouterr().err
+    assert f"error: --import {name}: there is no such module" in capsys.readouterr().err
 
 
 def test_a_module_that_lacks_another_one_says_so_itself(folder: Path) -> None:
