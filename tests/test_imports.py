@@ -1,6 +1,8 @@
 """The arrows of docs/architecture.md: who may import whom, read from the sources."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,9 @@ def test_there_are_no_circles():
 def test_every_part_has_its_row():
     units = {unit(path) for path in SOURCES}
     assert units == set(MAY_IMPORT)
+
+
+def test_solo_itself_imports_nothing_that_only_some_need():
+    code = "import sys, solo; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not {"matplotlib", "onnx", "jinja2", "gradio"} & set(done.stdout.split())

@@ -23,6 +23,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_inference(cfg.MODEL.SOLO)
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
+    _add_multi_image(cfg.INPUT)
 
 
 def _add_cpu(node: CfgNode) -> None:
@@ -163,6 +164,8 @@ def _add_augmentation(node: CfgNode) -> None:
     # Largest turn of the hue either way, in full turns, at most 0.5.
     node.COLOR_JITTER.HUE = 0.05
 
+
+def _add_multi_image(node: CfgNode) -> None:
     # Four images in one of the size that the first would have alone.
     node.MOSAIC = CfgNode()
     node.MOSAIC.PROB = 0.0

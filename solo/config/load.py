@@ -8,9 +8,8 @@ import torch
 from detectron2.config import CfgNode
 
 from solo.config import get_cfg
-from solo.config.choices import check_words
 from solo.config.merge import merge_file, merge_options
-from solo.config.validity import check_device, check_parts
+from solo.config.validity import check_config
 from solo.data import resolve_num_classes
 from solo.data.formats import register_coco_json
 
@@ -34,8 +33,8 @@ def load_config(
         device: "cpu", "cuda" or "cuda:1". Empty: MODEL.DEVICE, and cpu where it is a GPU and there
             is none.
         weights: The checkpoint of a trained model. Empty: MODEL.WEIGHTS of `options`. MODEL.WEIGHTS
-            and MODEL.DEVICE of the file are not used then: these are what training starts from, as a
-            rule a backbone without a head, and where. None: nothing is trained yet, they are used.
+            and MODEL.DEVICE of the file are not used then: they are what training starts from, as a
+            rule a backbone without a head, and where. None: nothing is trained yet.
         dataset: Registered name, in place of DATASETS.TRAIN and TEST. It says how many classes
             there are, too.
         needs_classes: Whether MODEL.SOLO.NUM_CLASSES 0 becomes the number of the data sets.
@@ -51,8 +50,7 @@ def load_config(
     cfg = get_cfg()
     merge_file(cfg, file)
     if weights is not None:
-        cfg.MODEL.WEIGHTS = ""
-        cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+        cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
     if weights:
         cfg.MODEL.WEIGHTS = str(weights)
@@ -63,9 +61,7 @@ def load_config(
         cfg.MODEL.DEVICE = device
     elif weights is None:
         _leave_missing_gpu(cfg)
-    check_words(cfg)
-    check_parts(cfg)
-    check_device(cfg.MODEL.DEVICE)
+    check_config(cfg)
     register_coco_json(cfg)
     if needs_classes:
         resolve_num_classes(cfg)

@@ -52,12 +52,15 @@ def import_modules(names: Iterable[str]) -> None:
     for name in names:
         if not {"", os.getcwd()} & set(sys.path):
             sys.path.insert(0, os.getcwd())
+        missing = (
+            f"--import {name}: there is no such module, neither installed nor in {os.getcwd()}; give "
+            "a name as after Python's import, such as mine or mine.backbone."
+        )
+        if name[:1] in ("", "."):  # a relative name, or a path
+            raise UserError(missing)
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             if not f"{name}.".startswith(f"{error.name}."):
                 raise  # the module is there, and lacks another one
-            raise UserError(
-                f"--import {name}: there is no module {error.name}, neither installed nor in "
-                f"{os.getcwd()}; give a name as after Python's import, such as mine or mine.backbone."
-            ) from error
+            raise UserError(missing) from error

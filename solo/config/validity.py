@@ -5,7 +5,19 @@ from detectron2.config import CfgNode
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from fvcore.common.registry import Registry
 
+from solo.config.choices import check_words
 from solo.errors import UserError
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Stop at a word, a part or a device that there is not, before any work.
+
+    Raises:
+        UserError: If there is one; it says what to use.
+    """
+    check_words(cfg)
+    check_parts(cfg)
+    check_device(cfg.MODEL.DEVICE)
 
 
 def check_device(device: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,8 +48,8 @@ class TorchBackend:
         _check_config(cfg)
         content = None
         if not cfg.MODEL.SOLO.NUM_CLASSES:
-            if Path(cfg.MODEL.WEIGHTS).is_file():
-                content = read_checkpoint(cfg.MODEL.WEIGHTS)
+            if "://" not in cfg.MODEL.WEIGHTS:
+                content = read_checkpoint(cfg.MODEL.WEIGHTS.partition("?")[0])
             resolve_num_classes(cfg, (content or {}).get("class_names") or ())
         metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
         names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()

@@ -44,7 +44,7 @@ def test_the_command_prints_what_there_is(small, capsys):
     ("arguments", "message"),
     [
         (["--repeats", "0"], "give 1 or more"),
-        (["MODEL.CPU.PRODUCTS", "mkl"], "use one of auto, onednn, blas"),
+        (["MODEL.CPU.PRODUCTS", "mkl"], "'mkl'; use one of auto, onednn, blas"),
     ],
 )
 def test_mistakes_are_named(small, arguments, message):

@@ -1,6 +1,7 @@
 """The command line tool with a real model: it survives a kill, and errors are one sentence."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from solo.checkpoint import read_checkpoint
+from tests.toys import square, write_records
 
 ROOT = Path(__file__).parents[2]
 TINY = f"""
@@ -60,8 +62,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False)
+def run(arguments: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, env=environment(), cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def stop_after_checkpoint(arguments: list[str], output: Path, how: signal.Signals) -> str:
@@ -102,6 +106,54 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
     for key, value in expected["model"].items():
         assert torch.equal(value, actual["model"][key]), key
     assert (tmp_path / "out/curves.png").exists()
+
+
+MINE = """
+import json
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from torch import nn
+
+DatasetCatalog.register("mine", lambda: json.loads(Path("records.json").read_text()))
+MetadataCatalog.get("mine").thing_classes = ["red", "green", "blue"]
+
+
+@BACKBONE_REGISTRY.register()
+class Patches(Backbone):
+    size_divisibility = 32
+
+    def __init__(self, cfg, input_shape):
+        super().__init__()
+        self.strides = {f"p{level}": 2**level for level in range(2, 6)}
+        self.layers = nn.ModuleDict({p: nn.Conv2d(3, 16, s, s) for p, s in self.strides.items()})
+
+    def forward(self, images):
+        return {name: layer(images) for name, layer in self.layers.items()}
+
+    def output_shape(self):
+        return {p: ShapeSpec(channels=16, stride=s) for p, s in self.strides.items()}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_modules_of_the_users_own_are_imported_by_every_worker(
+    tmp_path: Path, workers: int
+) -> None:
+    (tmp_path / "my_parts.py").write_text(MINE)
+    records = write_records(tmp_path, [[square(8, 8, 20)], [square(20, 8, 30, 1)]])
+    (tmp_path / "records.json").write_text(json.dumps(records))
+    own = ("DATASETS.TRAIN", "('mine',)", "MODEL.BACKBONE.NAME", "Patches", "SOLVER.MAX_ITER", "3")
+    flags = ("--import=my_parts", f"--num-gpus={workers}")
+    # Not on Python's path, but in the working directory.
+    done = run(command(tmp_path, *flags, *own), tmp_path)
+    assert done.returncode == 0, done.stderr
+    trained = read_checkpoint(tmp_path / "out/model_final.pth")
+    assert trained["class_names"] == ["red", "green", "blue"]
+    assert trained["model"]["backbone.layers.p4.weight"].shape == (16, 3, 16, 16)
 
 
 @pytest.mark.slow
