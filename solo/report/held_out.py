@@ -19,8 +19,9 @@ from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.inference import Predictor
 from solo.inference.evaluate import choose_records, read_bgr
-from solo.report.verdicts import Overlaps, Verdict, best_threshold, classify, image_score, match
-from solo.visualization.cutouts import select_confident
+from solo.report.matching import Overlaps, best_threshold, image_score, match
+from solo.report.verdicts import Verdict, classify
+from solo.structures.instances import select_confident
 
 RLE = dict[str, Any]
 
