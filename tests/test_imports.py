@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "data": {"config", "images", "structures"},
     "checkpoint": {"files"},
     "evaluation": {"structures"},
-    "visualization": {"files", "images", "structures"},
+    "visualization": {"files", "structures"},
     "export": {
         "config.load",
         "export.runtime",
@@ -42,7 +42,6 @@ MAY_IMPORT = {
         "model_zoo",
         "modeling",
         "structures",
-        "visualization",
     },
     "training": {
         "checkpoint",
@@ -58,10 +57,11 @@ MAY_IMPORT = {
     },
     "survey": {"config", "config.load", "data", "modeling", "visualization"},
     "report": {
+        "checkpoint",
         "config.load",
         "data",
         "evaluation",
-        "files",
+        "images",
         "inference",
         "structures",
         "visualization",
