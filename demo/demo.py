@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from image_files import find_images
+from image_paths import find_images
 from model_arguments import add_model_arguments, check_model_arguments
 from runner import Options, Runner
 

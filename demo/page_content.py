@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util
-from image_files import write_picture, write_whole
 from PIL import Image
 
 from solo.errors import UserError
+from solo.files import write_text
 from solo.images import read_picture
 from solo.inference import Predictor
-from solo.visualization.cutouts import Region, get_regions
-from solo.visualization.draw import draw_regions
+from solo.structures.cutouts import Cutout, get_cutouts
+from solo.visualization.draw import draw_cutouts
+from solo.visualization.pictures import write_picture
 
 # In fewer pixels, and on thin stripes, a network sees nothing.
 MIN_SIDE = 16
@@ -34,7 +35,7 @@ class Found(NamedTuple):
 
     name: str  # of the file
     picture: np.ndarray  # (h, w, 3) uint8, BGR
-    regions: list[Region]  # of the instances with any pixel in (h, w)
+    cutouts: list[Cutout]  # of the instances with any pixel in (h, w)
     records: list[dict[str, Any]]  # of all instances, as of Predictor.to_dicts, in pixels of (H, W)
     seconds: float  # that the model took
 
@@ -69,11 +70,11 @@ def find_instances(path: Path, predictor: Predictor) -> Found:
         seconds = time.perf_counter() - start
         size = shown_size(*image.shape[:2])
         picture = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
-        regions = get_regions(instances, size=size)
+        cutouts = get_cutouts(instances, size=size)
     except Exception as error:  # whatever it is, the page stays up for the next image
         reason = f"{type(error).__name__}: {error}"
         raise RuntimeError(f"The model failed on {path.name}: {reason}") from error
-    return Found(path.name, picture, regions, records, seconds)
+    return Found(path.name, picture, cutouts, records, seconds)
 
 
 def read_upload(path: Path) -> np.ndarray:
@@ -120,7 +121,7 @@ def select(found: Found, threshold: float) -> Found:
     """Keep the instances whose score is at least a threshold."""
     shown = [record["score"] >= threshold for record in found.records]
     return found._replace(
-        regions=[region for region in found.regions if shown[region.index]],
+        cutouts=[cutout for cutout in found.cutouts if shown[cutout.row]],
         records=[record for record, keep in zip(found.records, shown, strict=True) if keep],
     )
 
@@ -153,7 +154,7 @@ def write_found(found: Found, class_names: Sequence[str], folder: Path) -> tuple
     """
     stem = Path(found.name).stem
     picture, records = folder / f"{stem}.jpg", folder / f"{stem}.json"
-    write_picture(picture, draw_regions(found.picture, found.regions, class_names))
+    write_picture(draw_cutouts(found.picture, found.cutouts, class_names), picture)
     entries = [{"file_name": found.name, **record} for record in found.records]
-    write_whole(records, json.dumps(entries).encode())
+    write_text(json.dumps(entries), records)
     return picture, records

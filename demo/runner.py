@@ -13,22 +13,18 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from detectron2.structures import Instances
-from image_files import (
-    check_output,
-    plan_outputs,
-    write_picture,
-    write_whole,
-)
+from image_paths import check_output, plan_outputs
 from tqdm import tqdm
 
 from solo.errors import UserError, is_mistake
-from solo.files import check_folder
+from solo.files import check_folder, write_text
 from solo.images import read_picture
 from solo.inference import Predictor
 from solo.inference.tiling import TileRule
-from solo.inference.tracking import Associator
-from solo.visualization.cutouts import select_confident
+from solo.inference.tracking import MaskIoUTracker
+from solo.structures.instances import select_confident
 from solo.visualization.draw import draw_instances
+from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
 NO_SCREEN = (
@@ -103,10 +99,10 @@ class Runner:
                     check_output(outputs[image], images)
                 pixels = read_picture(image)
                 found = self._find(pixels)
-                picture = draw_instances(pixels, found, self._predictor.class_names)
+                picture = draw_instances(pixels, found, self._built.class_names)
                 records = self._describe(found, {"file_name": str(image)})
                 if outputs:
-                    write_picture(outputs[image], picture)
+                    write_picture(picture, outputs[image])
             except Exception as error:  # whatever it is, the other images are not to suffer
                 self.fail(error, str(image))
                 continue
@@ -141,7 +137,7 @@ class Runner:
         if not self.options.json or not self._predictor:
             return
         try:
-            write_whole(self.options.json, json.dumps(self._records).encode())
+            write_text(json.dumps(self._records), self.options.json)
         except OSError as error:
             self.fail(error)
 
@@ -163,6 +159,7 @@ class Runner:
                 options.onnx, mask_format=mask_format, tiles=tiles
             )
             return
+        assert options.config_file, "there is neither a config nor an ONNX file"
         lean = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if tiles else []
         self._predictor = Predictor.from_config(
             options.config_file,
@@ -171,6 +168,11 @@ class Runner:
             opts=[*lean, *options.opts],
             tiles=tiles,
         )
+
+    @property
+    def _built(self) -> Predictor:
+        assert self._predictor, "the model is asked before it is built"
+        return self._predictor
 
     def _video_sink(
         self, source: Path | int, fps: float, files: Sequence[Path]
@@ -202,10 +204,10 @@ class Runner:
         self, frames: Iterable[tuple[np.ndarray, Instances]], name: str
     ) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
-        associator = Associator()
+        tracker = MaskIoUTracker()
         for index, (frame, found) in enumerate(frames):
-            numbers = associator.update(found)
-            names = self._predictor.class_names
+            numbers = tracker.update(found)
+            names = self._built.class_names
             records = self._describe(found, {"file_name": name, "frame": index})
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
@@ -215,7 +217,7 @@ class Runner:
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image."""
         started = time.perf_counter()
-        found = self._predictor(image)
+        found = self._built(image)
         self.model_seconds += time.perf_counter() - started
         return select_confident(found, self.options.confidence_threshold)
 
@@ -223,7 +225,7 @@ class Runner:
         """Return the entries of the JSON file, where one is asked for."""
         if not self.options.json:
             return []
-        return [{**source, **record} for record in self._predictor.to_dicts(found)]
+        return [{**source, **record} for record in self._built.to_dicts(found)]
 
     def _remember(self, records: list[dict[str, Any]]) -> None:
         """Count an image or frame whose picture is written: only then it is done."""

@@ -3,43 +3,53 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 
 def write_text(text: str, path: str | os.PathLike[str]) -> None:
-    """Write a text in UTF-8; see :func:`write_with`."""
-    write_with(lambda file: file.write(text.encode()), path)
+    """Write a text in UTF-8; see :func:`written_whole`."""
+    write_bytes(text.encode(), path)
 
 
 def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write bytes; see :func:`write_with`."""
+    """Write bytes; see :func:`written_whole`."""
     write_with(lambda file: file.write(data), path)
 
 
-def write_with(write: Callable[[IO[bytes]], Any], path: str | os.PathLike[str]) -> None:
+def write_with(write: Callable[[IO[bytes]], object], path: str | os.PathLike[str]) -> None:
+    """Let a function write to an open file; see :func:`written_whole`."""
+    with written_whole(path) as partial, partial.open("wb") as file:
+        write(file)
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file so that `path` is at every moment either the old file or the new one.
 
     Args:
-        write: Writes the content to an open file.
         path: A file on this machine; replaced if it exists.
+
+    Yields:
+        A hidden name beside it, with its suffix, to write to. It becomes `path` on leaving, but for an
+        exception, or where it was removed: then `path` is as before.
 
     Raises:
         OSError: If it could not be written; `path` is as before.
     """
     path = Path(path)
     # The name is fixed: what a killed process left behind is overwritten by the next one.
-    temporary = path.with_name(path.name + ".tmp")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield partial
+        if partial.exists():
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         # torch reports a full disk as a RuntimeError.
         if isinstance(error, (OSError, RuntimeError)):
             raise OSError(

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "data": {"config", "images", "structures"},
     "checkpoint": {"files"},
     "evaluation": {"structures"},
-    "visualization": {"files", "images", "structures"},
+    "visualization": {"files", "structures"},
     "export": {
         "config",
         "config.load",
@@ -45,7 +45,6 @@ MAY_IMPORT = {
         "model_zoo",
         "modeling",
         "structures",
-        "visualization",
     },
     "training": {
         "checkpoint",
@@ -61,10 +60,11 @@ MAY_IMPORT = {
     },
     "survey": {"config", "config.load", "data", "modeling", "visualization"},
     "report": {
+        "checkpoint",
         "config.load",
         "data",
         "evaluation",
-        "files",
+        "images",
         "inference",
         "structures",
         "visualization",

@@ -12,6 +12,7 @@ from torch import nn
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
+from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
@@ -91,7 +92,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         """Note which file :meth:`resume_or_load` continues from, atomically."""
-        write_text(last_filename_basename, Path(self.save_dir, "last_checkpoint"))
+        write_text(last_filename_basename, Path(self.save_dir, LAST_CHECKPOINT))
 
     def load(
         self, path: str, *args: Any, content: dict[str, Any] | None = None, **kwargs: Any

@@ -24,7 +24,7 @@ from solo.inference.backend import Backend
 from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
-from solo.visualization.draw import class_name
+from solo.structures.instances import class_name
 
 
 class Predictor:

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
-from solo.visualization.cutouts import Region, get_regions
-from solo.visualization.draw import PALETTE
+from solo.structures.cutouts import Cutout, get_cutouts
 
 
 @dataclass
@@ -17,28 +16,29 @@ class _Track:
 
     Attributes:
         number: Its own in the video.
-        region: Its mask and class, where it was seen last.
+        cutout: Its mask and class, where it was seen last.
         last_seen: The number of that frame.
     """
 
     number: int
-    region: Region
+    cutout: Cutout
     last_seen: int
 
 
-class Associator:
+class MaskIoUTracker:
     """Recognise the objects of one frame in the next: same class, overlapping masks.
 
     Hand in the frames of one video in their order. There is no model of motion: an object that moves
     by its own size between two frames becomes a new one.
     """
 
-    def __init__(self, *, iou_thresh: float = 0.3, max_gap: int = 5) -> None:
+    def __init__(self, *, iou_thresh: float = 0.3, max_gap: int = 5, num_colors: int = 20) -> None:
         """Start a video.
 
         Args:
             iou_thresh: Least mask IoU of an object with itself in the frame where it was seen last.
             max_gap: Frames in a row that an object may be missed and still be recognised.
+            num_colors: Of the palette that pictures are drawn in.
 
         Raises:
             ValueError: A value is out of its range.
@@ -49,6 +49,7 @@ class Associator:
             raise ValueError(f"max_gap must be 0 or more frames, not {max_gap}.")
         self._iou_thresh = iou_thresh
         self._max_gap = max_gap
+        self._num_colors = num_colors
         self._frame = 0
         self._next_number = 0
         self._tracks: list[_Track] = []
@@ -61,32 +62,32 @@ class Associator:
 
         Returns:
             (n,) int64, no two alike. Numbers rise from 0; some are left out, so that objects seen
-            together have different colours of the palette, while these last.
+            together differ modulo the number of colours, while these last.
         """
         self._frame += 1
         oldest = self._frame - self._max_gap - 1
         self._tracks = [track for track in self._tracks if track.last_seen >= oldest]
-        regions = get_regions(instances)
-        tracks = self._match(regions)
-        for region in regions:
-            if region.index not in tracks:
-                tracks[region.index] = _Track(self._new_number(), region, self._frame)
-                self._tracks.append(tracks[region.index])
-            tracks[region.index].region = region
-            tracks[region.index].last_seen = self._frame
-        # Empty masks have no region, and are not recognised again.
+        cutouts = get_cutouts(instances)
+        tracks = self._match(cutouts)
+        for cutout in cutouts:
+            if cutout.row not in tracks:
+                tracks[cutout.row] = _Track(self._new_number(), cutout, self._frame)
+                self._tracks.append(tracks[cutout.row])
+            tracks[cutout.row].cutout = cutout
+            tracks[cutout.row].last_seen = self._frame
+        # Empty masks have no cutout, and are not recognised again.
         rows = range(len(instances))
         numbers = [tracks[row].number if row in tracks else self._new_number() for row in rows]
         return np.array(numbers, dtype=np.int64)
 
-    def _match(self, regions: Sequence[Region]) -> dict[int, _Track]:
+    def _match(self, cutouts: Sequence[Cutout]) -> dict[int, _Track]:
         """Return the track per row of the instances that have one, the best pairs first."""
         pairs = [
-            (iou, region.index, track)
-            for region in regions
+            (iou, cutout.row, track)
+            for cutout in cutouts
             for track in self._tracks
-            if region.category == track.region.category
-            and (iou := _mask_iou(region, track.region)) >= self._iou_thresh
+            if cutout.category == track.cutout.category
+            and (iou := _mask_iou(cutout, track.cutout)) >= self._iou_thresh
         ]
         tracks: dict[int, _Track] = {}
         taken: set[int] = set()
@@ -98,24 +99,19 @@ class Associator:
 
     def _new_number(self) -> int:
         """Return the next number whose colour no living track has; any, where all are in use."""
-        colors = {track.number % len(PALETTE) for track in self._tracks}
+        colors = {track.number % self._num_colors for track in self._tracks}
         number = self._next_number
-        while number % len(PALETTE) in colors and len(colors) < len(PALETTE):
+        while number % self._num_colors in colors and len(colors) < self._num_colors:
             number += 1
         self._next_number = number + 1
         return number
 
 
-def _mask_iou(a: Region, b: Region) -> float:
+def _mask_iou(a: Cutout, b: Cutout) -> float:
     """Return the IoU of two masks, from what their boxes have in common."""
-    left, top = max(a.left, b.left), max(a.top, b.top)
-    right = min(a.left + a.mask.shape[1], b.left + b.mask.shape[1])
-    bottom = min(a.top + a.mask.shape[0], b.top + b.mask.shape[0])
-    if right <= left or bottom <= top:
+    shared = a.box.common(b.box)
+    parts = [each.mask[shared.moved(-each.left, -each.top).slices] for each in (a, b)]
+    if not parts[0].size:
         return 0.0
-    parts = [
-        each.mask[top - each.top : bottom - each.top, left - each.left : right - each.left]
-        for each in (a, b)
-    ]
     both = cv2.countNonZero(cv2.bitwise_and(*parts))
     return both / (cv2.countNonZero(a.mask) + cv2.countNonZero(b.mask) - both)

@@ -19,9 +19,10 @@ from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.evaluation.loop import run_evaluation
 from solo.inference import Predictor
 from solo.inference.datasets import choose_records, read_bgr
-from solo.report.verdicts import Overlaps, Verdict, best_threshold, classify, image_score, match
+from solo.report.matching import Overlaps, best_threshold, image_score, match
+from solo.report.verdicts import Verdict, classify
+from solo.structures.instances import select_confident
 from solo.structures.run_lengths import RLE
-from solo.visualization.cutouts import select_confident
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -3,10 +3,8 @@
 import base64
 import datetime
 import math
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,12 @@ import numpy as np
 from detectron2.config import CfgNode
 
 import solo
-from solo.config.load import inference_config
-from solo.errors import UserError
+from solo.checkpoint.run_files import METRICS
 from solo.inference.datasets import read_bgr
 from solo.report.examples import Example, best_and_worst, find_examples
 from solo.report.held_out import HeldOut, ImageResult
+from solo.report.run_folder import Run
 from solo.report.verdicts import DEFINITIONS, Kind
-from solo.training.hooks import PREVIOUS_CHECKPOINT, PREVIOUS_METRICS
 from solo.visualization.accuracy import (
     MAX_CLASS_PANELS,
     class_aps,
@@ -31,7 +28,8 @@ from solo.visualization.accuracy import (
     plot_precision_recall,
 )
 from solo.visualization.closeup import draw_close_up
-from solo.visualization.curves import Metrics, plot_metrics, read_metrics
+from solo.visualization.curves import plot_metrics
+from solo.visualization.pictures import encode_picture
 from solo.visualization.sheet import SheetRow, prediction_sheet
 
 _METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -47,46 +45,6 @@ _OF_ONE_SIDE = {
 }
 # Of the bar of a class with an AP of 100, in pixels.
 _BAR_WIDTH = 320
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Run:
-    """A folder that training wrote.
-
-    Attributes:
-        folder: Its OUTPUT_DIR, wherever it is now.
-        config_file: The config, with all keys.
-        cfg: What it holds.
-        weights: The checkpoint to look at.
-    """
-
-    folder: Path
-    config_file: Path
-    cfg: CfgNode
-    weights: Path
-
-
-def open_run(folder: Path, weights: Path | None = None) -> Run:
-    """Find the config and the checkpoint of a run.
-
-    Args:
-        folder: The OUTPUT_DIR of the training.
-        weights: The checkpoint. None: the last one of this run, not of an earlier one in its folder.
-
-    Raises:
-        FileNotFoundError: There is no config, or no checkpoint of this run.
-        UserError: The config has an unknown key or a value of a wrong type.
-    """
-    config_file = folder / "config.yaml"
-    if not config_file.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
-        )
-    weights = weights or _last_checkpoint(folder)
-    if not weights.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
-    cfg = inference_config(config_file, str(weights))
-    return Run(folder=folder, config_file=config_file, cfg=cfg, weights=weights)
 
 
 def render_report(run: Run, held_out: HeldOut) -> str:
@@ -108,44 +66,16 @@ def render_report(run: Run, held_out: HeldOut) -> str:
     return environment.from_string(text).render(_content(run, held_out))
 
 
-def _last_checkpoint(folder: Path) -> Path:
-    """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too."""
-    final, marker = folder / "model_final.pth", folder / "last_checkpoint"
-    is_anew = any((folder / name).is_file() for name in (PREVIOUS_CHECKPOINT, PREVIOUS_METRICS))
-    if marker.is_file():
-        # A checkpoint is written before the marker names it: an older one that is not named is of
-        # another run. A copy may have other times.
-        if final.is_file() and not is_anew and _time(final) >= _time(marker):
-            return final
-        return folder / marker.read_text(encoding="utf-8", errors="replace").strip()
-    if final.is_file() and not is_anew:
-        return final
-    if older := sorted(path.name for path in folder.glob("*.pth")):
-        raise FileNotFoundError(
-            f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
-            "config.yaml does not belong: wait for the first one of this run, or name one with "
-            "--weights."
-        )
-    raise FileNotFoundError(
-        f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
-    )
-
-
-def _time(path: Path) -> int:
-    return path.stat().st_mtime_ns
-
-
 def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:
     """Return what the template shows."""
     predictions, objects = _count_kinds(held_out.images)
     correct, ignored = objects[Kind.CORRECT], predictions[Kind.IGNORED]
-    metrics = _metrics(run.folder)
     best, worst = best_and_worst(held_out.images, _GALLERY)
     precision, names = held_out.precisions["segm"], held_out.class_names
     return {
         "title": run.folder.resolve().name,
         "model": _model(run.cfg),
-        "facts": _facts(run, metrics, held_out),
+        "facts": _facts(run, held_out),
         "held_out": held_out,
         "metrics": _METRICS,
         "counts": {
@@ -154,7 +84,7 @@ def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:
             "predictions": sum(predictions) - ignored,
             "ignored": ignored,
         },
-        "curves": metrics and _plot(partial(plot_metrics, run.folder / "metrics.json")),
+        "curves": run.metrics and _plot(partial(plot_metrics, run.folder / METRICS)),
         "classes": _class_rows(held_out),
         "some_classes": len(names) > MAX_CLASS_PANELS,
         "precision_recall": _plot(partial(plot_precision_recall, precision, names)),
@@ -170,8 +100,8 @@ def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:
 
 def _plot_kinds(predictions: Sequence[int], objects: Sequence[int], output_png: Path) -> None:
     titles = [kind.title for kind in DEFINITIONS]
-    bars = ([counts[kind] for kind in DEFINITIONS] for counts in (predictions, objects))
-    plot_error_counts(*bars, titles, output_png)
+    found, there = ([counts[kind] for kind in DEFINITIONS] for counts in (predictions, objects))
+    plot_error_counts(found, there, titles, output_png)
 
 
 def _kind(
@@ -195,13 +125,13 @@ def _model(cfg: CfgNode) -> str:
     return f"{head}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
 
 
-def _facts(run: Run, metrics: Metrics, held_out: HeldOut) -> dict[str, str]:
+def _facts(run: Run, held_out: HeldOut) -> dict[str, str]:
     """Return the lines of the head by their names."""
     facts = {}
-    if config := _config_name(run.folder):
-        facts["Config"] = config
+    if run.config_name:
+        facts["Config"] = run.config_name
     iterations = f"{run.cfg.SOLVER.MAX_ITER:,} iterations"
-    if done := metrics.get("lr"):
+    if done := run.metrics.get("lr"):
         iterations = f"{done[-1][0] + 1:,} of {iterations}"
     facts["Training"] = f"{iterations}, {run.cfg.SOLVER.IMS_PER_BATCH} images each"
     written = datetime.date.fromtimestamp(run.weights.stat().st_mtime)
@@ -212,23 +142,6 @@ def _facts(run: Run, metrics: Metrics, held_out: HeldOut) -> dict[str, str]:
     objects = sum(len(image.truth) for image in held_out.images)
     facts["Held-out data"] = f"{held_out.dataset}, {number} images, {objects:,} objects"
     return facts
-
-
-def _metrics(folder: Path) -> Metrics:
-    """Return the numbers that training logged; a copy of a run may lack them."""
-    try:
-        return read_metrics(folder / "metrics.json")
-    except (FileNotFoundError, UserError):
-        return {}
-
-
-def _config_name(folder: Path) -> str:
-    """Return the name of the config file as training was called; config.yaml does not tell it."""
-    log = folder / "log.txt"
-    if not log.is_file():
-        return ""
-    calls = re.findall(r"Namespace\(config_file='([^']+)'", log.read_text("utf-8", "replace"))
-    return Path(calls[-1]).name if calls else ""
 
 
 def _count_kinds(images: Sequence[ImageResult]) -> tuple[list[int], list[int]]:
@@ -301,8 +214,8 @@ def _plot(draw: Callable[[Path], None]) -> str:
 
 
 def _jpeg(picture: np.ndarray) -> str:
-    coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    return _address(coded.tobytes(), "jpeg")
+    quality = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
+    return _address(encode_picture(picture, ".jpg", *quality), "jpeg")
 
 
 def _address(content: bytes, kind: str) -> str:

@@ -1,22 +1,19 @@
 """What is wrong with predictions, and why objects were not found: one kind for each of them.
 
-Legend: P predictions and T objects of one image, N predictions of all images. IoUs, areas and
-shared pixels are those of masks.
+Legend: P predictions and T objects of one image. IoUs, areas and shared pixels are those of masks.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
-# IoU of a prediction that finds an object.
-MATCH_IOU = 0.5
+from solo.report.matching import MATCH_IOU, Overlaps, match, shares
+
 # Share of a mask's pixels that lie in another one.
 _HALF = 0.5
 # IoU from which a prediction is about an object at all, and the share of a whole that a part has.
 _TENTH = 0.1
-_THRESHOLDS = np.arange(100) / 100
 
 
 class Kind(IntEnum):
@@ -76,37 +73,6 @@ DEFINITIONS = {
 }
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Overlaps:
-    """Pixels that the masks of an image share with one another.
-
-    Attributes:
-        shared: (P, T) of predictions with objects.
-        predictions: (P, P) of predictions with each other; their areas are on the diagonal.
-        objects: (T, T) likewise.
-    """
-
-    shared: np.ndarray
-    predictions: np.ndarray
-    objects: np.ndarray
-
-    @property
-    def ious(self) -> np.ndarray:
-        """(P, T); 0 where both masks are empty."""
-        areas = self.predictions.diagonal()[:, None] + self.objects.diagonal()
-        return self.shared / np.maximum(areas - self.shared, 1)
-
-    @property
-    def of_predictions(self) -> np.ndarray:
-        """(P, T), the share of each prediction that lies in each object."""
-        return _shares(self.shared, self.predictions.diagonal())
-
-    @property
-    def of_objects(self) -> np.ndarray:
-        """(P, T), the share of each object that each prediction covers."""
-        return _shares(self.shared.T, self.objects.diagonal()).T
-
-
 class Verdict(NamedTuple):
     """The kinds of one image."""
 
@@ -114,30 +80,6 @@ class Verdict(NamedTuple):
     objects: np.ndarray  # (T,) values of Kind
     matches: np.ndarray  # (P,) the object that each prediction found, -1 for none
     about: np.ndarray  # (P, T) bool, the objects that each prediction found, or is wrong about
-
-
-def match(ious: np.ndarray, scores: np.ndarray, same_class: np.ndarray) -> np.ndarray:
-    """Return which object each prediction finds, by COCO's rule at IoU 0.5.
-
-    Args:
-        ious: (P, T).
-        scores: (P,).
-        same_class: (P, T) bool.
-
-    Returns:
-        (P,) int64, -1 for none.
-    """
-    matches = np.full(len(scores), -1)
-    if not ious.size:
-        return matches
-    free = np.ones(ious.shape[1], dtype=bool)
-    for index in np.argsort(-scores, kind="stable"):
-        candidates = np.where(free & same_class[index], ious[index], 0)
-        best = candidates.argmax()
-        if candidates[best] >= MATCH_IOU:
-            matches[index] = best
-            free[best] = False
-    return matches
 
 
 def classify(
@@ -158,77 +100,35 @@ def classify(
     ious = overlaps.ious
     matches = match(ious, scores, same_class)
     correct = matches >= 0
+    own = matches[:, None] == np.arange(ious.shape[1])
     most = ious.max(axis=1, initial=0)
+    close, near = most >= MATCH_IOU, most >= _TENTH
     # One row per prediction with its object of the largest IoU; no column where there are none.
     best = (ious == most[:, None]) & (most[:, None] > 0)
     best &= best.cumsum(axis=1) == 1
     right_class = (best & same_class).any(axis=1)
-    close, near = most >= MATCH_IOU, most >= _TENTH
 
     merged = _merged(overlaps)
-    own = matches[:, None] == np.arange(ious.shape[1])
     may_be_part = ~(correct | in_crowd | close | merged.any(axis=1))
     split = _split(overlaps, (best & may_be_part[:, None]) | own, scores)
-
-    kinds = np.select(
-        [
-            correct,
-            in_crowd,
-            close & right_class,
-            close,
-            merged.any(axis=1),
-            split.any(axis=1),
-            near & right_class,
-            near,
-        ],
-        [
-            Kind.CORRECT,
-            Kind.IGNORED,
-            Kind.DUPLICATE,
-            Kind.WRONG_CLASS,
-            Kind.MERGED,
-            Kind.SPLIT,
-            Kind.POOR,
-            Kind.WRONG_CLASS,
-        ],
-        Kind.BACKGROUND,
+    kinds = _first_that_fits(
+        (correct, Kind.CORRECT),
+        (in_crowd, Kind.IGNORED),
+        (close & right_class, Kind.DUPLICATE),
+        (close, Kind.WRONG_CLASS),
+        (merged.any(axis=1), Kind.MERGED),
+        (split.any(axis=1), Kind.SPLIT),
+        (near & right_class, Kind.POOR),
+        (near, Kind.WRONG_CLASS),
+        default=Kind.BACKGROUND,
     )
     about = _about(kinds, own, best, merged, split)
     return Verdict(kinds, _object_kinds(kinds, close, own, about), matches, about)
 
 
-def image_score(ious: np.ndarray, matches: np.ndarray) -> float:
-    """Return F1 times the mean IoU of the objects found, as panoptic quality is, over all classes.
-
-    Args:
-        ious: (P, T).
-        matches: (P,) the object that each prediction found, -1 for none.
-
-    Returns:
-        0 to 1; nan where there are neither objects nor predictions.
-    """
-    found = np.flatnonzero(matches >= 0)
-    total = sum(ious.shape)
-    return float(2 * ious[found, matches[found]].sum() / total) if total else float("nan")
-
-
-def best_threshold(scores: np.ndarray, hits: np.ndarray, objects: int) -> float:
-    """Return the score from which on predictions have the largest F1, in steps of 0.01.
-
-    Args:
-        scores: (N,).
-        hits: (N,) bool, whether each finds an object. Matching goes by falling score, so that a
-            threshold leaves the matches above it as they are.
-        objects: How many there are to find.
-    """
-    kept = len(scores) - np.searchsorted(np.sort(scores), _THRESHOLDS)
-    found = np.count_nonzero(hits) - np.searchsorted(np.sort(scores[hits]), _THRESHOLDS)
-    return float(_THRESHOLDS[np.argmax(2 * found / np.maximum(kept + objects, 1))])
-
-
-def _shares(shared: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Divide rows of shared pixels by the areas of the masks that the rows are of."""
-    return shared / np.maximum(areas, 1)[:, None]
+def _first_that_fits(*cases: tuple[np.ndarray | np.bool_, Kind], default: Kind) -> np.ndarray:
+    """Return, for each element of the conditions, the kind of the first one that is true."""
+    return np.select([condition for condition, _ in cases], [kind for _, kind in cases], default)
 
 
 def _merged(overlaps: Overlaps) -> np.ndarray:
@@ -254,7 +154,7 @@ def _groups(inside: np.ndarray, shared: np.ndarray, order: np.ndarray) -> np.nda
         shared: (M, M) pixels that the masks share with one another.
         order: (M,) the masks from the largest to the smallest.
     """
-    nested = _shares(shared, shared.diagonal()) >= _HALF
+    nested = shares(shared, shared.diagonal()) >= _HALF
     groups = np.zeros_like(inside)
     for whole in np.flatnonzero(inside.sum(axis=1) > 1):
         members: list[int] = []
@@ -293,22 +193,12 @@ def _object_kinds(
         return about[predictions].any(axis=0)
 
     wrong = kinds == Kind.WRONG_CLASS
-    return np.select(
-        [
-            own.any(axis=0),
-            has(wrong & close),
-            has((kinds == Kind.MERGED) | (kinds == Kind.CORRECT)),
-            has(kinds == Kind.SPLIT),
-            has(kinds == Kind.POOR),
-            has(wrong),
-        ],
-        [
-            Kind.CORRECT,
-            Kind.WRONG_CLASS,
-            Kind.MERGED,
-            Kind.SPLIT,
-            Kind.POOR,
-            Kind.WRONG_CLASS,
-        ],
-        Kind.MISSED,
+    return _first_that_fits(
+        (own.any(axis=0), Kind.CORRECT),
+        (has(wrong & close), Kind.WRONG_CLASS),
+        (has((kinds == Kind.MERGED) | (kinds == Kind.CORRECT)), Kind.MERGED),
+        (has(kinds == Kind.SPLIT), Kind.SPLIT),
+        (has(kinds == Kind.POOR), Kind.POOR),
+        (has(wrong), Kind.WRONG_CLASS),
+        default=Kind.MISSED,
     )

@@ -6,6 +6,7 @@ example: python -m solo.tools.plot_metrics output/run_a output/run_b --output co
 from collections.abc import Sequence
 from pathlib import Path
 
+from solo.checkpoint.run_files import METRICS
 from solo.errors import exit_on
 from solo.tools._command import build_parser
 from solo.visualization.curves import plot_metrics, plot_runs
@@ -29,12 +30,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _plot(runs: Sequence[Path], output: Path | None) -> None:
     if output and len(runs) > 1:
         # Their full paths where folders of different runs have the same name.
-        short = {run.resolve().name: run / "metrics.json" for run in runs}
-        named = {str(run): run / "metrics.json" for run in runs}
+        short = {run.resolve().name: run / METRICS for run in runs}
+        named = {str(run): run / METRICS for run in runs}
         plot_runs(short if len(short) == len(named) else named, output)
         return
     for run in runs:
-        plot_metrics(run / "metrics.json", output or run / "metrics.png")
+        plot_metrics(run / METRICS, output or run / "metrics.png")
 
 
 if __name__ == "__main__":

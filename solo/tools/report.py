@@ -15,7 +15,8 @@ from solo.errors import UserError, exit_on
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
 from solo.report.held_out import examine
-from solo.report.page import open_run, render_report
+from solo.report.page import render_report
+from solo.report.run_folder import open_run
 from solo.tools._command import build_parser
 
 # Masks of a whole data set do not fit into memory, their run lengths do.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from solo.checkpoint.run_files import METRICS
 from solo.errors import exit_on
 from solo.tools._command import build_parser
 from solo.visualization.curves import Metrics, read_metrics
@@ -22,10 +23,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
     run = parser.parse_args(argv).run
     with exit_on():
-        metrics = read_metrics(run / "metrics.json")
+        metrics = read_metrics(run / METRICS)
     print(summary_table(metrics))
     print(class_table(metrics))
-    for picture in sorted(run.glob("*.png")):
+    for picture in sorted(run.glob("[!.]*.png")):
         print(f"picture: {picture}")
 
 

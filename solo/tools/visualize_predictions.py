@@ -15,9 +15,10 @@ from solo.data import load_records
 from solo.errors import exit_on
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
+from solo.report.dataset_rows import dataset_rows
 from solo.tools._command import add_config, build_parser
 from solo.visualization.pictures import check_picture_path, write_picture
-from solo.visualization.sheet import dataset_rows, prediction_sheet
+from solo.visualization.sheet import prediction_sheet
 
 
 def main(argv: Sequence[str] | None = None) -> None:

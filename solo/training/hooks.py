@@ -16,15 +16,18 @@ from detectron2.utils.events import (
 )
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
+from solo.checkpoint.run_files import (
+    CURVES,
+    LAST_CHECKPOINT,
+    METRICS,
+    PREVIOUS_CHECKPOINT,
+    PREVIOUS_METRICS,
+)
 from solo.errors import UserError
 from solo.files import write_text
 from solo.modeling.target_log import UNASSIGNED
 
 logger = logging.getLogger(__name__)
-
-# What is kept of a run in whose folder another one was started: which checkpoint was its last, its numbers.
-PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
-PREVIOUS_METRICS = "metrics.previous.json"
 
 
 class BestCheckpoint(HookBase):
@@ -127,7 +130,7 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     Returns:
         The writers; without TensorBoard's where it is not installed.
     """
-    metrics = Path(output_dir, "metrics.json")
+    metrics = Path(output_dir, METRICS)
     forget_metrics(metrics, start_iter)
     writers = [CommonMetricPrinter(max_iter), JSONWriter(str(metrics))]
     if importlib.util.find_spec("tensorboard"):
@@ -143,7 +146,7 @@ def forget_checkpoints(output_dir: str) -> None:
     Args:
         output_dir: Where they are.
     """
-    marker = Path(output_dir, "last_checkpoint")
+    marker = Path(output_dir, LAST_CHECKPOINT)
     if marker.is_file():
         marker.replace(marker.with_name(PREVIOUS_CHECKPOINT))
 
@@ -187,6 +190,6 @@ def plot_curves(output_dir: str) -> None:
         # Here, because matplotlib takes a second to import and may be missing.
         from solo.visualization import plot_metrics
 
-        plot_metrics(folder / "metrics.json", folder / "curves.png")
+        plot_metrics(folder / METRICS, folder / CURVES)
     except (ImportError, OSError, UserError) as error:
         logger.warning("curves.png was not drawn: %s", error)

@@ -15,6 +15,7 @@ from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
 
+from solo.checkpoint.run_files import CONFIG, write_run_record
 from solo.config.load import load_config
 from solo.config.user_modules import import_modules
 from solo.config.validity import check_solver
@@ -74,7 +75,9 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())
     if comm.is_main_process():
-        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, "config.yaml"))
+        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, CONFIG))
+        if not args.eval_only:
+            write_run_record(Path(cfg.OUTPUT_DIR), args.config_file, cfg.SOLVER.MAX_ITER)
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only

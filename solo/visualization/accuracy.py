@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from solo.visualization.draw import class_name
+from solo.structures.instances import class_name
 from solo.visualization.plots import COLORS, FAINT, INK, new_figure, save_figure, style_axes
 
 # Panels beside the first one, which has the mean of all classes.

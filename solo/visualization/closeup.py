@@ -11,8 +11,9 @@ import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
-from solo.visualization.cutouts import get_regions
-from solo.visualization.draw import draw_mask, draw_regions
+from solo.structures.cutouts import get_cutouts
+from solo.structures.region import Box
+from solo.visualization.draw import draw_cutouts, draw_mask
 from solo.visualization.gallery import Panel, gallery
 from solo.visualization.sheet import scale_to
 
@@ -21,8 +22,6 @@ _LABEL_SIZE = 12
 _MARGIN = 0.3
 _MIN_SIDE = 48
 _OTHERS = (235, 235, 235)
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 
 def draw_close_up(
@@ -54,8 +53,7 @@ def draw_close_up(
     chosen = [truth.pred_rles[row] for row in truth_rows]
     chosen += [prediction.pred_rles[row] for row in prediction_rows]
     box = _box_around(chosen, truth.image_size)
-    left, top, right, bottom = box
-    part = scale_to(image_bgr[top:bottom, left:right], side)
+    part = scale_to(image_bgr[box.slices], side)
     panels = [
         Panel(_draw(part, _cropped(truth, box), truth_rows, class_names), ("truth",)),
         Panel(
@@ -71,11 +69,11 @@ def _box_around(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Box:
     bounds = mask_util.toBbox(mask_util.merge(list(rles))) if rles else np.zeros(4)
     left, top, box_width, box_height = (int(value) for value in bounds)
     if not box_width:
-        return 0, 0, width, height
+        return Box(0, 0, width, height)
     side = round(max(max(box_width, box_height) * (1 + 2 * _MARGIN), _MIN_SIDE))
     left = _within(left + (box_width - side) // 2, side, width)
     top = _within(top + (box_height - side) // 2, side, height)
-    return left, top, min(left + side, width), min(top + side, height)
+    return Box(left, top, min(left + side, width), min(top + side, height))
 
 
 def _within(start: int, length: int, limit: int) -> int:
@@ -84,13 +82,12 @@ def _within(start: int, length: int, limit: int) -> int:
 
 def _cropped(instances: Instances, box: Box) -> Instances:
     """Return the part of instances inside a box, with `pred_masks` in the place of `pred_rles`."""
-    left, top, right, bottom = box
-    size = (bottom - top, right - left)
+    size = (box.bottom - box.top, box.right - box.left)
     fields = dict(instances.get_fields())
     part = Instances(size)
     # One at a time: all masks of a large image are gigabytes.
     masks = [
-        torch.from_numpy(mask_util.decode(rle)[top:bottom, left:right].astype(bool))
+        torch.from_numpy(mask_util.decode(rle)[box.slices].astype(bool))
         for rle in fields.pop("pred_rles")
     ]
     part.pred_masks = torch.stack(masks) if masks else torch.zeros(0, *size, dtype=torch.bool)
@@ -105,10 +102,10 @@ def _draw(
     rows: Collection[int],
     class_names: Sequence[str] | None,
 ) -> np.ndarray:
-    regions = get_regions(instances, size=(picture.shape[0], picture.shape[1]))
+    cutouts = get_cutouts(instances, size=(picture.shape[0], picture.shape[1]))
     picture = picture.copy()
-    for region in regions:
-        if region.index not in rows:
-            draw_mask(picture, region, _OTHERS, 0, 1)
-    chosen = [region for region in regions if region.index in rows]
-    return draw_regions(picture, chosen, class_names, color_by="class", font_size=_LABEL_SIZE)
+    for cutout in cutouts:
+        if cutout.row not in rows:
+            draw_mask(picture, cutout, _OTHERS, 0, 1)
+    chosen = [cutout for cutout in cutouts if cutout.row in rows]
+    return draw_cutouts(picture, chosen, class_names, color_by="class", font_size=_LABEL_SIZE)

@@ -1,6 +1,6 @@
 """Instances drawn on a picture: mask, contour and label, without a screen.
 
-H, W: the picture's size in pixels. Boxes of labels are (left, top, right, bottom), in pixels.
+H, W: the picture's size in pixels.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
-from solo.visualization.cutouts import Region, get_regions
+from solo.structures.cutouts import Cutout, get_cutouts
+from solo.structures.instances import class_name
+from solo.structures.region import Box
 from solo.visualization.text import put_text, text_coverage
 
 # Neighbours in the list differ in hue and in lightness: the first few instances never look alike.
@@ -35,7 +37,7 @@ class _Label(NamedTuple):
     """A label and where it goes."""
 
     text: str
-    box: tuple[int, int, int, int]
+    box: Box
     font_size: int
     color: tuple[int, int, int]
 
@@ -59,7 +61,7 @@ def draw_instances(
         threshold: Probability below which a prediction is left out.
         alpha: Opacity of the masks' filling, 0 to 1.
         color_by: "instance", a colour per row of the instances; "class", a colour per class; or a
-            number per row, such as those of an `Associator`: equal numbers, equal colours.
+            number per row, such as those of a `MaskIoUTracker`: equal numbers, equal colours.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -73,8 +75,8 @@ def draw_instances(
             f"The instances are of a picture of (height, width) {tuple(instances.image_size)}, "
             f"and this one is {image_bgr.shape[:2]}: give the picture they were predicted on."
         )
-    regions = get_regions(instances, threshold=threshold)
-    return draw_regions(image_bgr, regions, class_names, alpha=alpha, color_by=color_by)
+    cutouts = get_cutouts(instances, threshold=threshold)
+    return draw_cutouts(image_bgr, cutouts, class_names, alpha=alpha, color_by=color_by)
 
 
 def check_picture(image_bgr: np.ndarray) -> None:
@@ -88,9 +90,9 @@ def check_picture(image_bgr: np.ndarray) -> None:
         raise ValueError(f"A picture must have pixels; this one has the shape {image_bgr.shape}.")
 
 
-def draw_regions(
+def draw_cutouts(
     image_bgr: np.ndarray,
-    regions: Sequence[Region],
+    cutouts: Sequence[Cutout],
     class_names: Sequence[str] | None = None,
     *,
     alpha: float = 0.5,
@@ -101,7 +103,7 @@ def draw_regions(
 
     Args:
         image_bgr: (H, W, 3) uint8, BGR.
-        regions: The instances, at the size of the picture.
+        cutouts: The instances, at the size of the picture.
         class_names: Name per class.
         alpha: Opacity of the masks' filling, 0 to 1.
         color_by: "instance", "class", or a number per row of the instances.
@@ -121,17 +123,17 @@ def draw_regions(
     thickness = max(1, round(min(canvas.shape[:2]) / 400))
 
     # The largest first: a small object on a large one stays visible.
-    for region in sorted(regions, key=lambda region: -region.mask.size):
-        draw_mask(canvas, region, _color(region, color_by), alpha, thickness)
+    for cutout in sorted(cutouts, key=lambda cutout: -cutout.mask.size):
+        draw_mask(canvas, cutout, _color(cutout, color_by), alpha, thickness)
 
     # The most certain first: they get the best places.
     labels: list[_Label] = []
-    for region in sorted(regions, key=lambda region: -(region.score or 0)):
-        text = label_text(region.category, region.score, class_names)
+    for cutout in sorted(cutouts, key=lambda cutout: -(cutout.score or 0)):
+        text = label_text(cutout.category, cutout.score, class_names)
         size = _fitting_font_size(text, canvas.shape, font_size)
         if size:
-            box = _place_label(text, size, region, canvas.shape, [label.box for label in labels])
-            labels.append(_Label(text, box, size, _color(region, color_by)))
+            box = _place_label(text, size, cutout, canvas.shape, [label.box for label in labels])
+            labels.append(_Label(text, box, size, _color(cutout, color_by)))
     for label in reversed(labels):
         _draw_label(canvas, label)
     return canvas
@@ -143,24 +145,17 @@ def label_text(category: int, score: float | None, class_names: Sequence[str] | 
     return name if score is None else f"{name} {score:.0%}"
 
 
-def class_name(category: int, class_names: Sequence[str] | None) -> str:
-    """Return a class's name, or "class 3" where none is known."""
-    if class_names is not None and category < len(class_names):
-        return str(class_names[category])
-    return f"class {category}"
-
-
-def _color(region: Region, color_by: ColorBy) -> tuple[int, int, int]:
+def _color(cutout: Cutout, color_by: ColorBy) -> tuple[int, int, int]:
     if not isinstance(color_by, str):
-        number = int(color_by[region.index])
+        number = int(color_by[cutout.row])
     else:
-        number = region.index if color_by == "instance" else region.category
+        number = cutout.row if color_by == "instance" else cutout.category
     return PALETTE[number % len(PALETTE)]
 
 
 def draw_mask(
     canvas: np.ndarray,
-    region: Region,
+    cutout: Cutout,
     color: tuple[int, int, int],
     alpha: float,
     thickness: int,
@@ -169,20 +164,19 @@ def draw_mask(
 
     Args:
         canvas: (H, W, 3) uint8, BGR.
-        region: The instance, at the size of the picture.
+        cutout: The instance, at the size of the picture.
         color: BGR.
         alpha: Opacity of the filling, 0 to 1.
         thickness: Of the outline, in pixels.
     """
-    height, width = region.mask.shape
-    patch = canvas[region.top : region.top + height, region.left : region.left + width]
+    patch = canvas[cutout.box.slices]
     # The blend of 256 values instead of that of each pixel.
     blend = cv2.addWeighted(_RAMP, 1 - alpha, np.full_like(_RAMP, color), alpha, 0)
-    cv2.copyTo(cv2.LUT(patch, blend), region.mask, patch)
+    cv2.copyTo(cv2.LUT(patch, blend), cutout.mask, patch)
 
     # [-2]: OpenCV 3 returns the image, too, before the contours.
-    contours = cv2.findContours(region.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[-2]
-    offset = (region.left, region.top)
+    contours = cv2.findContours(cutout.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    offset = (cutout.left, cutout.top)
     cv2.drawContours(canvas, contours, -1, color, thickness, cv2.LINE_AA, offset=offset)
 
 
@@ -206,29 +200,27 @@ def _label_size(text: str, font_size: int) -> tuple[int, int]:
 def _place_label(
     text: str,
     font_size: int,
-    region: Region,
+    cutout: Cutout,
     shape: tuple[int, ...],
-    taken: Sequence[tuple[int, int, int, int]],
-) -> tuple[int, int, int, int]:
+    taken: Sequence[Box],
+) -> Box:
     """Return the place near the mask, within the picture, that covers least of the other labels."""
     width, height = _label_size(text, font_size)
-    mask_height, mask_width = region.mask.shape
-    right, bottom = region.left + mask_width, region.top + mask_height
-    middle = region.left + (mask_width - width) // 2
+    left, top, right, bottom = cutout.box
     corners = (
-        (region.left, region.top - height),  # above the mask
-        (region.left, bottom),  # below
-        (right, region.top),  # to the right
-        (region.left - width, region.top),  # to the left
-        (middle, region.top + (mask_height - height) // 2),  # in its middle
-        (right - width, region.top - height),
+        (left, top - height),  # above the mask
+        (left, bottom),  # below
+        (right, top),  # to the right
+        (left - width, top),  # to the left
+        (left + (right - left - width) // 2, top + (bottom - top - height) // 2),  # in its middle
+        (right - width, top - height),
         (right - width, bottom),
     )
-    best, least = (0, 0, width, height), float("inf")
+    best, least = Box(0, 0, width, height), float("inf")
     for wanted_left, wanted_top in corners:
         left = min(max(0, wanted_left), shape[1] - width)
         top = min(max(0, wanted_top), shape[0] - height)
-        box = (left, top, left + width, top + height)
+        box = Box(left, top, left + width, top + height)
         covered = sum(_overlap(box, other) for other in taken)
         if covered < least:
             best, least = box, covered
@@ -237,16 +229,15 @@ def _place_label(
     return best
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> int:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return max(0, width) * max(0, height)
+def _overlap(a: Box, b: Box) -> int:
+    left, top, right, bottom = a.common(b)
+    return max(0, right - left) * max(0, bottom - top)
 
 
 def _draw_label(canvas: np.ndarray, label: _Label) -> None:
-    left, top, right, bottom = label.box
-    canvas[top:bottom, left:right] = label.color
+    canvas[label.box.slices] = label.color
     blue, green, red = label.color
     is_light = 0.114 * blue + 0.587 * green + 0.299 * red > 140
     ink = (20, 20, 20) if is_light else (255, 255, 255)
-    put_text(canvas, label.text, left + _LABEL_MARGIN, top, size=label.font_size, color=ink)
+    left, top = label.box.left + _LABEL_MARGIN, label.box.top
+    put_text(canvas, label.text, left, top, size=label.font_size, color=ink)

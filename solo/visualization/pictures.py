@@ -1,4 +1,4 @@
-"""Where pictures go: names that are wrong are told before the work, not after it."""
+"""Pictures become files here: their names, tried before the work, and their bytes."""
 
 from pathlib import Path
 
@@ -24,5 +24,30 @@ def check_picture_path(path: Path) -> None:
 
 
 def write_picture(image_bgr: np.ndarray, path: Path) -> None:
-    """Write an (H, W, 3) uint8 BGR picture; the format is that of the name."""
-    write_bytes(cv2.imencode(path.suffix, image_bgr)[1].tobytes(), path)
+    """Write a picture, whole or not at all.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        path: The file; its suffix says the format.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_bytes(encode_picture(image_bgr, path.suffix), path)
+
+
+def encode_picture(image_bgr: np.ndarray, suffix: str, *options: int) -> bytes:
+    """Return the bytes of a picture's file.
+
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        suffix: ".png", ".jpg" or what else OpenCV knows.
+        options: Of `cv2.imencode`: names and values in turn.
+
+    Raises:
+        OSError: OpenCV cannot write this format here.
+    """
+    success, data = cv2.imencode(suffix, image_bgr, options)
+    if not success:
+        raise OSError(f"The picture cannot be encoded as {suffix}: give the name another suffix.")
+    return data.tobytes()

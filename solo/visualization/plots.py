@@ -6,8 +6,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from solo.errors import UserError
+from solo.files import written_whole
 
 COLORS = ("#2e86de", "#e4572e", "#27ae60", "#8e44ad", "#f4b400", "#17b2c4", "#e84393", "#7f8c3a")
 INK = "#333333"
@@ -21,9 +23,9 @@ def cycle_colors(count: int) -> list[str]:
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure, in inches, without pyplot: no screen or global state is touched."""
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    figure = Figure(figsize=(width, height), dpi=130, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     return figure
 
 
@@ -45,13 +47,15 @@ def style_axes(axes: Axes, title: str, xlabel: str) -> None:
 
 
 def save_figure(figure: Figure, output_png: Path) -> None:
-    """Write a figure, and make its folder where there is none.
+    """Write a figure, whole or not at all, and make its folder where there is none.
 
     Raises:
         UserError: If its name is none of a picture.
+        OSError: It cannot be written.
     """
     suffix = output_png.suffix.lower()
     if suffix and suffix[1:] not in figure.canvas.get_supported_filetypes():
         raise UserError(f"{output_png}: no plot can be written as {suffix}; end the name in .png.")
     output_png.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output_png, facecolor="white")
+    with written_whole(output_png if suffix else output_png.with_suffix(".png")) as partial:
+        figure.savefig(partial, facecolor="white")

@@ -1,17 +1,14 @@
 """One picture that shows images of a data set beside their ground truth and their prediction."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from detectron2.data import detection_utils
 from detectron2.structures import Instances
 
-from solo.errors import UserError
-from solo.images import read_picture
-from solo.visualization.cutouts import get_regions
-from solo.visualization.draw import check_picture, draw_regions
+from solo.structures.cutouts import get_cutouts
+from solo.visualization.draw import check_picture, draw_cutouts
 from solo.visualization.text import put_text, text_coverage
 
 _TITLES = ("image", "ground truth", "prediction")
@@ -79,38 +76,6 @@ def prediction_sheet(
     return sheet
 
 
-def dataset_rows(
-    dataset: Sequence[dict[str, Any]],
-    predict: Callable[[np.ndarray], Instances],
-    num_images: int,
-) -> list[SheetRow]:
-    """Predict on images spread evenly over a data set.
-
-    Args:
-        dataset: detectron2's dicts: file_name and, where there is ground truth, annotations.
-        predict: Takes an (H, W, 3) uint8 BGR image and returns its instances, on the CPU.
-        num_images: Images to take at most.
-
-    Returns:
-        One row per image.
-
-    Raises:
-        UserError: The data set is empty, fewer than one image is asked for, or one cannot be read.
-    """
-    if num_images < 1 or not dataset:
-        raise UserError(
-            f"Cannot take {num_images} images of a data set of {len(dataset)}: ask for at least "
-            "one, of a data set that has any."
-        )
-    count = min(num_images, len(dataset))
-    rows = []
-    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
-        record = dataset[index]
-        image = read_picture(record["file_name"])
-        rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
-    return rows
-
-
 def scale_to(image_bgr: np.ndarray, longer_side: int) -> np.ndarray:
     """Scale a picture, (H, W, 3) uint8, so that its longer side has so many pixels."""
     check_picture(image_bgr)
@@ -121,16 +86,6 @@ def scale_to(image_bgr: np.ndarray, longer_side: int) -> np.ndarray:
     return cv2.resize(image_bgr, size, interpolation=interpolation)
 
 
-def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
-    # A crowd region is not one instance: it is neither learnt nor expected.
-    annotations = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
-    size = (shape[0], shape[1])
-    truth = detection_utils.annotations_to_instances(annotations, size, mask_format="bitmask")
-    if not truth.has("gt_masks"):
-        truth.gt_masks = np.zeros((0, *size), dtype=bool)
-    return truth
-
-
 def _draw_row(
     row: SheetRow, class_names: Sequence[str] | None, threshold: float, cell_size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,9 +93,9 @@ def _draw_row(
     image = scale_to(row.image, cell_size)
     size = (image.shape[0], image.shape[1])
     drawn = [
-        draw_regions(
+        draw_cutouts(
             image,
-            get_regions(instances, threshold=threshold, size=size),
+            get_cutouts(instances, threshold=threshold, size=size),
             class_names,
             color_by="class",
             font_size=_LABEL_SIZE,

@@ -65,7 +65,8 @@ def _plot_sizes(axes: Axes, sizes: np.ndarray) -> None:
     title = ", ".join(f"{size:.0f}" for size in percentiles)
     style_axes(axes, f"object sizes; 1st, 50th and 99th percentile: {title} px", "")
     sizes = np.maximum(sizes, 1)
-    axes.hist(sizes, np.geomspace(sizes.min() / 1.05, sizes.max() * 1.05, 60), color=_OBJECTS_COLOR)
+    bins = np.geomspace(sizes.min() / 1.05, sizes.max() * 1.05, 60)
+    axes.hist(sizes, bins.tolist(), color=_OBJECTS_COLOR)
     for size in percentiles:
         axes.axvline(size, color=INK, linewidth=1, linestyle=":")
     axes.set_ylabel("objects", color=FAINT)
@@ -80,7 +81,7 @@ def _plot_ranges(axes: Axes, sizes: np.ndarray, settings: Mapping[str, LevelSett
     left, right = max(sizes.min() / 1.4, 1), sizes.max() * 1.4
     axes.set_xlim(left, right)
     _label_octaves(axes)
-    names, row = [], 0
+    names, rows, row = [], [], 0.0
     for name, levels in settings.items():
         for level, (side, limits) in enumerate(zip(levels.sides, levels.ranges, strict=True)):
             low, high = np.clip(limits, left, right)
@@ -90,9 +91,9 @@ def _plot_ranges(axes: Axes, sizes: np.ndarray, settings: Mapping[str, LevelSett
                 text = f"{side} x {side}, {limits[0]:g} to {limits[1]:g} px"
                 _label_bar(axes, text, (low * high) ** 0.5, row)
             names.append(f"{name} {level}")
+            rows.append(row)
             row += 1
         row += 0.5
-    rows = [bar.get_y() + bar.get_height() / 2 for bar in axes.patches]
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
     axes.grid(False, axis="y")
@@ -128,7 +129,9 @@ def _label_octaves(axes: Axes) -> None:
 def _plot_objects(axes: Axes, objects: np.ndarray) -> None:
     style_axes(axes, "objects per image", "")
     bins = np.arange(objects.max() + 2) - 0.5
-    axes.hist(objects, bins=bins if len(bins) < 60 else 50, color=_OBJECTS_COLOR, rwidth=0.85)
+    axes.hist(
+        objects, bins=bins.tolist() if len(bins) < 60 else 50, color=_OBJECTS_COLOR, rwidth=0.85
+    )
     axes.set_ylabel("images", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
-from solo.visualization.cutouts import Region, get_regions
-from solo.visualization.draw import PALETTE, draw_mask, draw_regions
+from solo.structures.cutouts import Cutout, get_cutouts
+from solo.visualization.draw import PALETTE, draw_cutouts, draw_mask
 from solo.visualization.sheet import scale_to
 
 _LABEL_SIZE = 12
@@ -52,17 +52,17 @@ def draw_training_image(
         The picture at its new size, uint8, BGR.
     """
     picture = scale_to(image_bgr, longer_side)
-    regions = get_regions(truth, size=(picture.shape[0], picture.shape[1]))
+    cutouts = get_cutouts(truth, size=(picture.shape[0], picture.shape[1]))
     scale = np.array(picture.shape[1::-1] * 2) / np.array(image_bgr.shape[1::-1] * 2)
-    for region in regions:
-        box = np.rint(truth.gt_boxes.tensor[region.index].numpy() * scale).astype(int).tolist()
-        number = region.category if color_by == "class" else region.index
+    for cutout in cutouts:
+        box = np.rint(truth.gt_boxes.tensor[cutout.row].numpy() * scale).astype(int).tolist()
+        number = cutout.category if color_by == "class" else cutout.row
         color = PALETTE[number % len(PALETTE)]
         cv2.rectangle(picture, tuple(box[:2]), (box[2] - 1, box[3] - 1), color, 1)
     # Before the masks and their labels, which stay readable: thicker than the masks' own outlines.
-    _outline(picture, regions, warn_of, 6)
-    return draw_regions(
-        picture, regions, class_names, color_by=color_by, font_size=_LABEL_SIZE, alpha=0.45
+    _outline(picture, cutouts, warn_of, 6)
+    return draw_cutouts(
+        picture, cutouts, class_names, color_by=color_by, font_size=_LABEL_SIZE, alpha=0.45
     )
 
 
@@ -91,14 +91,14 @@ def draw_cells(
     picture = scale_to(image_bgr, longer_side)
     # Paler, so that the cells stand out.
     picture = cv2.addWeighted(picture, 0.6, np.full_like(picture, 255), 0.4, 0)
-    regions = get_regions(truth, size=(picture.shape[0], picture.shape[1]))
+    cutouts = get_cutouts(truth, size=(picture.shape[0], picture.shape[1]))
     _fill_cells(picture, level)
     _draw_grid(picture, level.side)
     taken = set(level.instances.tolist())
-    for region in regions:
-        if region.index in taken:
-            draw_mask(picture, region, PALETTE[region.index % len(PALETTE)], 0, 2)
-    _outline(picture, regions, warn_of, 3)
+    for cutout in cutouts:
+        if cutout.row in taken:
+            draw_mask(picture, cutout, PALETTE[cutout.row % len(PALETTE)], 0, 2)
+    _outline(picture, cutouts, warn_of, 3)
     return picture
 
 
@@ -130,8 +130,8 @@ def _draw_grid(picture: np.ndarray, side: int) -> None:
 
 
 def _outline(
-    picture: np.ndarray, regions: Sequence[Region], rows: Collection[int], thickness: int
+    picture: np.ndarray, cutouts: Sequence[Cutout], rows: Collection[int], thickness: int
 ) -> None:
-    for region in regions:
-        if region.index in rows:
-            draw_mask(picture, region, _WARNING, 0, thickness)
+    for cutout in cutouts:
+        if cutout.row in rows:
+            draw_mask(picture, cutout, _WARNING, 0, thickness)

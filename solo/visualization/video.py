@@ -4,16 +4,17 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
 
 from solo.errors import UserError
+from solo.files import written_whole
 
 try:
     import av
@@ -55,7 +56,7 @@ class VideoSource:
         """
         is_camera = isinstance(source, int)
         self.name = f"camera {source}" if is_camera else str(source)
-        if not is_camera and not Path(source).is_file():
+        if not isinstance(source, int) and not Path(source).is_file():
             raise FileNotFoundError(f"{source}: no such video file.")
         self._capture = cv2.VideoCapture(source if is_camera else str(source))
         if not self._capture.isOpened():
@@ -109,7 +110,7 @@ def one_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
         coming = pool.submit(next, source, end)
         while (item := coming.result()) is not end:
             coming = pool.submit(next, source, end)
-            yield item
+            yield cast(T, item)
 
     try:
         yield passed_on()
@@ -143,7 +144,7 @@ class VideoSink:
         self.path = path
         self.num_frames = 0
         self._fps = fps
-        self._partial = path.with_name(f".{path.stem}.partial.mp4")
+        self._file = ExitStack()
         self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
         self._size = (0, 0)
         # Ctrl-C breaks into the main thread only: between an encoder and its file it would lose
@@ -161,17 +162,23 @@ class VideoSink:
 
     def _append(self, frame: np.ndarray) -> None:
         if self._encoder is None:
-            self._open(frame.shape[0], frame.shape[1])
+            self._encoder = self._open(frame.shape[0], frame.shape[1])
         if frame.shape[1::-1] != self._size:
             frame = _fit(frame, self._size)
         self._encoder.write(frame)
         self.num_frames += 1
 
-    def _open(self, height: int, width: int) -> None:
+    def _open(self, height: int, width: int) -> "_H264Encoder | _Mpeg4Encoder":
         # The encoders take even sizes only, and would cut the odd row or column off.
         self._size = (width + width % 2, height + height % 2)
+        partial = self._file.enter_context(written_whole(self.path))
+        self._file.callback(self._drop_if_empty, partial)
         kind = _H264Encoder if _can_encode_h264() else _Mpeg4Encoder
-        self._encoder = kind(self._partial, self._fps, self._size)
+        return kind(partial, self._fps, self._size)
+
+    def _drop_if_empty(self, partial: Path) -> None:
+        if not self.num_frames:
+            partial.unlink(missing_ok=True)
 
     @contextmanager
     def _as_os_error(self) -> Iterator[None]:
@@ -193,18 +200,13 @@ class VideoSink:
     ) -> None:
         """Close the file and give it its name."""
         self._thread.shutdown()
-        if self._encoder is None:
-            self._partial.unlink(missing_ok=True)  # of an encoder that could not be built
-            return
         try:
-            with self._as_os_error():
-                self._encoder.close()
+            if self._encoder is not None:
+                with self._as_os_error():
+                    self._encoder.close()
         finally:
             # Also after a failure, as of a full disk: the frames before it can be played.
-            if self.num_frames:
-                self._partial.replace(self.path)
-            else:
-                self._partial.unlink(missing_ok=True)
+            self._file.close()
 
 
 class _H264Encoder:
@@ -250,7 +252,7 @@ class _Mpeg4Encoder:
             "MPEG-4 part 2, which browsers do not play.",
             _MIN_AV,
         )
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         if not self._writer.isOpened():
             raise OSError(None, "OpenCV cannot open it")
         self.write, self.close = self._writer.write, self._writer.release

@@ -68,6 +68,11 @@ def content(app):
     return sys.modules["page_content"]
 
 
+@pytest.fixture(scope="module")
+def layout(app):
+    return sys.modules["page_layout"]
+
+
 @pytest.fixture
 def predictor(app, model):
     return app.load_model(app.parse_arguments(model))[0]
@@ -139,7 +144,7 @@ def test_exif_orientation_is_honoured(content, predictor, make_picture, tmp_path
     assert found.records[0]["segmentation"]["size"] == [60, 40]
 
 
-def test_files_that_are_refused(app, content, predictor, photo, tmp_path, monkeypatch):
+def test_files_that_are_refused(layout, content, predictor, photo, tmp_path, monkeypatch):
     broken = tmp_path / "b.jpg"
     broken.write_bytes(b"\xff\xd8\xff not an image")
     # The header is whole, the pixels are not.
@@ -152,29 +157,29 @@ def test_files_that_are_refused(app, content, predictor, photo, tmp_path, monkey
         (cut, "c.png: cannot be read as an image"),
         (small, "s.png: 200 x 15 pixels; each side needs 16 or more."),
     ):
-        sentence = app.answer(path, predictor)
+        sentence = layout.answer(path, predictor)
         assert sentence.startswith(words) and str(tmp_path) not in sentence
     monkeypatch.setattr(content, "MAX_PIXELS", 2000)
-    assert "a.png: 60 x 40 pixels; the page takes up to" in app.answer(photo(), predictor)
+    assert "a.png: 60 x 40 pixels; the page takes up to" in layout.answer(photo(), predictor)
 
 
-def test_a_failure_of_the_model_is_a_sentence(app, photo, caplog):
+def test_a_failure_of_the_model_is_a_sentence(layout, photo, caplog):
     def fail(image):
         raise MemoryError("no <b>memory</b>")
 
-    sentence = app.answer(photo(), fail)
+    sentence = layout.answer(photo(), fail)
     assert sentence == "The model failed on a.png: MemoryError: no <b>memory</b>"
     assert "Traceback" in caplog.text  # for the terminal
-    assert "&lt;b&gt;memory" in app.describe_failure(sentence)
+    assert "&lt;b&gt;memory" in layout.describe_failure(sentence)
 
 
-def test_names_are_text_and_not_html(app, content):
-    head = app.describe_model("<i>", ["a&b.pth", "cpu"], ["<script>", "two"])
+def test_names_are_text_and_not_html(layout, content):
+    head = layout.describe_model("<i>", ["a&b.pth", "cpu"], ["<script>", "two"])
     assert "&lt;i&gt;" in head and "a&amp;b.pth · cpu" in head and "2 classes" in head
     assert "<script>" not in head
-    assert "classes" not in app.describe_model("a", ["cpu"], [])
+    assert "classes" not in layout.describe_model("a", ["cpu"], [])
     found = content.Found("<i>.png", np.zeros((1, 1, 3), np.uint8), [], [{}] * 3, 1.234)
-    line = app.describe(found, found._replace(records=[{}]))
+    line = layout.describe(found, found._replace(records=[{}]))
     assert "&lt;i&gt;.png: 1 of 3 instances, found in 1.23 s" in line
 
 
@@ -232,9 +237,9 @@ def test_ctrl_c_is_a_clean_end(app, model, monkeypatch, capsys):
     assert not Path(os.environ["GRADIO_TEMP_DIR"]).exists()
 
 
-def test_images_given_while_another_is_looked_at_are_kept(app, predictor):
+def test_images_given_while_another_is_looked_at_are_kept(layout, predictor):
     gr = mock.MagicMock()
-    app.build_page(gr, predictor, "a")
+    layout.build_page(gr, predictor, "a")
     # gradio's default, "once", drops them.
     assert gr.File.return_value.upload.call_args.kwargs["trigger_mode"] == "multiple"
 

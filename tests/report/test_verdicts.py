@@ -1,20 +1,12 @@
 """Kinds of errors, on masks of 12 x 12 pixels that are drawn by hand: rows and columns of squares."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solo.report.verdicts import (
-    DEFINITIONS,
-    Kind,
-    Overlaps,
-    best_threshold,
-    classify,
-    image_score,
-)
+from solo.report.matching import Overlaps
+from solo.report.verdicts import DEFINITIONS, Kind, classify
 
 SIZE = 12
 
@@ -179,28 +171,3 @@ def test_each_has_one_kind_and_the_order_does_not_matter(found, there, random):
 def test_all_errors_are_defined():
     assert set(DEFINITIONS) == set(Kind) - {Kind.CORRECT, Kind.IGNORED}
     assert [Kind.POOR.title, Kind.WRONG_CLASS.title] == ["poorly localised", "wrong class"]
-
-
-def test_the_score_of_an_image():
-    ious = np.array([[0.8, 0.0], [0.0, 0.6], [0.0, 0.0]])
-    assert image_score(ious, np.array([0, 1, -1])) == pytest.approx(2 * 1.4 / 5)
-    assert image_score(ious[:0], np.array([], dtype=int)) == 0
-    assert math.isnan(image_score(np.zeros((0, 0)), np.array([], dtype=int)))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_threshold_has_the_largest_f1(seed):
-    rng = np.random.default_rng(seed)
-    scores = rng.random(40).astype(np.float32)
-    hits = rng.random(40) < scores
-
-    def f1(threshold):
-        kept = scores >= threshold
-        return 2 * (hits & kept).sum() / (kept.sum() + 30)
-
-    threshold = best_threshold(scores, hits, 30)
-    assert f1(threshold) == max(f1(step / 100) for step in range(100))
-
-
-def test_the_threshold_without_predictions():
-    assert best_threshold(np.zeros(0), np.zeros(0, dtype=bool), 3) == 0

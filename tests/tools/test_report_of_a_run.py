@@ -8,6 +8,7 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from solo.checkpoint.run_files import write_run_record
 from solo.inference import Predictor
 from solo.inference.datasets import evaluate_predictor
 from solo.tools import report
@@ -39,7 +40,7 @@ def run(tmp_path, dataset):
     torch.save({"model": build(cfg).state_dict()}, folder / "model_final.pth")
     lines = [{"iteration": i, "total_loss": 2.0 - i, "lr": 0.1, "segm/AP": 5.0} for i in (0, 1)]
     (folder / "metrics.json").write_text("\n".join(map(json.dumps, lines)))
-    (folder / "log.txt").write_text("Command line: Namespace(config_file='configs/toy.yaml', x=1)")
+    write_run_record(folder, "configs/toy.yaml", 40_000)
     return folder
 
 
@@ -66,7 +67,11 @@ def test_a_run_from_end_to_end(run, dataset):
     # Curves, precision, counts, four images, and an example of one kind at least.
     assert len(sources) >= 8 and set(sources) == {"data:image/"}
     text = words(page)
-    assert "toy.yaml" in text and "2 of 40,000 iterations" in text and "4 images, 8 objects" in text
+    assert (
+        "Config toy.yaml" in text
+        and "2 of 40,000 iterations" in text
+        and "4 images, 8 objects" in text
+    )
 
     predictor = Predictor.from_config(run / "config.yaml", str(run / "model_final.pth"))
     expected = evaluate_predictor(predictor, dataset)
@@ -92,10 +97,10 @@ def test_nothing_of_a_run_is_taken_for_html(perfect):
 
 def test_less_than_a_whole_run(perfect):
     (perfect / "metrics.json").unlink()
-    (perfect / "log.txt").unlink()
+    (perfect / "run.json").unlink()
     report.main([str(perfect), "--num-images", "1"])
     text = words((perfect / "report.html").read_text())
-    assert "there are no curves" in text
+    assert "there are no curves" in text and "Config" not in text
     assert "1 of 4 images, 2 objects" in text
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from solo.checkpoint import read_checkpoint
+from solo.checkpoint.run_files import read_run_record
 from tests.toys import square, write_records
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,9 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
     for key, value in expected["model"].items():
         assert torch.equal(value, actual["model"][key]), key
     assert (tmp_path / "out/curves.png").exists()
+    record = read_run_record(tmp_path / "out")
+    assert record and "train_net.py --config-file" in record.command
+    assert (record.config_file, record.iterations) == (str(tmp_path / "tiny.yaml"), 16)
 
 
 MINE = """

@@ -6,9 +6,9 @@ import pytest
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances, PolygonMasks
 
+from solo.structures.cutouts import get_cutouts
 from solo.visualization import draw_instances
-from solo.visualization.cutouts import get_regions, select_confident
-from solo.visualization.draw import PALETTE, class_name, label_text
+from solo.visualization.draw import PALETTE, label_text
 
 
 def make_instances(masks, scores=None, classes=None):
@@ -83,9 +83,9 @@ def test_bitmasks_rles_and_annotations_are_drawn_alike():
     for masks in (BitMasks(mask[None]), PolygonMasks([[[10, 20, 35, 20, 35, 45, 10, 45]]])):
         truth = Instances((60, 60))
         truth.gt_masks, truth.gt_classes = masks, torch.tensor([0])
-        (region,) = get_regions(truth)
-        assert (region.left, region.top, region.mask.shape) == (10, 20, (25, 25))
-        assert region.score is None
+        (cutout,) = get_cutouts(truth)
+        assert (cutout.left, cutout.top, cutout.mask.shape) == (10, 20, (25, 25))
+        assert cutout.score is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (12, 12)])
@@ -110,23 +110,7 @@ def test_nothing_to_draw_leaves_the_picture_as_it_is():
 def test_label_text():
     assert label_text(1, 0.934, ["zero", "one"]) == "one 93%"
     assert label_text(0, None, ["zero"]) == "zero"
-    assert class_name(3, None) == class_name(3, ["zero"]) == "class 3"
-
-
-def test_select_confident_takes_lists_too():
-    instances = make_instances(np.ones((3, 4, 4)), scores=[0.9, 0.1, 0.3])
-    instances.pred_rles = ["a", "b", "c"]
-    kept = select_confident(instances, 0.3)
-    assert kept.pred_rles == ["a", "c"]
-    assert len(kept.pred_boxes) == len(kept) == 2
-    assert select_confident(instances, 0.95).pred_rles == []
-
-
-def test_regions_scale_with_the_picture():
-    (region,) = get_regions(make_instances([square(40, 10, 20, 10)]), size=(80, 120))
-    # Twice as high and three times as wide, to a pixel.
-    np.testing.assert_allclose((region.top, region.left), (20, 60), atol=1)
-    np.testing.assert_allclose(region.mask.shape, (20, 30), atol=1)
+    assert label_text(3, 0.5, ["zero"]) == "class 3 50%"
 
 
 def test_what_does_not_fit_is_refused():

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from solo.report.page import open_run
+from solo.report.run_folder import open_run
 from solo.training.hooks import forget_checkpoints
 
 

@@ -1,13 +1,10 @@
-"""Which images to read, where their pictures go, and how files are written whole or not at all."""
+"""Which images to read, and where their pictures go."""
 
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import cv2
-import numpy as np
 
 from solo.errors import UserError
 
@@ -114,36 +111,6 @@ def _unused(name: str, taken: set[str]) -> str:
         name = f"{stem}_{number}{suffix}"
     taken.add(name.casefold())
     return name
-
-
-def write_picture(path: Path, picture_bgr: np.ndarray) -> None:
-    """Write a picture in the format that its name ends in.
-
-    Args:
-        path: The file.
-        picture_bgr: (H, W, 3) uint8, BGR.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    success, data = cv2.imencode(path.suffix, picture_bgr)
-    if not success:
-        raise OSError(f"{path}: the picture cannot be encoded.")
-    write_whole(path, data.tobytes())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file such that, whatever happens, it is either as before or complete.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_output(path: Path, inputs: Iterable[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Instances, as predicted or annotated, turned into small crops that are cheap to draw.
+"""Instances, as predicted or annotated, turned into small crops that are cheap to draw and compare.
 
 H, W: the picture's size in pixels. h, w: the size of one instance's crop.
 """
@@ -9,42 +9,31 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util
-import torch
 from detectron2.structures import BitMasks, Instances, PolygonMasks, polygons_to_bitmask
 
+from solo.structures.region import Box
 
-class Region(NamedTuple):
+
+class Cutout(NamedTuple):
     """One instance, cut out: the smallest crop of the picture that holds its mask."""
 
     mask: np.ndarray  # (h, w) uint8, 0 or 1
     left: int
     top: int
-    index: int  # row in the Instances it comes from
+    row: int  # in the Instances it comes from
     category: int
     score: float | None  # None: an annotation
 
-
-def select_confident(instances: Instances, threshold: float) -> Instances:
-    """Keep the instances whose score is at least a threshold.
-
-    Args:
-        instances: n instances with `scores`; fields may be tensors, boxes or lists.
-        threshold: Probability.
-
-    Returns:
-        The instances kept, in their order, with the same fields.
-    """
-    rows = torch.nonzero(instances.scores >= threshold).flatten()
-    kept = Instances(instances.image_size)
-    for name, value in instances.get_fields().items():
-        # Instances can index tensors and boxes by rows, but not a list such as pred_rles.
-        kept.set(name, [value[row] for row in rows] if isinstance(value, list) else value[rows])
-    return kept
+    @property
+    def box(self) -> Box:
+        """The bounds of the mask."""
+        height, width = self.mask.shape
+        return Box(self.left, self.top, self.left + width, self.top + height)
 
 
-def get_regions(
+def get_cutouts(
     instances: Instances, *, threshold: float = 0, size: tuple[int, int] | None = None
-) -> list[Region]:
+) -> list[Cutout]:
     """Cut the instances of one picture out of it.
 
     Args:
@@ -64,17 +53,17 @@ def get_regions(
     categories = (instances.pred_classes if predicted else instances.gt_classes).tolist()
     scores = instances.scores.tolist() if instances.has("scores") else [None] * len(categories)
 
-    regions = []
-    for index, (category, score) in enumerate(zip(categories, scores, strict=True)):
+    cutouts = []
+    for row, (category, score) in enumerate(zip(categories, scores, strict=True)):
         if score is not None and score < threshold:
             continue
-        mask = _resize_mask(np.ascontiguousarray(read_mask(index), dtype=np.uint8), size)
+        mask = _resize_mask(np.ascontiguousarray(read_mask(row), dtype=np.uint8), size)
         left, top, width, height = cv2.boundingRect(mask)
         if width and height:
             # A copy, so that the full-size mask can go: a hundred of them are large.
             crop = mask[top : top + height, left : left + width].copy()
-            regions.append(Region(crop, left, top, index, category, score))
-    return regions
+            cutouts.append(Cutout(crop, left, top, row, category, score))
+    return cutouts
 
 
 def _mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:

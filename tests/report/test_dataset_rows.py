@@ -1,0 +1,45 @@
+"""The rows of a sheet, taken from a data set."""
+
+import cv2
+import numpy as np
+import pytest
+from detectron2.structures import BoxMode, Instances
+
+from solo.report.dataset_rows import dataset_rows
+
+
+def predict_nothing(image):
+    return Instances(image.shape[:2])
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    records = []
+    for index in range(7):
+        path = str(tmp_path / f"{index}.png")
+        cv2.imwrite(path, np.full((20, 30, 3), index, dtype=np.uint8))
+        annotation = {
+            "bbox": [5, 5, 10, 10],
+            "bbox_mode": BoxMode.XYWH_ABS,
+            "category_id": 1,
+            "segmentation": [[5, 5, 15, 5, 15, 15, 5, 15]],
+            "iscrowd": int(index == 6),
+        }
+        records.append({"file_name": path, "annotations": [annotation]})
+    del records[0]["annotations"]
+    return records
+
+
+def test_rows_are_spread_evenly(dataset):
+    rows = dataset_rows(dataset, predict_nothing, 3)
+    assert [row.image[0, 0, 0] for row in rows] == [0, 3, 6]
+    # The first has no annotations, the last only a crowd.
+    assert [len(row.truth) for row in rows] == [0, 1, 0]
+    assert len(dataset_rows(dataset, predict_nothing, 100)) == 7
+
+
+def test_no_images_are_refused(dataset):
+    with pytest.raises(ValueError, match="Cannot take 0 images"):
+        dataset_rows(dataset, predict_nothing, 0)
+    with pytest.raises(ValueError, match="data set of 0"):
+        dataset_rows([], predict_nothing, 3)
