@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solo.layers.masks import bounds, encode_masks, masks_to_boxes, resize_soft_masks
+from solo.layers.stages import stage
 
 # Pixels of soft masks, counted before and after resizing, resized at a time (128 MB).
 _PIXELS_AT_A_TIME = 1 << 25
@@ -116,7 +117,8 @@ def encoded_masks(
     if soft_masks.device.type not in _DEVICES_OF_PARTS:
         rles, boxes = [], []
         for chunk in resized_masks(soft_masks, size, threshold):
-            rles += encode_masks(chunk)
+            with stage("RLE"):
+                rles += encode_masks(chunk)
             boxes.append(masks_to_boxes(chunk))
         return rles, torch.cat(boxes)
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
@@ -124,7 +126,8 @@ def encoded_masks(
         lengths = run_lengths(part, size.original)
         counts.append({"size": list(size.original), "counts": lengths})
         boxes[index] = _box(part)
-    rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
+    with stage("RLE"):
+        rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
     return rles, torch.from_numpy(boxes)
 
 
@@ -235,6 +238,7 @@ def _box(part: Part) -> tuple[int, int, int, int]:
     return left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
 
 
+@stage("RLE")
 def run_lengths(part: Part, size: tuple[int, int]) -> np.ndarray:
     """Return the lengths of the runs of 0 and 1 down the columns of the image, first of 0."""
     height, width = size

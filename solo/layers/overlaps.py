@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from solo.layers import cpu
+from solo.layers.stages import stage
 
 # Pixels of all masks turned to float32 at a time for their intersections (64 MB).
 _PIXELS_AT_A_TIME = 1 << 24
@@ -34,6 +35,7 @@ def mask_intersections(masks: Tensor, kernel: str = "auto") -> Tensor:
     return _KERNELS[kernel](masks)
 
 
+@stage("NMS")
 def mask_ious(masks: Tensor, kernel: str = "auto") -> Tensor:
     """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
     return ious_of(mask_intersections(masks, kernel))

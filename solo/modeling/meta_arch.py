@@ -18,6 +18,7 @@ from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks, to_bitmasks
+from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
 from solo.modeling.backbones.recomputed_stages import recompute_stages
@@ -168,6 +169,7 @@ class SOLO(nn.Module):
         ]
         return [{"instances": instances} for instances in self.find(outputs, sizes)]
 
+    @stage("preprocess")
     def preprocess(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
         """Normalise the images, then pad them with zeros to one size."""
         images = [to_device(item["image"], self.device).float() for item in batched_inputs]
@@ -177,12 +179,16 @@ class SOLO(nn.Module):
 
     def run_network(self, images: Tensor) -> HeadOutputs:
         """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
-        return self.head(self.backbone(images))
+        with stage("backbone"):
+            features = self.backbone(images)
+        with stage("head"):
+            return self.head(features)
 
     def _ground_truth(self, batched_inputs: list[dict[str, Any]]) -> list[Instances]:
         """Return the annotations of each image, gt_masks as (M, h, w) bool on the device."""
         return [ground_truth(item, self.device) for item in batched_inputs]
 
+    @stage("losses")
     def losses(
         self, outputs: Any, ground_truth: list[Instances], size: tuple[int, int]
     ) -> dict[str, Tensor]:
