@@ -38,7 +38,7 @@ test: install
 # mmdetection's Python half is enough: its SOLO heads use no compiled operator.
 test-parity: install
 	$(BIN)/python -m pip install --quiet --editable ".[parity]"
-	$(BIN)/python -m pytest tests/parity tests/benchmark/test_compare_mmdet.py
+	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -27,22 +27,20 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
 if importlib.util.find_spec("mmdet") is None:
     raise SystemExit("error: mmdetection is not installed: pip install -e .[parity]")
 
-from mmdet_cases import cases  # noqa: E402
-from mmdet_sides import Case, Infer  # noqa: E402
+from drawings import plot_comparison
+from mmdet_cases import cases
+from mmdet_instances import Infer
+from mmdet_sides import Case
+from turns import Comparison, compare, take_turns
 
-from solo.benchmark import timing  # noqa: E402
-from solo.benchmark.memory import peak_memory  # noqa: E402
-from solo.benchmark.tables import Report, commit, provenance  # noqa: E402
-from solo.benchmark.turns import Comparison, compare, take_turns  # noqa: E402
-from solo.errors import UserError, exit_on, told_as  # noqa: E402
-from solo.files import write_text  # noqa: E402
-from solo.visualization.performance import plot_comparison  # noqa: E402
+from solo.benchmark import timing
+from solo.benchmark.memory import peak_memory
+from solo.benchmark.tables import Report, commit, provenance
+from solo.errors import UserError, exit_on, told_as
+from solo.files import write_text
 
 TIMED = (
     "Medians over the turns. speedup: mmdet's time to ours, of the medians, then of the single turns from\n"
@@ -116,12 +114,10 @@ def run(case: Case, args: argparse.Namespace) -> Comparison:
 
 
 def print_stages(case: Case, repeats: int) -> None:
-    """Print where the time of both sides of a case that tells its stages goes."""
+    """Print where the time of both sides of a case goes."""
     for side in ("theirs", "ours"):
         function = getattr(case, side)()
-        rows = timing.measure(
-            function, stages=case.stages[side], device=torch.device("cpu"), repeats=repeats
-        )
+        rows = timing.measure(function, device=torch.device("cpu"), repeats=repeats)
         print(Report(timing.HEADERS, rows, f"{case.name}, {side}.").table(), flush=True)
 
 

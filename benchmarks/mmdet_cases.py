@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mmdet_sides import Case, Infer, Post, Targets, TargetsAndLosses, Train
-
-from solo.benchmark.models import Workload
+from made_up import Workload
+from mmdet_instances import Infer, Post
+from mmdet_sides import Case, Targets, TargetsAndLosses, Train
 
 # Of the original image, and of the network's input.
 _SIZES = {(480, 640): (800, 1088), (1024, 2048): (672, 1344)}

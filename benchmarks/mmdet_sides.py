@@ -1,43 +1,33 @@
-"""Both sides of what is compared with mmdetection 3.3.0, and whether their results are equal."""
+"""Both sides of what is compared with mmdetection 3.3.0, and whether their results are equal: training."""
 
 # Before anything of mmdet: it stands in for mmcv's compiled operators.
-from tests.parity.mmdet_oracle import CONFIGS, build_mmdet_detector, to_mmdet_truth
+from mmdet_models import CONFIGS, build_mmdet_detector, to_mmdet_truth
 
 # isort: split
 
-import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Instances
+from made_up import Workload
 from mmdet.structures import DetDataSample
-from mmdet.structures.mask import encode_mask_results
-from mmdet.structures.mask.utils import mask2bbox
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
-from solo.benchmark.infer import with_rle
-from solo.benchmark.made_up import made_up_candidates, made_up_kernels
-from solo.benchmark.models import Workload, inference_stages, load_model
-from solo.benchmark.post import run_network
-from solo.benchmark.synthetic import category_logits, object_features, training_batch
-from solo.benchmark.timing import Stages, Stopwatch
+from solo.benchmark.models import load_model, with_rle
+from solo.benchmark.synthetic import training_batch
 from solo.benchmark.train import Step
 from solo.checkpoint.lineages import to_solo
 from solo.config.load import inference_config
 from solo.layers.masks import downsample_masks
 from solo.model_zoo import get_config_file
-from solo.modeling.fuse import prepare_for_inference
+from solo.modeling import SOLO
 from solo.modeling.heads import HeadOutputs
 from solo.modeling.heads.solov2 import DynamicMasks
-from solo.modeling.precision import inference_precision
-from solo.structures.image_size import ImageSize
 
 
 class Configs(NamedTuple):
@@ -57,8 +47,6 @@ MODELS = {
         "coco/solov2_light_448_R_50_FPN_3x.yaml", "solov2/solov2-light_r50_fpn_ms-3x_coco.py"
     ),
 }
-# Share of the pixels of the masks that may differ, by rounding at their edges.
-_PIXELS = 1e-4
 
 
 class Case(ABC):
@@ -67,7 +55,6 @@ class Case(ABC):
     Attributes:
         name: For --only and the table.
         counts_model: Whether the memory of the weights counts.
-        stages: By "ours" and "theirs", of a case that tells them, once the side is built.
     """
 
     counts_model = False
@@ -91,7 +78,6 @@ class Case(ABC):
             mmdet_amp: Whether mmdet's side of Infer and Train runs in mixed precision, in bfloat16.
         """
         self.name, self.workload, self._mmdet_amp = name, workload, mmdet_amp
-        self.stages: dict[str, Stages] = {}
         self._configs = MODELS[model]
         self._cfg = with_rle(
             inference_config(get_config_file(self._configs.ours), device="cpu", opts=opts)
@@ -116,7 +102,7 @@ class Case(ABC):
         self._weights = to_solo(detector.state_dict()).weights
         return detector
 
-    def _model(self) -> nn.Module:
+    def _model(self) -> SOLO:
         model = load_model(self._cfg)
         if self._weights:
             model.load_state_dict(self._weights)
@@ -233,147 +219,6 @@ class TargetsAndLosses(Case):
         sum(losses.values()).backward()
 
 
-class Found(NamedTuple):
-    """What a side finds in an image.
-
-    Attributes:
-        scores: (n,) in descending order.
-        classes: (n,) int64.
-        rles: n of COCO's RLE dicts.
-        boxes: (n, 4) XYXY.
-        boxes_s: Seconds of the boxes, where they are a step of their own.
-    """
-
-    scores: Tensor
-    classes: Tensor
-    rles: list[dict[str, Any]]
-    boxes: Tensor
-    boxes_s: float = 0.0
-
-
-class Post(Case):
-    """From the outputs of the head to run lengths and boxes."""
-
-    def theirs(self) -> Callable[[], Found]:
-        """Build mmdet's side."""
-        head = self._detector().mask_head.eval()
-        kernels, logits, feature = self._outputs()
-        meta = {"img_shape": self.workload.size, "ori_shape": self.workload.original}
-
-        @torch.no_grad()
-        def run() -> Found:
-            # The list of logits is written into.
-            found = head.predict_by_feat(kernels, [*logits], feature, batch_img_metas=[meta])
-            return _encode(found[0])
-
-        return run
-
-    def ours(self) -> Callable[[], Found]:
-        """Build our side."""
-        model = self._model().eval()
-        padded, outputs = run_network(model, self.workload)
-        size = ImageSize(padded, self.workload.size, self.workload.original)
-
-        @torch.no_grad()
-        def run() -> Found:
-            return _found(model.find(outputs, [size])[0])
-
-        return run
-
-    def check(self, ours: Found, theirs: Found) -> str:
-        """Compare scores, classes, boxes and pixels."""
-        counts = len(ours.scores), len(theirs.scores)
-        boxes = f"{1000 * theirs.boxes_s:.0f} ms of theirs are boxes"
-        if not self._is_exact:
-            return f"{counts[0]} and {counts[1]} instances, not compared; {boxes}"
-        if counts[0] != counts[1]:
-            raise ValueError(f"{self.name}: ours are {counts[0]} instances, theirs {counts[1]}.")
-        share = _different_pixels(ours.rles, theirs.rles)
-        same = torch.allclose(ours.scores, theirs.scores, atol=1e-4)
-        same &= torch.equal(ours.classes, theirs.classes)
-        same &= torch.allclose(ours.boxes, theirs.boxes, atol=1)
-        if not (same and share <= _PIXELS):
-            raise ValueError(f"{self.name}: the instances differ; {share:.1e} of their pixels.")
-        return f"{counts[0]} instances, {share:.0e} of their pixels differ; {boxes}"
-
-    def _outputs(self) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Return, as mmdet's head has them, the outputs that ours gets, too."""
-        node = self._cfg.MODEL.SOLO
-        channels, sides = node.MASK_FEATURE.DIM, node.NUM_GRIDS
-        kernels = [made_up_kernels(side, channels) for side in sides]
-        logits = category_logits(sides, node.NUM_CLASSES, self.workload.candidates)
-        small = (self.workload.size[0] // 4, self.workload.size[1] // 4)
-        feature = object_features(channels, small, 4, filling=self.workload.filling)
-        return kernels, logits, feature[None]
-
-
-class Infer(Post):
-    """From the image to run lengths and boxes; the outputs of the head are exchanged meanwhile."""
-
-    def theirs(self) -> Callable[[], Found]:
-        """Build mmdet's side."""
-        detector = self._detector().eval()
-        made = self._outputs()
-        self._logits: dict[str, list[Tensor]] = {}
-
-        def exchange(module: nn.Module, inputs: Any, outputs: Any) -> Any:
-            self._logits["theirs"] = outputs[1]
-            return made[0], [*made[1]], made[2]
-
-        detector.mask_head.register_forward_hook(exchange)
-        self.stages["theirs"] = {
-            "preprocess": [(detector.data_preprocessor, "forward")],
-            "backbone": [(detector, "extract_feat")],
-            "head": [(detector.mask_head, "forward")],
-            "candidates to masks": [(detector.mask_head, "predict_by_feat")],
-            "RLE": [(sys.modules[__name__], "encode_mask_results")],
-            "boxes": [(sys.modules[__name__], "mask2bbox")],
-        }
-        image = _bgr(self._batch()[0]["image"])
-        meta = {"img_shape": self.workload.size, "ori_shape": self.workload.original}
-
-        @torch.no_grad()
-        def run() -> Found:
-            data = {"inputs": [image], "data_samples": [DetDataSample(metainfo=meta)]}
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._mmdet_amp):
-                found = detector.test_step(data)[0].pred_instances
-            return _encode(found)
-
-        return run
-
-    def ours(self) -> Callable[[], Found]:
-        """Build our side."""
-        model = self._model()
-        prepare_for_inference(model, self._cfg)
-
-        def note(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> None:
-            self._logits["ours"] = outputs.category_logits
-
-        self._logits = getattr(self, "_logits", {})
-        model.head.register_forward_hook(note)
-        self.stages["ours"] = inference_stages(model)
-        height, width = self.workload.original
-        item = {"image": self._batch()[0]["image"], "height": height, "width": width}
-
-        # What is made up is made once, as theirs is, and stays.
-        self._made_up = ExitStack()
-        self._made_up.enter_context(made_up_candidates(model, self.workload))
-
-        @torch.no_grad()
-        def run() -> Found:
-            with inference_precision(self._cfg):
-                return _found(model([item])[0]["instances"])
-
-        return run
-
-    def check(self, ours: Found, theirs: Found) -> str:
-        """Compare the logits that were exchanged, too."""
-        for mine, other in zip(self._logits["ours"], self._logits["theirs"], strict=True):
-            if self._is_exact and not torch.allclose(mine, other, atol=1e-2):
-                raise ValueError(f"{self.name}: the outputs of the heads differ.")
-        return super().check(ours, theirs)
-
-
 class Train(Case):
     """A step of training: forward, backward and the update."""
 
@@ -387,7 +232,7 @@ class Train(Case):
         if self._mmdet_amp:
             wrapper = _MixedPrecision(wrapper.optimizer, clip_grad=settings.get("clip_grad"))
         size, batch = self.workload.size, self._batch()
-        images, samples = [_bgr(item["image"]) for item in batch], []
+        images, samples = [bgr(item["image"]) for item in batch], []
         for truth in self._truth():
             sample = DetDataSample(metainfo={"img_shape": size, "ori_shape": size})
             sample.gt_instances = to_mmdet_truth(truth, size)
@@ -397,7 +242,7 @@ class Train(Case):
     def ours(self) -> Callable[[], Any]:
         """Build our side."""
         model = self._model().train()
-        take_step, batch = Step(self._cfg, model, Stopwatch(torch.device("cpu"))), self._batch()
+        take_step, batch = Step(self._cfg, model), self._batch()
         return lambda: take_step(batch)
 
     def check(self, ours: Any, theirs: Any) -> str:
@@ -415,7 +260,8 @@ class _MixedPrecision(OptimWrapper):
             yield
 
 
-def _bgr(image: Tensor) -> Tensor:
+def bgr(image: Tensor) -> Tensor:
+    """Return an image of detectron2 as mmdet wants it: its channels the other way round."""
     return image.flip(0).contiguous()
 
 
@@ -424,25 +270,3 @@ def _compare_losses(name: str, ours: Tensor, theirs: Tensor, tolerance: float = 
     if not difference <= tolerance:
         raise ValueError(f"{name}: the category losses are {float(ours)} and {float(theirs)}.")
     return f"category loss {float(ours):.4g}, relative difference {difference:.0e}"
-
-
-def _encode(found: Any) -> Found:
-    """Encode mmdet's masks as its evaluator does, and add boxes, which its SOLO leaves at zero."""
-    rles = encode_mask_results(found.masks.detach().cpu().numpy())
-    start = time.perf_counter()
-    boxes = mask2bbox(found.masks)
-    return Found(found.scores, found.labels, rles, boxes, time.perf_counter() - start)
-
-
-def _found(instances: Instances) -> Found:
-    boxes: Boxes = instances.pred_boxes
-    return Found(instances.scores, instances.pred_classes, instances.pred_rles, boxes.tensor)
-
-
-def _different_pixels(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> float:
-    """Return the share of the pixels of masks, of either side, that the other does not have."""
-    different = either = 0
-    for pair in zip(ours, theirs, strict=True):
-        union, both = (coco_mask.area(coco_mask.merge(list(pair), intersect=i)) for i in (0, 1))
-        different, either = different + int(union) - int(both), either + int(union)
-    return different / max(either, 1)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TOOLS = sorted(path.stem for path in (ROOT / "solo" / "tools").glob("[!_]*.py"))
-VERBS = ("data", "train", "infer", "post", "eval")
+VERBS = ("infer", "train", "cpu")
 COMMANDS = {
     **{f"python -m solo.tools.{name}": [name] for name in TOOLS},
     **{f"python {path}": [path] for path in ("train_net.py", "demo/demo.py", "demo/app.py")},

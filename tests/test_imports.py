@@ -69,17 +69,7 @@ MAY_IMPORT = {
         "structures",
         "visualization",
     },
-    "benchmark": {
-        "checkpoint",
-        "config",
-        "data",
-        "evaluation",
-        "files",
-        "layers",
-        "modeling",
-        "structures",
-        "training",
-    },
+    "benchmark": {"checkpoint", "data", "files", "layers", "modeling", "training"},
     "tools": {
         "benchmark",
         "checkpoint",

@@ -84,8 +84,8 @@ def describe_cpu() -> str:
 
 def _works(cfg: CfgNode) -> Iterator[_Work]:
     keys = cfg.MODEL.CPU
-    masks = draw_ellipses(100, _SIZE, 1, torch.Generator().manual_seed(0)).masks
-    masks = masks[:, ::4, ::4].contiguous()
+    objects = draw_ellipses(100, _SIZE, 1, torch.Generator().manual_seed(0))
+    masks = objects.gt_masks.tensor[:, ::4, ::4].contiguous()
     yield _Work(
         "pixels that 100 masks share",
         {kernel: partial(mask_intersections, masks, kernel) for kernel in _exact_kernels()},

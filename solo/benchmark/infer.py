@@ -6,15 +6,12 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 
-from solo.benchmark.made_up import made_up_candidates
-from solo.benchmark.models import (
-    Workload,
-    inference_stages,
-    load_for_inference,
-)
+from solo.benchmark.models import INPUT, ORIGINAL, Size, check_positive
 from solo.benchmark.synthetic import noise_image
-from solo.benchmark.timing import Row, Stopwatch, measure
+from solo.benchmark.timing import Row, measure
 from solo.data import build_test_loader
+from solo.layers.stages import stage
+from solo.modeling.meta_arch import SOLO
 from solo.modeling.precision import inference_precision
 
 TIMED = (
@@ -25,9 +22,11 @@ TIMED = (
 
 
 def benchmark_inference(
+    model: SOLO,
     cfg: CfgNode,
-    workload: Workload,
     *,
+    size: Size = INPUT,
+    original: Size = ORIGINAL,
     repeats: int = 10,
     dataset: str = "",
     progress: bool = False,
@@ -35,50 +34,33 @@ def benchmark_inference(
     """Measure inference stage by stage.
 
     Args:
-        cfg: MODEL.WEIGHTS may be empty; masks are encoded whatever MASK_FORMAT says.
-        workload: What the image is like, and how many candidates it has.
+        model: Of :func:`solo.benchmark.models.load_for_inference`.
+        cfg: That it was built from, see :func:`solo.benchmark.models.with_rle`.
+        size: Of the input, an image of noise.
+        original: Of the image that masks are brought to.
         repeats: How often, or how many images of the data set.
-        dataset: Registered name; its images are taken instead of noise of `workload.size`.
+        dataset: Registered name; its images are taken instead of noise.
         progress: Whether to show a bar.
 
     Raises:
         OSError: If a file cannot be read.
-        UserError: If something cannot be built or measured.
+        UserError: If something cannot be measured.
     """
-    workload.check()
-    cfg = with_rle(cfg)
-    model = load_for_inference(cfg)
-    watch = Stopwatch(model.device)
-    items = watch.each(_read(cfg, dataset), "load") if dataset else _noise(workload)
-
-    def run() -> None:
-        model([next(items)])
-
-    with torch.no_grad(), made_up_candidates(model, workload), inference_precision(cfg):
+    check_positive(size=size, original=original)
+    if dataset:
+        take = stage("load")(_read(cfg, dataset).__next__)
+    else:
+        take = _noise(size, original).__next__
+    with torch.no_grad(), inference_precision(cfg):
         return measure(
-            run,
-            stages=inference_stages(model),
-            device=model.device,
-            repeats=repeats,
-            watch=watch,
-            progress=progress,
+            lambda: model([take()]), device=model.device, repeats=repeats, progress=progress
         )
 
 
-def with_rle(cfg: CfgNode) -> CfgNode:
-    """Return a copy of a config whose masks are encoded, and whose images this process reads."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.SOLO.TEST.MASK_FORMAT = "rle"
-    cfg.DATALOADER.NUM_WORKERS = 0
-    return cfg
-
-
-def _noise(workload: Workload) -> Iterator[dict[str, Any]]:
-    image = noise_image(workload.size, torch.Generator().manual_seed(0))
-    height, width = workload.original
+def _noise(size: Size, original: Size) -> Iterator[dict[str, Any]]:
+    image = noise_image(size, torch.Generator().manual_seed(0))
     while True:
-        yield {"image": image, "height": height, "width": width}
+        yield {"image": image, "height": original[0], "width": original[1]}
 
 
 def _read(cfg: CfgNode, dataset: str) -> Iterator[dict[str, Any]]:

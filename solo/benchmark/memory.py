@@ -27,9 +27,9 @@ def peak_memory(function: Callable[[], Any], device: torch.device) -> float | No
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        start = torch.cuda.memory_allocated(device)
+        before = torch.cuda.memory_allocated(device)
         function()
-        return (torch.cuda.max_memory_allocated(device) - start) / 1e6
+        return (torch.cuda.max_memory_allocated(device) - before) / 1e6
     known = reset_peak()
     start = _resident("VmRSS") if known else 0.0
     function()
@@ -55,5 +55,5 @@ def peak_resident() -> float:
 
 
 def _resident(field: str) -> float:
-    match = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-    return int(match[1]) * 1024 / 1e6
+    (kilobytes,) = re.findall(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+    return int(kilobytes) * 1024 / 1e6

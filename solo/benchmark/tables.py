@@ -3,7 +3,6 @@
 import datetime
 import json
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import torch
 from tabulate import tabulate
 
 from solo.files import write_text
+from solo.layers import cpu
 
 
 class Report(NamedTuple):
@@ -56,7 +56,7 @@ def provenance() -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "cpu": _cpu(),
+        "cpu": cpu.name(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,
@@ -75,13 +75,3 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def _cpu() -> str:
-    try:
-        match = re.search(
-            r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
-        )
-    except OSError:
-        match = None
-    return match[1] if match else platform.processor()

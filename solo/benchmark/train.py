@@ -1,17 +1,21 @@
 """One step of training: forward, backward and the update of the weights."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import reduce
+from itertools import repeat
+from operator import add
 from typing import Any
 
-import torch
 from detectron2.config import CfgNode
-from torch import Tensor, nn
+from torch import Tensor
 
-from solo.benchmark.models import Workload, load_model, training_stages
+from solo.benchmark.models import INPUT, Size, check_positive, load_model
 from solo.benchmark.synthetic import training_batch
-from solo.benchmark.timing import Row, Stopwatch, measure
+from solo.benchmark.timing import Row, measure
 from solo.data import build_train_loader
-from solo.modeling.precision import amp_dtype, loss_scaler
+from solo.layers.stages import stage
+from solo.modeling.meta_arch import SOLO
+from solo.modeling.precision import training_precision
 from solo.training.solver import build_optimizer
 
 TIMED = (
@@ -23,8 +27,10 @@ TIMED = (
 
 def benchmark_training(
     cfg: CfgNode,
-    workload: Workload,
     *,
+    size: Size = INPUT,
+    images: int = 1,
+    objects: int = 20,
     repeats: int = 5,
     dataset: str = "",
     progress: bool = False,
@@ -33,54 +39,46 @@ def benchmark_training(
 
     Args:
         cfg: MODEL.WEIGHTS may be empty. SOLVER names the optimizer and the precision.
-        workload: What the images are like.
+        size: Of the images, which are noise with ellipses.
+        images: Of a batch.
+        objects: Of each of them.
         repeats: How often.
-        dataset: Registered name; its images are taken, as training does, instead of noise with
-            ellipses.
+        dataset: Registered name; its images are taken instead, as training does.
         progress: Whether to show a bar.
 
     Raises:
         OSError: If a file cannot be read.
         UserError: If something cannot be built or measured.
     """
-    workload.check()
+    check_positive(size=size, images=images, objects=objects)
     model = load_model(cfg).train()
-    watch = Stopwatch(model.device)
+    take_step = Step(cfg, model)
     if dataset:
-        batches = watch.each(_read(cfg, dataset, workload.images), "load")
+        take = stage("load")(iter(_loader(cfg, dataset, images)).__next__)
     else:
-        batches = _made_up(model, workload)
-    take_step = Step(cfg, model, watch)
-
+        batch = training_batch(images, objects, size, model.assigner.num_classes)
+        take = repeat(batch).__next__
     return measure(
-        lambda: take_step(next(batches)),
-        stages=training_stages(model),
-        device=model.device,
-        repeats=repeats,
-        watch=watch,
-        progress=progress,
+        lambda: take_step(take()), device=model.device, repeats=repeats, progress=progress
     )
 
 
 class Step:
     """A step of training as `solo.training.Trainer` takes it, on one process."""
 
-    def __init__(self, cfg: CfgNode, model: nn.Module, watch: Stopwatch) -> None:
-        """Build the optimizer; the watch is told the stages."""
-        self._model, self._watch = model, watch
+    def __init__(self, cfg: CfgNode, model: SOLO) -> None:
+        """Build the optimizer."""
+        self._model = model
         self._optimizer = build_optimizer(cfg, model)
-        bfloat16 = cfg.MODEL.CPU.BFLOAT16
-        self._dtype = amp_dtype(model.device, bfloat16) if cfg.SOLVER.AMP.ENABLED else None
-        self._scaler = loss_scaler(model.device, self._dtype)
+        self._autocast, self._scaler = training_precision(cfg)
 
     def __call__(self, batch: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Change the weights; return the losses."""
-        enabled = self._dtype is not None
-        with torch.autocast(self._model.device.type, dtype=self._dtype, enabled=enabled):
-            losses = self._model(batch)
-        with self._watch.stage("backward"):
-            self._scaler.scale(sum(losses.values())).backward()
-        with self._watch.stage("optimizer"):
+        with self._autocast:
+            losses: dict[str, Tensor] = self._model(batch)
+        with stage("backward"):
+            self._scaler.scale(reduce(add, losses.values())).backward()
+        with stage("optimizer"):
             self._scaler.unscale_(self._optimizer)
             self._scaler.step(self._optimizer)
             self._scaler.update()
@@ -88,14 +86,7 @@ class Step:
         return losses
 
 
-def _made_up(model: nn.Module, workload: Workload) -> Iterator[list[dict[str, Any]]]:
-    num_classes = model.assigner.num_classes
-    batch = training_batch(workload.images, workload.objects, workload.size, num_classes)
-    while True:
-        yield batch
-
-
-def _read(cfg: CfgNode, dataset: str, images: int) -> Iterable[list[dict[str, Any]]]:
+def _loader(cfg: CfgNode, dataset: str, images: int) -> Iterable[list[dict[str, Any]]]:
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DATASETS.TRAIN = (dataset,)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from solo.layers.masks import masks_to_boxes, resize_soft_masks
 from solo.layers.separable import resizing_axis, weighted_sums
+from solo.layers.stages import stage
 from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import RLE, Part, encode_masks, run_lengths
 
@@ -73,15 +74,18 @@ def encoded_masks(
     if soft_masks.device.type not in _DEVICES_OF_PARTS:
         rles, chunks_boxes = [], []
         for chunk in resized_masks(soft_masks, size, threshold):
-            rles += encode_masks(chunk)
+            with stage("RLE"):
+                rles += encode_masks(chunk)
             chunks_boxes.append(masks_to_boxes(chunk))
         return rles, torch.cat(chunks_boxes)
     counts, boxes = [], np.zeros((len(soft_masks), 4), dtype=np.float32)
     for index, part in enumerate(_parts(soft_masks.numpy(), size, threshold)):
-        lengths = run_lengths(part, size.original)
+        with stage("RLE"):
+            lengths = run_lengths(part, size.original)
         counts.append({"size": list(size.original), "counts": lengths})
         boxes[index] = _box(part)
-    rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
+    with stage("RLE"):
+        rles = coco_mask.frPyObjects(counts, *size.original) if counts else []
     return rles, torch.from_numpy(boxes)
 
 

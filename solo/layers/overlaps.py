@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solo.config.choices import Intersections
 from solo.layers import cpu
+from solo.layers.stages import stage
 
 # Pixels of all masks turned to float32 at a time for their intersections (64 MB).
 _PIXELS_AT_A_TIME = 1 << 24
@@ -35,6 +36,7 @@ def mask_intersections(masks: Tensor, kernel: Intersections = Intersections.AUTO
     return _KERNELS[kernel](masks)
 
 
+@stage("NMS")
 def mask_ious(masks: Tensor, kernel: Intersections = Intersections.AUTO) -> Tensor:
     """Return the (n, n) float32 IoU of each pair of (n, H, W) bool masks; 0 for two empty ones."""
     return ious_of(mask_intersections(masks, kernel))

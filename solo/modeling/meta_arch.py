@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from solo.config.choices import Recompute, choose
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
+from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
 from solo.modeling.backbones.recomputed_stages import recompute_stages
@@ -172,6 +173,7 @@ class SOLO(nn.Module):
         ]
         return [{"instances": instances} for instances in self.find(outputs, sizes)]
 
+    @stage("preprocess")
     def preprocess(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
         """Normalise the images, then pad them with zeros to one size."""
         images = [to_device(item["image"], self.device).float() for item in batched_inputs]
@@ -181,8 +183,12 @@ class SOLO(nn.Module):
 
     def run_network(self, images: Tensor) -> HeadOutputs[Any]:
         """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
-        return self.head(self.backbone(images))
+        with stage("backbone"):
+            features = self.backbone(images)
+        with stage("head"):
+            return self.head(features)
 
+    @stage("losses")
     def losses(
         self, outputs: HeadOutputs[Any], truth: list[Instances], size: tuple[int, int]
     ) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
 from solo.layers.output import binary_masks, encoded_masks
 from solo.layers.overlaps import mask_ious
+from solo.layers.stages import stage
 from solo.layers.transfer import to_device, to_host
 from solo.modeling.grids import Grids
 from solo.structures.image_size import ImageSize
@@ -129,8 +130,11 @@ class PostProcessor:
         candidates = self.candidates(probabilities)
         candidates, ious = self.measure(candidates, decode)
         candidates = self.suppress(candidates, ious)
-        return self.to_instances(candidates, decode(candidates.cells), size)
+        with stage("masks"):
+            soft_masks = decode(candidates.cells)
+        return self.to_instances(candidates, soft_masks, size)
 
+    @stage("candidates")
     def candidates(self, probabilities: Tensor) -> Candidates:
         """Take each (cell, class) above the threshold, at most `max_candidates`, in cell order."""
         # A byte a cell and class: to wait for the number of them, and then for them, is no faster.
@@ -144,6 +148,7 @@ class PostProcessor:
         best = found.scores.topk(self.max_candidates).indices
         return found.take(to_host(best.sort().values))
 
+    @stage("masks")
     def measure(self, candidates: Candidates, decode: Decoder) -> tuple[Candidates, Tensor]:
         """Multiply the scores by the maskness; drop specks; keep the best `pre_nms_topk`.
 
@@ -193,6 +198,7 @@ class PostProcessor:
             maskness[chunk] = inside / areas[chunk].clamp(min=1)
         return masks, areas, maskness
 
+    @stage("NMS")
     def suppress(self, candidates: Candidates, ious: Tensor) -> Candidates:
         """Suppress what was found twice and keep the best `max_instances`."""
         scores = candidates.scores
@@ -207,6 +213,7 @@ class PostProcessor:
         order = _best(scores, self.max_instances, max(self.update_thresh, 0))
         return candidates._replace(scores=scores).take(order)
 
+    @stage("resize")
     def to_instances(
         self, candidates: Candidates, soft_masks: Tensor, size: ImageSize
     ) -> Instances:
@@ -232,6 +239,7 @@ def _best(scores: Tensor, limit: int, threshold: float) -> Tensor:
     return order[scores[order] >= threshold]
 
 
+@stage("candidates")
 def cell_probabilities(category_logits: list[Tensor]) -> Tensor:
     """Turn the logits of each level, (N, K, S, S), into what survives points NMS, (N, C, K)."""
     levels = [points_nms(logits.float().sigmoid()) for logits in category_logits]

@@ -20,6 +20,7 @@ from torch import Tensor
 from solo.config.choices import Collisions, choose
 from solo.errors import UserError
 from solo.layers.masks import centers_of_mass
+from solo.layers.stages import stage
 from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
 
@@ -138,6 +139,7 @@ class TargetAssigner:
         """
         return self._assign(to_host(boxes), to_host(classes), to_host(_measure(masks)), size)
 
+    @stage("targets")
     @torch.no_grad()
     def of_batch(self, images: Sequence[Instances], size: tuple[int, int]) -> list[Targets]:
         """Assign the instances of all images, and wait for the device once.

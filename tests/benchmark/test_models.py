@@ -1,92 +1,59 @@
 import pytest
 
 from solo.benchmark.infer import benchmark_inference
-from solo.benchmark.models import (
-    Workload,
-    inference_stages,
-    load_for_inference,
-    training_stages,
-)
-from solo.benchmark.post import benchmark_post, run_network
-from solo.benchmark.sweep import VALUES, sweep
+from solo.benchmark.models import load_for_inference, with_rle
 from solo.benchmark.train import benchmark_training
-from solo.structures.image_size import ImageSize
 from tests.conftest import make_cfg
 
-TINY = Workload(size=(64, 64), original=(50, 70), objects=2, candidates=4)
-
-
-def check(rows, stages):
-    assert {row.name for row in rows} == {*stages, "the rest", "all"}
-    assert all(row.median_ms > 0 and row.p90_ms >= row.median_ms for row in rows)
-    assert sum(row.median_ms for row in rows[:-1]) == pytest.approx(rows[-1].median_ms, rel=0.5)
-    assert rows[-1].peak_mb is None or rows[-1].peak_mb >= 0
-
-
+SIZE = (64, 64)
 NETWORK = {"preprocess", "backbone", "head"}
 FINDING = {"candidates", "masks", "NMS", "resize", "RLE"}
 
 
+def infer(cfg, **changes):
+    cfg = with_rle(cfg)
+    cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.0  # random weights find something
+    settings = {"size": SIZE, "original": (50, 70), "repeats": 1, **changes}
+    return benchmark_inference(load_for_inference(cfg), cfg, **settings)
+
+
+def train(cfg, **changes):
+    return benchmark_training(
+        cfg, **{"size": SIZE, "images": 2, "objects": 2, "repeats": 1, **changes}
+    )
+
+
+def check(rows, stages):
+    assert {row.name for row in rows} == {*stages, "the rest", "all"}
+    *parts, whole = rows
+    assert all(row.median_ms > 0 for row in rows)
+    # Of one repeat, so that medians add up.
+    assert sum(row.median_ms for row in parts) == pytest.approx(whole.median_ms)
+    assert whole.peak_mb is None or whole.peak_mb >= 0
+
+
 def test_inference(variant):
-    check(benchmark_inference(make_cfg(variant), TINY, repeats=2), NETWORK | FINDING)
-
-
-def test_what_follows_the_network(variant):
-    check(benchmark_post(make_cfg(variant), TINY, repeats=2), FINDING)
+    check(infer(make_cfg(variant)), NETWORK | FINDING)
 
 
 def test_training(variant):
-    rows = benchmark_training(make_cfg(variant), TINY._replace(images=2), repeats=2)
-    check(rows, NETWORK | {"targets", "losses", "backward", "optimizer"})
+    check(train(make_cfg(variant)), NETWORK | {"targets", "losses", "backward", "optimizer"})
 
 
-def test_made_up_candidates_are_found(variant):
-    model = load_for_inference(make_cfg(variant))
-    many = TINY._replace(candidates=40)
-    padded, outputs = run_network(model, many)
-    (found,) = model.find(outputs, [ImageSize(padded, many.size, many.original)])
-    assert 5 <= len(found) <= 40
-    shares = found.pred_masks.float().mean(dim=(1, 2))
-    assert shares.min() > 0 and shares.median() < 0.9
-    assert not any(part._forward_hooks for part in model.modules())
+@pytest.mark.parametrize("wrong", [{"size": (0, 64)}, {"original": (50, 0)}])
+def test_empty_images_are_refused(tiny_cfg, wrong):
+    with pytest.raises(ValueError, match="too small"):
+        infer(tiny_cfg, **wrong)
 
 
-def test_larger_kernels_are_refused(tiny_cfg):
-    tiny_cfg.MODEL.SOLO.KERNEL_SIZE = 3
-    with pytest.raises(ValueError, match="KERNEL_SIZE 1 only"):
-        run_network(load_for_inference(tiny_cfg), TINY)
-
-
-def test_stages_name_what_is_there(variant):
-    model = load_for_inference(make_cfg(variant))
-    for stages in (inference_stages(model), training_stages(model)):
-        for functions in stages.values():
-            for owner, name in functions:
-                assert callable(getattr(owner, name)), name
-
-
-def test_nothing_to_do_is_refused(tiny_cfg):
-    for wrong in (TINY._replace(size=(0, 64)), TINY._replace(candidates=-1)):
-        with pytest.raises(ValueError, match="too small"):
-            benchmark_post(tiny_cfg, wrong)
+@pytest.mark.parametrize("wrong", [{"size": (64, 0)}, {"images": 0}, {"objects": 0}])
+def test_empty_batches_are_refused(tiny_cfg, wrong):
+    with pytest.raises(ValueError, match="too small"):
+        train(tiny_cfg, **wrong)
 
 
 def test_cuda_that_is_not_there_is_named(tiny_cfg, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     tiny_cfg.MODEL.DEVICE = "cuda"
-    with pytest.raises(ValueError, match="finds no CUDA device"):
-        benchmark_post(tiny_cfg, TINY)
-
-
-def test_sweep_goes_through_the_values(tiny_cfg):
-    seen = []
-
-    def measure(workload):
-        seen.append(workload)
-        return benchmark_post(tiny_cfg, TINY, repeats=1)[-1]
-
-    rows = sweep(measure, TINY, "candidates")
-    assert [row.value for row in rows] == [work.candidates for work in seen]
-    assert tuple(row.value for row in rows) == VALUES["candidates"]
-    pixels = [row.value for row in sweep(measure, TINY, "size")]
-    assert pixels == sorted(pixels) and pixels[0] == 256 * 352
+    with pytest.raises(ValueError, match="--device cpu"):
+        train(tiny_cfg)

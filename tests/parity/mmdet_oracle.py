@@ -1,73 +1,26 @@
-"""mmdetection 3.3.0 as an oracle: its own heads, and ours with the same weights and settings.
+"""mmdetection 3.3.0 as an oracle: its own heads, and ours with the same weights and settings."""
 
-mmcv's compiled operators are not built: a stub stands in for them, and torchvision's operator for
-that of the deformable convolutions.
-"""
+# Before anything of mmdet: it stands in for mmcv's compiled operators.
+from mmdet_models import to_mmdet_truth
 
-import importlib.machinery
-import importlib.util
+# isort: split
+
 import math
-import sys
-import types
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 import torch
 from detectron2.structures import Boxes, Instances
-from torchvision.ops import deform_conv2d
+from mmdet.models import dense_heads
+from mmengine.config import ConfigDict
 
 from solo.checkpoint.lineages import to_solo
 from solo.modeling.postprocessing import ImageSize
 from tests.conftest import build, make_cfg
 
-
-def _stub_compiled_operators():
-    """Let mmcv-lite be imported by mmdet: none of the compiled operators is used by SOLO."""
-
-    class Operators(types.ModuleType):
-        def __getattr__(self, name):
-            if name.startswith("__"):
-                raise AttributeError(name)
-
-            def refuse(*args, **kwargs):
-                raise NotImplementedError(f"mmcv's operator {name} is not built")
-
-            return refuse
-
-    if importlib.util.find_spec("mmcv._ext") is None:
-        module = Operators("mmcv._ext")
-        module.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
-        sys.modules["mmcv._ext"] = module
-
-
-mmdet = pytest.importorskip("mmdet", reason="mmdet is not installed: pip install -e .[parity]")
-_stub_compiled_operators()
-
-from mmdet.models import dense_heads  # noqa: E402
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.structures.mask import BitmapMasks  # noqa: E402
-from mmengine.config import Config, ConfigDict  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
-
-
-def _deform_v1(features, offset, weight, stride, padding, dilation, *_):
-    return deform_conv2d(features, offset, weight, None, stride, padding, dilation)
-
-
-def _deform_v2(features, offset, mask, weight, bias, stride, padding, dilation, *_):
-    return deform_conv2d(features, offset, weight, bias, stride, padding, dilation, mask)
-
-
-sys.modules["mmcv.ops.deform_conv"].deform_conv2d = _deform_v1
-sys.modules["mmcv.ops.modulated_deform_conv"].modulated_deform_conv2d = _deform_v2
-
 LEVELS = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
 STRIDES = [8, 8, 16, 32, 32]
 CHANNELS = 32
-CONFIGS = Path(mmdet.__file__).parent / ".mim" / "configs"
 
 
 class Variant(NamedTuple):
@@ -305,22 +258,3 @@ def build_our_model(setup):
     node.TEST.NMS_KERNEL = setup.nms_kernel
     node.TEST.NMS_SIGMA = setup.nms_sigma
     return build(cfg)
-
-
-def build_mmdet_detector(config):
-    """Build a whole detector from a config in mmdet's package, with random weights."""
-    init_default_scope("mmdet")
-    model = Config.fromfile(CONFIGS / config).model
-    model.backbone.init_cfg = None
-    return MODELS.build(model)
-
-
-def to_mmdet_truth(instances, padded):
-    masks = torch.zeros(len(instances), *padded, dtype=torch.uint8)
-    height, width = instances.image_size
-    masks[:, :height, :width] = instances.gt_masks
-    return InstanceData(
-        bboxes=instances.gt_boxes.tensor,
-        labels=instances.gt_classes,
-        masks=BitmapMasks(masks.numpy(), *padded),
-    )

@@ -10,14 +10,11 @@ from detectron2.structures import Boxes, Instances
 
 pytest.importorskip("mmdet", reason="mmdet is not installed: pip install -e .[parity]")
 
-from mmdet_oracle import (
-    LEVELS,
-    VARIANTS,
-    Pair,
-    build_mmdet_detector,
-    setups,
-    to_mmdet_truth,
-)
+# Before anything of mmdet: it stands in for mmcv's compiled operators.
+from mmdet_models import build_mmdet_detector, to_mmdet_truth
+
+# isort: split
+from mmdet_oracle import LEVELS, VARIANTS, Pair, setups
 from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner.checkpoint import save_checkpoint
 

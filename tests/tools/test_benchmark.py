@@ -1,6 +1,5 @@
 import json
 
-import cv2
 import pytest
 
 from solo.config import get_cfg
@@ -9,7 +8,7 @@ from solo.tools.benchmark import main
 TINY = ["--size", "64x64", "--repeats", "2"]
 
 
-@pytest.mark.parametrize("verb", ["infer", "post", "train"])
+@pytest.mark.parametrize("verb", ["infer", "train"])
 def test_verbs_that_run_a_model(verb, toy_config, tmp_path, capsys):
     path = tmp_path / "rows.json"
     main([verb, "--config-file", str(toy_config), *TINY, "--json", str(path), "--threads", "1"])
@@ -36,34 +35,12 @@ def test_images_of_a_data_set(verb, toy_config, capsys):
     assert "load" in capsys.readouterr().out
 
 
-def test_sweep_and_its_picture(toy_config, tmp_path, capsys):
-    path = tmp_path / "sweep.png"
-    main(["post", "--config-file", str(toy_config), *TINY, "--sweep", "size", "--plot", str(path)])
-    assert "1075200" in capsys.readouterr().out
-    assert cv2.imread(str(path)).std() > 10
-
-
-def test_evaluation(capsys):
-    main(["eval", "--images", "5", "--detections", "10"])
-    printed = capsys.readouterr().out
-    assert "both" in printed and "ratio" in printed
-
-
-def test_data(capsys):
-    arguments = ["--size", "64", "--images", "2", "--repeats", "2"]
-    main(["data", *arguments, "INPUT.COPY_PASTE.SOFT_EDGE", "0"])
-    printed = capsys.readouterr().out
-    assert "solo, mosaic" in printed and "Timed:" in printed
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["data", "--images", "2", "--repeats", "1", "INPUT.NONSENSE", "1"], "INPUT.NONSENSE"),
-        (["data", "--images", "2", "INPUT.MIXUP.WEIGHT_RANGE", "[3,4]"], "MIXUP.WEIGHT_RANGE"),
-        (["eval", "--images", "0"], "1 or more"),
-        (["eval", "--threads", "0"], "--threads 0"),
-        (["post", "--config-file", "nonsense.yaml"], "no config 'nonsense.yaml'"),
+        (["cpu", "INPUT.NONSENSE", "1"], "INPUT.NONSENSE"),
+        (["cpu", "--threads", "0"], "--threads 0"),
+        (["infer", "--config-file", "nonsense.yaml"], "no config 'nonsense.yaml'"),
     ],
 )
 def test_wrong_arguments_get_one_sentence(arguments, message):
@@ -73,14 +50,14 @@ def test_wrong_arguments_get_one_sentence(arguments, message):
 
 
 def test_wrong_arguments_of_a_model(toy_config):
-    for wrong in (["--repeats", "0"], ["--candidates", "1000000"], ["--weights", "nothing.pth"]):
+    for wrong in (["--repeats", "0"], ["--size", "0x64"], ["--weights", "nothing.pth"]):
         with pytest.raises(SystemExit, match="error: "):
-            main(["post", "--config-file", str(toy_config), *TINY, *wrong])
+            main(["infer", "--config-file", str(toy_config), *TINY, *wrong])
     with pytest.raises(SystemExit, match="There is no data set 'nothing'"):
         main(["infer", "--config-file", str(toy_config), *TINY, "--dataset", "nothing"])
 
 
 def test_sizes_are_read(capsys):
     with pytest.raises(SystemExit):
-        main(["post", "--config-file", "x", "--size", "64"])
+        main(["infer", "--config-file", "x", "--size", "64"])
     assert "give HEIGHTxWIDTH" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-from solo.benchmark.turns import compare, take_turns
+from turns import compare, take_turns
 
 
 def test_turns_alternate():

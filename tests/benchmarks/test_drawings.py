@@ -1,7 +1,6 @@
 import cv2
 import pytest
-
-from solo.visualization.performance import plot_comparison, plot_sweep
+from drawings import plot_comparison, plot_sweep
 
 
 def test_sweep_with_and_without_memory(tmp_path):

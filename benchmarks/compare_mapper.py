@@ -1,7 +1,16 @@
-"""How fast a worker process makes training items, beside detectron2's own mapper."""
+r"""How fast a worker process makes training items, beside detectron2's own mapper.
 
+Examples:
+    python benchmarks/compare_mapper.py
+    python benchmarks/compare_mapper.py --size 448 --images 16 INPUT.MIXUP.WEIGHT_RANGE "[0.3,0.7]"
+
+The data are synthetic, in the manner of COCO.
+"""
+
+import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +22,15 @@ from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from tqdm import tqdm
 
+from solo.benchmark.tables import Report
+from solo.config import get_cfg
+from solo.config.load import merge_options
 from solo.data.augmentation import build_multi_image
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
 from solo.errors import UserError
+from solo.tools import benchmark
+from solo.tools._command import add_opts
 
 BASELINE = "detectron2, polygons"
 HEADERS = ("one process, one thread", "images/s", "ms", "ms, p90", "ratio")
@@ -44,6 +58,11 @@ class Row(NamedTuple):
     median_ms: float
     p90_ms: float
     ratio: float
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments; None: with those of the process."""
+    benchmark.print_report(_parser(), argv)
 
 
 def benchmark_data(
@@ -74,7 +93,7 @@ def benchmark_data(
     try:
         with tempfile.TemporaryDirectory() as folder:
             datasets = _datasets(cfg, size, write_records(Path(folder), images))
-            times = {name: [] for name in datasets}
+            times: dict[str, list[float]] = {name: [] for name in datasets}
             for turn in tqdm(range(repeats + 1), desc="repeats", disable=not progress):
                 for name, dataset in datasets.items():
                     times[name].append(_seconds_per_image(dataset, turn * images))
@@ -192,3 +211,29 @@ def _rows(times: dict[str, np.ndarray]) -> list[Row]:
         )
         for name, seconds in times.items()
     ]
+
+
+def _run(args: argparse.Namespace) -> Report:
+    cfg = get_cfg()
+    merge_options(cfg, args.opts)
+    rows = benchmark_data(
+        cfg, size=args.size, images=args.images, repeats=args.repeats, progress=True
+    )
+    return Report(HEADERS, rows, TIMED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=_run)
+    benchmark.add_output(parser)
+    parser.add_argument("--size", type=int, default=640, help="pixels a side; default: %(default)s")
+    parser.add_argument("--images", type=int, default=32, help="per repeat; default: %(default)s")
+    parser.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
+    add_opts(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -8,20 +8,43 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from head_outputs import category_logits, object_features, picks, profiles
 from torch import Tensor, nn
 
-from solo.benchmark.models import Workload
-from solo.benchmark.synthetic import category_logits, object_features, picks, profiles
+from solo.benchmark.models import INPUT, ORIGINAL, Size
+from solo.benchmark.synthetic import noise_image
 from solo.errors import UserError
+from solo.modeling import SOLO
 from solo.modeling.heads import Head, HeadOutputs, SOLOHead, SOLOv2Head
 from solo.modeling.heads.decoupled import DecoupledSOLOHead, DecoupledSOLOLightHead
 
 
+class Workload(NamedTuple):
+    """How much there is to do.
+
+    Attributes:
+        size: Of the network's input, before padding.
+        original: Of the image that masks are brought to.
+        images: Of a training batch.
+        objects: Of a training image.
+        candidates: (cell, class) of an image that pass the score threshold. None: as many as the
+            weights make of it.
+        filling: Whether the masks that are found fill the image instead of being of ordinary sizes.
+    """
+
+    size: Size = INPUT
+    original: Size = ORIGINAL
+    images: int = 1
+    objects: int = 20
+    candidates: int | None = 100
+    filling: bool = False
+
+
 @contextmanager
-def made_up_candidates(model: nn.Module, workload: Workload) -> Iterator[None]:
+def made_up_candidates(model: SOLO, workload: Workload) -> Iterator[None]:
     """Let the head find exactly `workload.candidates`, with compact masks, while the body runs.
 
     The layers that decode masks get weights that fit; they keep them. Of heads that come from elsewhere
@@ -49,6 +72,17 @@ def made_up_candidates(model: nn.Module, workload: Workload) -> Iterator[None]:
         for hook in hooks:
             stack.callback(hook.remove)
         yield
+
+
+@torch.no_grad()
+def run_network(model: SOLO, workload: Workload) -> tuple[Size, HeadOutputs]:
+    """Return the size of the padded input, and the outputs of the head for one image."""
+    image = noise_image(workload.size, torch.Generator().manual_seed(0))
+    images = model.preprocess([{"image": image}]).tensor
+    with made_up_candidates(model, workload):
+        outputs = model.run_network(images)
+    height, width = images.shape[-2:]
+    return (height, width), outputs
 
 
 def made_up_kernels(side: int, channels: int) -> Tensor:

@@ -1,10 +1,9 @@
+import compare_pycocotools
 import numpy as np
 import pytest
+from compare_pycocotools import benchmark_evaluation, main, make_results, registered
 from detectron2.data import MetadataCatalog
 from pycocotools import mask as coco_mask
-
-from solo.benchmark import evaluation
-from solo.benchmark.evaluation import benchmark_evaluation, make_results, registered
 
 
 def test_rows_of_both_tasks_and_of_both_together():
@@ -20,7 +19,7 @@ def test_rows_of_both_tasks_and_of_both_together():
 def test_results_are_worth_evaluating():
     truth, outputs = make_results(12, 20)
     with registered(truth) as name:
-        _, ours = evaluation._evaluate(name, "segm", outputs)
+        _, ours = compare_pycocotools._evaluate(name, "segm", outputs)
     assert "made_up_for_benchmark" not in MetadataCatalog
     assert 5 < ours[0] < 95
     for annotation in truth["annotations"]:
@@ -29,20 +28,20 @@ def test_results_are_worth_evaluating():
 
 
 def test_other_figures_are_no_success(monkeypatch):
-    evaluate = evaluation._evaluate
+    evaluate = compare_pycocotools._evaluate
 
     def wrong(*args):
         seconds, figures = evaluate(*args)
         return seconds, figures + 1e-3
 
-    monkeypatch.setattr(evaluation, "_evaluate", wrong)
+    monkeypatch.setattr(compare_pycocotools, "_evaluate", wrong)
     with pytest.raises(ValueError, match=r"bbox: the figures differ by 0\.001"):
         benchmark_evaluation(4, 10, budget_s=60)
 
 
 def test_small_budget_means_fewer_images_and_says_so(monkeypatch):
     clock = iter(np.arange(1000) * 40.0)
-    monkeypatch.setattr(evaluation.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(compare_pycocotools.time, "perf_counter", lambda: next(clock))
     rows, note = benchmark_evaluation(60, 5, budget_s=100)
     assert rows[0].images < 60
     assert note == f"{rows[0].images} of 60 images: more would take longer than 100 s."
@@ -51,3 +50,11 @@ def test_small_budget_means_fewer_images_and_says_so(monkeypatch):
 def test_wrong_numbers_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         benchmark_evaluation(0, 5)
+
+
+def test_the_command(capsys):
+    main(["--images", "5", "--detections", "10"])
+    printed = capsys.readouterr().out
+    assert "both" in printed and "ratio" in printed
+    with pytest.raises(SystemExit, match=r"error: .*1 or more"):
+        main(["--images", "0"])

@@ -1,12 +1,18 @@
-"""COCO's evaluation of made-up results, beside pycocotools, to the same figures."""
+"""COCO's evaluation of made-up results, beside pycocotools, to the same figures.
 
+Examples:
+    python benchmarks/compare_pycocotools.py
+    python benchmarks/compare_pycocotools.py --images 500 --detections 20 --json evaluation.json
+"""
+
+import argparse
 import contextlib
 import copy
 import io
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +25,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
+from solo.benchmark.tables import Report
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, instances_to_results
+from solo.tools import benchmark
 
 TASKS = ("bbox", "segm")
 HEADERS = ("task", "images", "detections", "ours, s", "pycocotools, s", "ratio", "difference")
@@ -56,6 +64,11 @@ class EvaluationRow(NamedTuple):
     pycocotools_s: float
     ratio: float
     difference: float
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments; None: with those of the process."""
+    benchmark.print_report(_parser(), argv)
 
 
 def benchmark_evaluation(
@@ -243,3 +256,28 @@ def _evaluate_by_pycocotools(
     precision = np.moveaxis(evaluated.eval["precision"][:, :, :, 0, -1], 2, 0)  # (classes, ...)
     of_classes = [part[part > -1].mean() if (part > -1).any() else 0 for part in precision]
     return seconds, 100 * np.array([*evaluated.stats[:6], *of_classes])
+
+
+def _run(args: argparse.Namespace) -> Report:
+    rows, note = benchmark_evaluation(
+        args.images, args.detections, budget_s=args.budget, progress=True
+    )
+    return Report(HEADERS, rows, f"{TIMED} {note}".rstrip())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(run=_run)
+    benchmark.add_output(parser)
+    parser.add_argument("--images", type=int, default=5000, help="default: %(default)s")
+    parser.add_argument("--detections", type=int, default=100, help="per image; default: 100")
+    parser.add_argument(
+        "--budget", type=float, default=600, metavar="S", help="seconds; default: %(default)s"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
