@@ -7,7 +7,6 @@ Legend: n instances, H, W image size, tile: a rectangle of the image.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -76,18 +75,6 @@ class TileRule:
         return np.linspace(0, length - side, count).round().astype(int).tolist(), side
 
 
-class _Tile(NamedTuple):
-    """What a tile shows.
-
-    Attributes:
-        parts: Of objects, in the frame of the image.
-        mask_format: In which the tile's masks were found.
-    """
-
-    parts: list[Part]
-    mask_format: MaskFormat
-
-
 def find_in_tiles(image: np.ndarray, find: Find, rule: TileRule) -> Instances:
     """Find the instances of an image tile by tile, and put together what seams cut.
 
@@ -108,19 +95,19 @@ def find_in_tiles(image: np.ndarray, find: Find, rule: TileRule) -> Instances:
     tiles = rule.tiles(size)
     if len(tiles) == 1:
         return find([image])[0]
-    seen = [_look_at(image, tile, find) for tile in tiles]
-    found = join_parts([tile.parts for tile in seen], rule.merge_thresh, rule.size, size)
+    parts, formats = zip(*(_look_at(image, tile, find) for tile in tiles), strict=True)
+    found = join_parts(parts, rule.merge_thresh, rule.size, size)
     wholes = _find_whole(image, find, rule) if rule.whole else []
     return to_instances(
         [item.found for item in settle(found, wholes, rule.merge_thresh)],
         size=size,
-        mask_format=seen[0].mask_format,
+        mask_format=formats[0],
         max_instances=rule.max_instances,
     )
 
 
-def _look_at(image: np.ndarray, tile: Box, find: Find) -> _Tile:
-    """Find the instances of a tile, and move them into the image; empty masks are left out."""
+def _look_at(image: np.ndarray, tile: Box, find: Find) -> tuple[list[Part], MaskFormat]:
+    """Find the instances of a tile, and move those with a pixel into the image; tell their format, too."""
     size = image.shape[:2]
     (instances,) = find([np.ascontiguousarray(image[tile.slices])])
     parts = []
@@ -129,7 +116,7 @@ def _look_at(image: np.ndarray, tile: Box, find: Find) -> _Tile:
         box = Box(*boxes_of([rle])[0].tolist())
         if any(box):
             parts.append(Part(found._replace(rle=rle), box, tile))
-    return _Tile(parts, MaskFormat.RLE if instances.has("pred_rles") else MaskFormat.BITMASK)
+    return parts, MaskFormat.RLE if instances.has("pred_rles") else MaskFormat.BITMASK
 
 
 def _find_whole(image: np.ndarray, find: Find, rule: TileRule) -> list[Whole]:

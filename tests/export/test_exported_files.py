@@ -127,6 +127,14 @@ def test_missing_packages_are_named(files, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_other_words_are_refused(tmp_path):
+    model = {"config_file": "c.yaml", "weights": "w.pth", "output": tmp_path}
+    with pytest.raises(ValueError, match="--format is 'tflite'; use one of onnx, torch_export"):
+        ExportRequest(**model, format="tflite")
+    with pytest.raises(ValueError, match="--post is 'greedy'; use one of nms, raw"):
+        ExportRequest(**model, post="greedy")
+
+
 @pytest.fixture
 def no_tracing(monkeypatch):
     """What is refused is refused before the model is traced."""
