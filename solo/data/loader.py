@@ -116,6 +116,8 @@ def training_records(cfg: CfgNode) -> list[Record]:
     if not names:
         raise UserError("DATASETS.TRAIN is empty: name a registered data set to train on")
     check_registered(names)
+    for name in set(names).intersection(cfg.DATASETS.TEST):
+        keep_records(name)
     advice = " Check that the annotation file lists images, and objects that are not crowds"
     with told_as(f"DATASETS.TRAIN = {names} cannot be trained on", advice):
         records = get_detection_dataset_dicts(
