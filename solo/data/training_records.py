@@ -8,7 +8,7 @@ from detectron2.data import get_detection_dataset_dicts
 from detectron2.data.samplers import RepeatFactorTrainingSampler
 
 from solo.config.choices import TrainSampler, choose
-from solo.data.catalog import check_registered, forget_records
+from solo.data.catalog import check_registered, forget_records, keep_records
 from solo.errors import UserError, told_as
 
 Record = dict[str, Any]
@@ -26,6 +26,8 @@ def training_records(cfg: CfgNode) -> list[Record]:
     if not names:
         raise UserError("DATASETS.TRAIN is empty: name a registered data set to train on")
     check_registered(names)
+    for name in set(names).intersection(cfg.DATASETS.TEST):
+        keep_records(name)
     advice = " Check that the annotation file lists images, and objects that are not crowds"
     with told_as(f"DATASETS.TRAIN = {names} cannot be trained on", advice):
         records = get_detection_dataset_dicts(

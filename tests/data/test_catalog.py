@@ -49,6 +49,14 @@ def test_training_takes_what_is_kept_and_leaves_nothing_behind(counted, cfg):
     assert len(loads) == 2
 
 
+def test_what_is_tested_on_is_kept_for_the_test(counted, cfg):
+    name, loads = counted
+    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = (name,)
+    build_train_loader(cfg)
+    build_test_loader(cfg, name)
+    assert len(loads) == 1
+
+
 def test_an_annotation_file_that_has_changed_is_read_again(tmp_path: Path, register):
     path = tmp_path / "a.json"
     name = register([], json_file=str(path))

@@ -18,20 +18,19 @@ def read_categories(json_file: Path | str) -> dict[int, str] | None:
         json_file: The annotations.
 
     Returns:
-        None where that takes a look at the whole file: it has no such list, several, or a broken
-        one, or is remote.
+        None where that is for the loader to tell: the file has no such list, several, or a broken
+        one, is remote, or not made yet.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    if "://" in str(json_file):
+    if not Path(json_file).is_file() or not Path(json_file).stat().st_size:
         return None
     with open(json_file, "rb") as file:
-        if not file.read(1):  # what is empty cannot be mapped
-            return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = [match.end() for match in _KEY.finditer(content)]
-            entries: Any = _read_list(content, found[0]) if len(found) == 1 else None
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with content:
+        found = [match.end() for match in _KEY.finditer(content)]
+        entries: Any = _read_list(content, found[0]) if len(found) == 1 else None
     try:
         names = {entry["id"]: entry["name"] for entry in sorted(entries, key=lambda e: e["id"])}
     except (KeyError, TypeError):

@@ -38,5 +38,6 @@ def test_categories_are_read_wherever_they_are(tmp_path, indent, place):
 )
 def test_whatever_is_not_plain_is_left_to_the_loader(tmp_path, text):
     path = tmp_path / "a.json"
+    assert read_categories(path) is None
     path.write_text(text)
     assert read_categories(path) is None
