@@ -1,6 +1,8 @@
 """The arrows of docs/architecture.md: who may import whom, read from the sources."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,13 @@ def test_there_are_no_circles():
 def test_every_part_has_its_row():
     units = {unit(path) for path in SOURCES}
     assert units == set(MAY_IMPORT)
+
+
+def test_whoever_finds_instances_needs_nothing_to_draw_or_to_serve():
+    heavy = {"matplotlib", "onnx", "jinja2", "gradio"}
+    code = f"import sys, solo.inference; print(sorted({heavy} & set(sys.modules)))"
+    # From the checkout, which may not be the solo that is installed.
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
