@@ -5,15 +5,7 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from solo.checkpoint.run_files import (
-    CONFIG,
-    FINAL_CHECKPOINT,
-    LAST_CHECKPOINT,
-    METRICS,
-    PREVIOUS_CHECKPOINT,
-    PREVIOUS_METRICS,
-    read_run_record,
-)
+from solo.checkpoint import run_files
 from solo.config.load import inference_config
 from solo.errors import UserError
 from solo.visualization.curves import Metrics, read_metrics
@@ -51,15 +43,15 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
         FileNotFoundError: There is no config, or no checkpoint of this run.
         UserError: The config has an unknown key or a value of a wrong type.
     """
-    config_file = folder / CONFIG
+    config_file = folder / run_files.CONFIG
     if not config_file.is_file():
         raise FileNotFoundError(
-            f"{folder} has no {CONFIG}: give the folder that a training wrote, its OUTPUT_DIR."
+            f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
         )
     weights = weights or _last_checkpoint(folder)
     if not weights.is_file():
         raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
-    record = read_run_record(folder)
+    record = run_files.read_run_record(folder)
     return Run(
         folder=folder,
         config_file=config_file,
@@ -72,8 +64,11 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
 
 def _last_checkpoint(folder: Path) -> Path:
     """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too."""
-    final, marker = folder / FINAL_CHECKPOINT, folder / LAST_CHECKPOINT
-    is_anew = any((folder / name).is_file() for name in (PREVIOUS_CHECKPOINT, PREVIOUS_METRICS))
+    final, marker = folder / run_files.FINAL_CHECKPOINT, folder / run_files.LAST_CHECKPOINT
+    is_anew = any(
+        (folder / name).is_file()
+        for name in (run_files.PREVIOUS_CHECKPOINT, run_files.PREVIOUS_METRICS)
+    )
     if marker.is_file():
         # A checkpoint is written before the marker names it: an older one that is not named is of
         # another run. A copy may have other times.
@@ -85,7 +80,7 @@ def _last_checkpoint(folder: Path) -> Path:
     if older := sorted(path.name for path in folder.glob("[!.]*.pth")):
         raise FileNotFoundError(
             f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
-            f"{CONFIG} does not belong: wait for the first one of this run, or name one with "
+            "config.yaml does not belong: wait for the first one of this run, or name one with "
             "--weights."
         )
     raise FileNotFoundError(
@@ -99,6 +94,6 @@ def _time(path: Path) -> int:
 
 def _metrics(folder: Path) -> Metrics:
     try:
-        return read_metrics(folder / METRICS)
+        return read_metrics(folder / run_files.METRICS)
     except (FileNotFoundError, UserError):
         return {}

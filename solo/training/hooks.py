@@ -15,14 +15,7 @@ from detectron2.utils.events import (
     TensorboardXWriter,
 )
 
-from solo.checkpoint import SOLOCheckpointer, read_checkpoint
-from solo.checkpoint.run_files import (
-    CURVES,
-    LAST_CHECKPOINT,
-    METRICS,
-    PREVIOUS_CHECKPOINT,
-    PREVIOUS_METRICS,
-)
+from solo.checkpoint import SOLOCheckpointer, read_checkpoint, run_files
 from solo.errors import UserError
 from solo.files import write_text
 from solo.modeling.target_log import UNASSIGNED
@@ -130,7 +123,7 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     Returns:
         The writers; without TensorBoard's where it is not installed.
     """
-    metrics = Path(output_dir, METRICS)
+    metrics = Path(output_dir, run_files.METRICS)
     forget_metrics(metrics, start_iter)
     writers = [CommonMetricPrinter(max_iter), JSONWriter(str(metrics))]
     if importlib.util.find_spec("tensorboard"):
@@ -146,9 +139,9 @@ def forget_checkpoints(output_dir: str) -> None:
     Args:
         output_dir: Where they are.
     """
-    marker = Path(output_dir, LAST_CHECKPOINT)
+    marker = Path(output_dir, run_files.LAST_CHECKPOINT)
     if marker.is_file():
-        marker.replace(marker.with_name(PREVIOUS_CHECKPOINT))
+        marker.replace(marker.with_name(run_files.PREVIOUS_CHECKPOINT))
 
 
 def forget_metrics(path: Path, start_iter: int) -> None:
@@ -163,7 +156,7 @@ def forget_metrics(path: Path, start_iter: int) -> None:
     if not path.is_file():
         return
     if start_iter == 0:
-        path.replace(path.with_name(PREVIOUS_METRICS))
+        path.replace(path.with_name(run_files.PREVIOUS_METRICS))
         return
     lines = path.read_text().splitlines()
     write_text("".join(f"{line}\n" for line in lines if _is_past(line, start_iter)), path)
@@ -190,6 +183,6 @@ def plot_curves(output_dir: str) -> None:
         # Here, because matplotlib takes a second to import and may be missing.
         from solo.visualization import plot_metrics
 
-        plot_metrics(folder / METRICS, folder / CURVES)
+        plot_metrics(folder / run_files.METRICS, folder / run_files.CURVES)
     except (ImportError, OSError, UserError) as error:
         logger.warning("curves.png was not drawn: %s", error)
