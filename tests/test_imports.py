@@ -1,6 +1,8 @@
 """The shelves of docs/architecture.md: a room imports what lies below it, read from the sources."""
 
 import ast
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -100,3 +102,13 @@ def test_files_and_functions_are_short(folder):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 50, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("module", ["solo", "solo.inference"])
+def test_whoever_finds_instances_needs_nothing_to_draw_or_to_serve(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+    # From the checkout, which may not be the solo that is installed.
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"matplotlib", "onnx", "jinja2", "gradio"} & set(done.stdout.split())
