@@ -199,7 +199,10 @@ class VideoSink:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file and give it its name."""
-        self._thread.shutdown()
+        with self._thread:
+            self._thread.submit(self._close).result()
+
+    def _close(self) -> None:
         try:
             if self._encoder is not None:
                 with self._as_os_error():

@@ -115,6 +115,25 @@ def test_ctrl_c_in_the_middle_of_a_frame_loses_none(tmp_path, codec, monkeypatch
         assert len(list(video)) == sink.num_frames == 3
 
 
+def test_ctrl_c_while_the_file_is_closed_does_not_lose_it(tmp_path, codec, monkeypatch):
+    close = VideoSink._close
+
+    def interrupt_and_close(sink):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)
+        close(sink)
+
+    monkeypatch.setattr(VideoSink, "_close", interrupt_and_close)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write(tmp_path / "a.mp4", 3)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    with VideoSource(tmp_path / "a.mp4") as video:
+        assert len(list(video)) == 3
+
+
 def test_without_frames_an_earlier_video_stays(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"earlier")
