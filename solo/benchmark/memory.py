@@ -33,7 +33,7 @@ def peak_memory(function: Callable[[], Any], device: torch.device) -> float | No
     known = reset_peak()
     start = _resident("VmRSS") if known else 0.0
     function()
-    return max(peak_resident() - start, 0.0) if known else None
+    return max(_resident("VmHWM") - start, 0.0) if known else None
 
 
 def reset_peak() -> bool:
@@ -49,11 +49,7 @@ def reset_peak() -> bool:
     return _STATUS.exists()
 
 
-def peak_resident() -> float:
-    """Return the peak of the resident memory of this process since the start or the reset, in MB."""
-    return _resident("VmHWM")
-
-
 def _resident(field: str) -> float:
+    """Return the resident memory of this process, "VmRSS", or its peak, "VmHWM", in MB."""
     (kilobytes,) = re.findall(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
     return int(kilobytes) * 1024 / 1e6

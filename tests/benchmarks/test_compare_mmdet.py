@@ -50,6 +50,19 @@ def test_every_kind_of_case(tmp_path):
 
 
 @pytest.mark.slow
+def test_stages_of_both_sides():
+    done = run("--only", "infer-light", "--stages")
+    assert done.returncode == 0, done.stderr
+    theirs, ours, _ = done.stdout.split("infer-light-500-480x640,")
+    both = ("preprocess", "backbone", "head", "RLE", "the rest", "all")
+    for table, stages in (
+        (theirs, (*both, "candidates to masks", "boxes")),
+        (ours, (*both, "NMS")),
+    ):
+        assert all(f"\n{stage} " in table for stage in stages)
+
+
+@pytest.mark.slow
 def test_unknown_case_is_named():
     done = run("--only", "nonsense")
     assert done.returncode == 1
