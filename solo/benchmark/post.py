@@ -11,8 +11,8 @@ from solo.benchmark.made_up import made_up_candidates
 from solo.benchmark.models import Workload, finding_stages, load_for_inference
 from solo.benchmark.synthetic import noise_image
 from solo.benchmark.timing import Row, measure
+from solo.layers.output import ImageSize
 from solo.modeling.heads import HeadOutputs
-from solo.structures.image_size import ImageSize
 
 TIMED = (
     "Timed: from the outputs of the head for one image to COCO's run lengths and boxes at the original\n"
