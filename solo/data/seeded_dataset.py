@@ -10,6 +10,7 @@ from detectron2.data import DatasetFromList
 from torch.utils.data import Dataset
 
 from solo.data.augmentation import MultiImage, Sample
+from solo.data.augmentation.multi_image import Images
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import Draw
 from solo.data.seeding import derive_seeds, seeded_by
@@ -99,7 +100,8 @@ class SeededDataset(Dataset[dict[str, Any]]):
         if not (multi_image and multi_image.is_on(position)):
             return mapper(record)
         assert isinstance(mapper, SOLODatasetMapper)  # as was checked at first
-        return mapper.item(record, multi_image(record, mapper.sample, self._read_other))
+        sample = multi_image(Images(record, mapper.sample, self._read_other))
+        return mapper.item(record, sample)
 
     def _read_other(self, load: Callable[[Record], Sample]) -> Sample:
         """Return the sample of a random record, the first drawn whose image can be read."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import pycocotools.mask as mask_util
+from pycocotools import mask as coco_mask
 
 from solo.structures.box import Box
 
@@ -112,6 +112,6 @@ def region_of_polygons(polygons: Sequence[np.ndarray], height: int, width: int) 
         np.where(origin > 0, np.floor(polygon * 5 + 0.5) / 5 - origin, polygon).reshape(-1)
         for polygon in polygons
     ]
-    runs = mask_util.merge(mask_util.frPyObjects(shifted, int(rows), int(columns)))
+    runs = coco_mask.merge(coco_mask.frPyObjects(shifted, int(rows), int(columns)))
     left, top = origin.astype(int).tolist()
-    return Region(left, top, mask_util.decode(runs).astype(bool, order="C")).tight()
+    return Region(left, top, coco_mask.decode(runs).astype(bool, order="C")).tight()

@@ -19,7 +19,7 @@ RLE = dict[str, Any]
 
 # Pixels of masks encoded at a time (32 MB).
 _PIXELS_AT_A_TIME = 1 << 25
-# A run has no more bits in pycocotools, nor more than so many characters of five.
+# Characters of five bits that a run takes at most: it has 32 bits in pycocotools.
 _MOST_CHARACTERS = 7
 
 

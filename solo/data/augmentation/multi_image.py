@@ -74,16 +74,11 @@ class MultiImage:
         """Return whether the image at a position of the run may be combined with others."""
         return position < self.end
 
-    def __call__(
-        self,
-        record: dict[str, Any],
-        load: Callable[..., Sample],
-        other: Callable[[Callable[..., Sample]], Sample],
-    ) -> Sample:
-        """Return the sample of a record, alone or combined with others; see `Images`."""
+    def __call__(self, images: Images) -> Sample:
+        """Return the first image, alone or combined with others."""
         chosen = [step for step in self.steps if np.random.rand() < step.prob]
         # Nothing is read before it is asked for: a mosaic reads less of the first image.
-        make: Callable[[], Sample] = partial(load, record)
+        make: Callable[[], Sample] = partial(images.load, images.record)
         for step in chosen:
-            make = partial(step, make, Images(record, load, other))
+            make = partial(step, make, images)
         return make()

@@ -15,9 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pycocotools.mask as mask_util
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
+from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from solo.data.folder import default_root
@@ -169,11 +169,11 @@ def _write_split(folder: Path, spec: DigitsSpec, split: str, sources: Sources) -
 def _annotations(painted: list[Painted], image_id: int) -> Iterator[dict[str, Any]]:
     """Yield the COCO annotations of an image's digits, without their ids."""
     for digit in painted:
-        rle = mask_util.encode(np.asfortranarray(digit.mask, dtype=np.uint8))
+        rle = coco_mask.encode(np.asfortranarray(digit.mask, dtype=np.uint8))
         yield {
             "image_id": image_id,
             "category_id": digit.label + 1,
-            "bbox": mask_util.toBbox(rle).tolist(),
+            "bbox": coco_mask.toBbox(rle).tolist(),
             "area": int(digit.mask.sum()),
             "segmentation": {"size": rle["size"], "counts": rle["counts"].decode("ascii")},
             "iscrowd": 0,

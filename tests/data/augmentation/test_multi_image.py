@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from solo.data import build_train_loader
 from solo.data.augmentation import MultiImage, build_multi_image
+from solo.data.augmentation.multi_image import Images
 from solo.data.augmentation.sample import Sample
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.seeded_dataset import SeededDataset
@@ -41,7 +42,8 @@ def test_steps_act_in_order_on_what_is_read_when_asked_for():
 
     def run(*steps):
         read.clear()
-        sample = MultiImage(steps, end=1)("own", load, lambda reader: reader("other"))
+        images = Images("own", load, lambda reader: reader("other"))
+        sample = MultiImage(steps, end=1)(images)
         return sample.image[0, 0, 0], list(read)
 
     one, two, off = Numbered(1, adds=True), Numbered(2, adds=True), Numbered(3, prob=0.0)
