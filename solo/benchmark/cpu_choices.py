@@ -12,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from solo.benchmark.synthetic import draw_ellipses
+from solo.config.choices import Intersections, Products
 from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.overlaps import mask_intersections
@@ -116,12 +117,14 @@ def _works(cfg: CfgNode) -> Iterator[_Work]:
     )
 
 
-def _exact_kernels() -> list[str]:
-    return ["bytes", *(["bits"] if hasattr(np, "bitwise_count") else []), "float32"]
+def _exact_kernels() -> list[Intersections]:
+    bits = [Intersections.BITS] if hasattr(np, "bitwise_count") else []
+    return [Intersections.BYTES, *bits, Intersections.FLOAT32]
 
 
-def _product_kernels() -> list[str]:
-    return ["onednn", "blas"] if torch.backends.mkldnn.is_available() else ["blas"]
+def _product_kernels() -> list[Products]:
+    onednn = [Products.ONEDNN] if torch.backends.mkldnn.is_available() else []
+    return [*onednn, Products.BLAS]
 
 
 def _convolution(
