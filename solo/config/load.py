@@ -52,8 +52,7 @@ def load_config(
     if weights is not None:
         cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
-    if weights:
-        cfg.MODEL.WEIGHTS = str(weights)
+    cfg.MODEL.WEIGHTS = str(weights or cfg.MODEL.WEIGHTS)
     if dataset:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (dataset,), ()
         cfg.MODEL.SOLO.NUM_CLASSES = 0

@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError
-from solo.evaluation.ground_truth import indexed, load_ground_truth
+from solo.evaluation.coco_truth import indexed, load_ground_truth
 from solo.structures.run_lengths import rles_of
 
 try:

@@ -103,7 +103,10 @@ class Tower(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers on (N, C, H, W) features."""
-        return super().forward(with_coordinates(features, self.coordinates))
+        features = with_coordinates(features, self.coordinates)
+        for conv in self:
+            features = conv(features)
+        return features
 
 
 class LeanTower(Tower):

@@ -1,5 +1,7 @@
 """Less memory in training, at the price of time: layers that are computed again on the way back."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,9 +13,10 @@ class Recomputed(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers."""
+        run: Callable[[Tensor], Tensor] = super().forward
         if not torch.is_grad_enabled():
-            return super().forward(features)
-        return checkpoint(super().forward, features, use_reentrant=False)
+            return run(features)
+        return checkpoint(run, features, use_reentrant=False)
 
 
 def gathers_statistics(*layers: nn.Module) -> bool:

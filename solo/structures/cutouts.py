@@ -11,7 +11,7 @@ import numpy as np
 import pycocotools.mask as mask_util
 from detectron2.structures import BitMasks, Instances, PolygonMasks, polygons_to_bitmask
 
-from solo.structures.region import Box
+from solo.structures.box import Box
 
 
 class Cutout(NamedTuple):

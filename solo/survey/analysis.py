@@ -1,15 +1,15 @@
 """A data set under the present settings of a config, and under those that would fit it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
-from torch import nn
 from tqdm import tqdm
 
 from solo.data import build_train_loader, dataset_class_names, resolve_num_classes
+from solo.modeling.meta_arch import SOLO
 from solo.modeling.targets import TargetAssigner
 from solo.survey import proposal
 from solo.survey.seen_images import Batch, seen_images
@@ -56,7 +56,7 @@ def analyze_dataset(cfg: CfgNode, num_images: int) -> Analysis:
         OSError: A file of the data cannot be read.
     """
     loader = build_train_loader(cfg)
-    num_records = len(loader.dataset)
+    num_records = len(cast(Sized, loader.dataset))
     num_images = min(num_images, num_records)
     cfg = cfg.clone()
     resolve_num_classes(cfg)
@@ -97,7 +97,7 @@ def with_settings(cfg: CfgNode, settings: dict[str, Any]) -> CfgNode:
 
 
 def _survey(
-    loader: Iterable[Batch], model: nn.Module, rule: TargetAssigner, num_images: int, name: str
+    loader: Iterable[Batch], model: SOLO, rule: TargetAssigner, num_images: int, name: str
 ) -> Survey:
     images = seen_images(loader, model, num_images)
     return take_survey(tqdm(images, total=num_images, desc=name, unit="image"), rule)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
-from torch import nn
 
 from solo.config.load import load_config
 from solo.errors import UserError
 from solo.modeling.ground_truth import ground_truth
+from solo.modeling.meta_arch import SOLO
 
 Batch = list[dict[str, Any]]
 
@@ -70,12 +70,12 @@ def take_images(loader: Iterable[Batch], num_images: int) -> Iterator[Batch]:
             return
 
 
-def seen_images(loader: Iterable[Batch], model: nn.Module, num_images: int) -> Iterator[SeenImage]:
+def seen_images(loader: Iterable[Batch], model: SOLO, num_images: int) -> Iterator[SeenImage]:
     """Yield the first images of training as the model sees them.
 
     Args:
         loader: Of batches for training.
-        model: A model of solo; its weights do not matter.
+        model: Its weights do not matter.
         num_images: How many images.
 
     Raises:

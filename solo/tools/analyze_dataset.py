@@ -44,7 +44,9 @@ def _write(analysis: Analysis, folder: Path) -> None:
         class_counts=class_counts(analysis),
         settings={
             name: LevelSettings(
-                cfg.MODEL.SOLO.NUM_GRIDS, cfg.MODEL.SOLO.SCALE_RANGES, survey.shared_by_level
+                cfg.MODEL.SOLO.NUM_GRIDS,
+                cfg.MODEL.SOLO.SCALE_RANGES,
+                survey.shared_by_level.tolist(),
             )
             for name, (cfg, survey) in configs.items()
         },

@@ -4,10 +4,13 @@ import importlib.util
 import json
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from detectron2.engine import HookBase
+from detectron2.config import CfgNode
+from detectron2.engine import HookBase, hooks
+from detectron2.utils import comm
 from detectron2.utils.events import (
     CommonMetricPrinter,
     EventWriter,
@@ -18,6 +21,7 @@ from detectron2.utils.events import (
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint, run_files
 from solo.errors import UserError
 from solo.files import write_text
+from solo.inference.datasets import best_metric_name
 from solo.modeling.target_log import UNASSIGNED
 
 logger = logging.getLogger(__name__)
@@ -110,6 +114,33 @@ class UnassignedWarning(HookBase):
                 100 * share,
                 self._config_file,
             )
+
+
+def build_hooks(
+    cfg: CfgNode, checkpointer: SOLOCheckpointer, evaluate: Callable[[], Any]
+) -> list[HookBase]:
+    """Build what is done after each step and at the end, in this order, on every worker.
+
+    Args:
+        cfg: The config.
+        checkpointer: Of the model and the trainer.
+        evaluate: Returns the results on DATASETS.TEST.
+    """
+    items = [
+        hooks.IterationTimer(),
+        # Before the checkpoint, which holds the learning rate of the next step.
+        hooks.LRScheduler(),
+        # Before the evaluation: if that fails, the checkpoint is there. On all workers, since
+        # the checkpointer's look at the weights has to stop all of them; one of them writes.
+        hooks.PeriodicCheckpointer(checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD),
+    ]
+    if comm.is_main_process():
+        items.append(UnassignedWarning(Path(cfg.OUTPUT_DIR, run_files.CONFIG)))
+    if cfg.DATASETS.TEST:
+        items.append(hooks.EvalHook(cfg.TEST.EVAL_PERIOD, evaluate))
+        if comm.is_main_process():
+            items.append(BestCheckpoint(checkpointer, best_metric_name(cfg)))
+    return items
 
 
 def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[EventWriter]:

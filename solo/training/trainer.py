@@ -14,7 +14,6 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,7 +29,6 @@ from solo.data import build_train_loader, dataset_class_names
 from solo.errors import NotFiniteError, UserError, told_as
 from solo.inference.datasets import (
     OpenDataset,
-    best_metric_name,
     evaluate,
     evaluate_with_tta,
     prepare_evaluation,
@@ -39,8 +37,7 @@ from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
 from solo.training.hooks import (
-    BestCheckpoint,
-    UnassignedWarning,
+    build_hooks,
     build_writers,
     forget_checkpoints,
     plot_curves,
@@ -100,21 +97,7 @@ class Trainer(TrainerBase):
 
     def build_hooks(self) -> list[HookBase]:
         """Build what is done after each step and at the end, in this order, on every worker."""
-        items = [
-            hooks.IterationTimer(),
-            # Before the checkpoint, which holds the learning rate of the next step.
-            hooks.LRScheduler(),
-            # Before the evaluation: if that fails, the checkpoint is there. On all workers, since
-            # the checkpointer's look at the weights has to stop all of them; one of them writes.
-            hooks.PeriodicCheckpointer(self.checkpointer, self.cfg.SOLVER.CHECKPOINT_PERIOD),
-        ]
-        if comm.is_main_process():
-            items.append(UnassignedWarning(Path(self.cfg.OUTPUT_DIR, "config.yaml")))
-        if self.cfg.DATASETS.TEST:
-            items.append(hooks.EvalHook(self.cfg.TEST.EVAL_PERIOD, self.evaluate))
-            if comm.is_main_process():
-                items.append(BestCheckpoint(self.checkpointer, best_metric_name(self.cfg)))
-        return items
+        return build_hooks(self.cfg, self.checkpointer, self.evaluate)
 
     def evaluate(self) -> OrderedDict[str, Any]:
         """Evaluate the present weights on DATASETS.TEST; at the end also with TEST.AUG, if enabled."""
@@ -204,6 +187,7 @@ class Trainer(TrainerBase):
         self.iter = self.start_iter
         if self._loader is None:
             self.prepare_data()
+        assert self._loader is not None  # prepared now
         self._batches = iter(self._loader)
         self.model.train()
         if comm.is_main_process():

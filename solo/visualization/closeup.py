@@ -11,8 +11,8 @@ import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
+from solo.structures.box import Box
 from solo.structures.cutouts import get_cutouts
-from solo.structures.region import Box
 from solo.visualization.draw import draw_cutouts, draw_mask
 from solo.visualization.gallery import Panel, gallery
 from solo.visualization.sheet import scale_to

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
+from solo.structures.box import Box
 from solo.structures.cutouts import Cutout, get_cutouts
 from solo.structures.instances import class_name
-from solo.structures.region import Box
 from solo.visualization.text import put_text, text_coverage
 
 # Neighbours in the list differ in hue and in lightness: the first few instances never look alike.

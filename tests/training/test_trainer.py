@@ -14,7 +14,7 @@ from torch import Tensor
 
 from solo.checkpoint import read_checkpoint
 from solo.errors import UserError
-from solo.report.page import open_run
+from solo.report.run_folder import open_run
 from solo.training import Trainer
 from tests.training.training_toys import ToyTrainer, solov2_config, toy_config, train
 
