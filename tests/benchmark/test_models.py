@@ -55,5 +55,5 @@ def test_empty_batches_are_refused(tiny_cfg, wrong):
 def test_cuda_that_is_not_there_is_named(tiny_cfg, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     tiny_cfg.MODEL.DEVICE = "cuda"
-    with pytest.raises(ValueError, match="--device cpu"):
+    with pytest.raises(ValueError, match="finds no CUDA device"):
         train(tiny_cfg)
