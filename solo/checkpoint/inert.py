@@ -64,9 +64,10 @@ def load_tensors(path: Path, allowed: Mapping[str, Any]) -> Any:
     # Each name stands for an object or a class of ours, and not for what it is the name of elsewhere.
     harmless = [name for name in names if name in _HARMLESS_NAMES or name.startswith(_HARMLESS)]
     permitted = {**allowed, **dict.fromkeys(harmless, Inert)}
-    known = [*_DTYPES, *((value, name) for name, value in permitted.items())]
     try:
-        with torch.serialization.safe_globals(known):
+        with torch.serialization.safe_globals(
+            [*_DTYPES, *((value, name) for name, value in permitted.items())]
+        ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise

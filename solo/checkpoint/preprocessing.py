@@ -60,8 +60,10 @@ class Preprocessing:
     def of_checkpoint(cls, content: dict[str, Any]) -> "Preprocessing":
         """Read what a checkpoint of ours carries; nothing, where it carries nothing."""
         carried = content.get("preprocessing") or {}
-        known = {key: carried[key] for key in cls.__dataclass_fields__ if key in carried}
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in known.items()})
+        values: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in carried.items()
+        }
+        return cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known, as a checkpoint carries it: strings, numbers, lists of them."""

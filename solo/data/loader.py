@@ -12,7 +12,7 @@ from detectron2.utils import comm
 from torch.utils.data import DataLoader
 
 from solo.config.validity import check_batch_size
-from solo.data.augmentation import build_multi_image
+from solo.data.augmentation.build import build_multi_image
 from solo.data.catalog import keep_records
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import TrainingBatchSampler
