@@ -19,7 +19,7 @@ OFFICIAL: Rules = (
     (r"\.conv2\.conv_offset\.", ".conv2_offset."),
     *((rf"^neck\.lateral_convs\.{k}\.", f"backbone.fpn_lateral{k + 2}.") for k in range(4)),
     *((rf"^neck\.fpn_convs\.{k}\.", f"backbone.fpn_output{k + 2}.") for k in range(4)),
-    # The head; mmdetection's second.
+    # The head; of two words, the second is mmdetection's.
     (r"^(mask_feat_head|mask_head\.mask_feature_head)\.", "head.mask_feature."),
     (r"^(bbox_head|mask_head)\.", "head."),
     (r"convs_all_levels\.(\d)\.conv(\d)\.", r"levels.\1.\2."),
