@@ -25,7 +25,7 @@ from tqdm import tqdm
 from solo.benchmark.tables import Report
 from solo.config import get_cfg
 from solo.config.load import merge_options
-from solo.data.augmentation import build_multi_image
+from solo.data.augmentation.build import build_multi_image
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
 from solo.errors import UserError

@@ -14,7 +14,7 @@ from detectron2.data.datasets import register_coco_instances
 from solo.config import get_cfg
 from solo.config.load import merge_file
 from solo.data import SOLODatasetMapper, load_records
-from solo.data.augmentation import build_augmentations
+from solo.data.augmentation.build import build_augmentations
 from solo.data.formats.coco_document import read_document
 from solo.errors import MissingPackageError, NotFiniteError, UserError, exit_on
 from solo.layers.conv import Deform, conv_tower

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
@@ -17,13 +18,8 @@ from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
 
-
-class _Mismatch(NamedTuple):
-    """A tensor whose shape in the checkpoint is not its shape in the model."""
-
-    key: str
-    in_checkpoint: tuple[int, ...]
-    in_model: tuple[int, ...]
+# By name, the shapes in the checkpoint and in the model of the tensors that differ.
+_Mismatches = dict[str, tuple[list[int], list[int]]]
 
 
 class SOLOCheckpointer(DetectionCheckpointer):
@@ -78,11 +74,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         self.tag_last_checkpoint(path.name)
 
     def save_weights(self, name: str, **kwargs: Any) -> None:
-        """Save the weights only; :meth:`resume_or_load` continues where it did before.
-
-        Args:
-            name: Name of the file, without its suffix.
-            kwargs: More to save: numbers, strings, tensors and containers of them.
+        """Save the weights, and more as :meth:`save`; :meth:`resume_or_load` stays where it was.
 
         Raises:
             OSError: If the file could not be written; an earlier one of that name is untouched.
@@ -149,7 +141,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
         content = read_checkpoint(filename) if self._content is None else self._content
         self._lineage = recognise(content)
         if self._is_foreign:
-            return self._translated(content)
+            # Its weights alone, by our names.
+            weights, lineage, dropped = to_solo(content)
+            expected = expected_preprocessing(lineage).to_dict()
+            return {"model": weights, "preprocessing": expected, "dropped": dropped}
         if filename.endswith(".pkl"):
             return _from_pickle(content)
         if filename.endswith(".pyth") and "model_state" in content:
@@ -164,12 +159,6 @@ class SOLOCheckpointer(DetectionCheckpointer):
     @property
     def _is_foreign(self) -> bool:
         return self._lineage not in (None, Lineage.SOLO)
-
-    def _translated(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Bring a checkpoint of another SOLO implementation to our names, its weights alone."""
-        weights, lineage, dropped = to_solo(content)
-        expected = expected_preprocessing(lineage).to_dict()
-        return {"model": weights, "preprocessing": expected, "dropped": dropped}
 
     def _load_model(self, checkpoint: dict[str, Any]) -> Any:
         """Load the weights, after everything that could be wrong with them was looked at."""
@@ -211,11 +200,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def _check_fit(self, weights: dict[str, Any], class_names: list[str]) -> None:
         model = self.model.state_dict()
-        mismatches = [
-            _Mismatch(key, tuple(value.shape), tuple(model[key].shape))
+        mismatches = {
+            key: (list(value.shape), list(model[key].shape))
             for key, value in weights.items()
             if key in model and value.shape != model[key].shape
-        ]
+        }
         if class_names and self.class_names and class_names != self.class_names:
             raise UserError(self._other_classes(class_names, mismatches))
         if mismatches:
@@ -226,7 +215,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"{listed(list(weights))}, the model {listed(list(model))}."
             )
 
-    def _other_classes(self, class_names: list[str], mismatches: list[_Mismatch]) -> str:
+    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> str:
         return (
             f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
             f"({listed(class_names)}), but this one has {len(self.class_names)} "
@@ -234,10 +223,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
             + self._how_to_fine_tune(mismatches)
         )
 
-    def _other_shapes(self, mismatches: list[_Mismatch]) -> str:
+    def _other_shapes(self, mismatches: _Mismatches) -> str:
         shapes = "; ".join(
-            f"{key} is {list(saved)} in the checkpoint and {list(wanted)} in the model"
-            for key, saved, wanted in mismatches[:8]
+            f"{key} is {saved} in the checkpoint and {wanted} in the model"
+            for key, (saved, wanted) in islice(mismatches.items(), 8)
         )
         more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
         return (
@@ -245,9 +234,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             "it was trained with. " + self._how_to_fine_tune(mismatches)
         )
 
-    def _how_to_fine_tune(self, mismatches: list[_Mismatch]) -> str:
+    def _how_to_fine_tune(self, mismatches: _Mismatches) -> str:
         target = f"{os.path.splitext(os.path.basename(self._path))[0]}_copy.pth"
-        keys = [mismatch.key for mismatch in mismatches]
         source, first = self._path, ""
         if self._is_foreign:
             source = target.replace("_copy", "_solo")
@@ -255,7 +243,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         return (
             "To fine-tune from it, write a copy without what does not fit and set MODEL.WEIGHTS to "
             f'the copy: {first}python -c "from solo.checkpoint import copy_without; '
-            f"copy_without('{source}', '{target}', {keys})\""
+            f"copy_without('{source}', '{target}', {list(mismatches)})\""
         )
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:

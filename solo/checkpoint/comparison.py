@@ -1,7 +1,7 @@
 """What became of the tensors of a checkpoint, counted and named."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -51,13 +51,7 @@ class ConversionReport:
         return "\n".join([self.summary, *details])
 
     def _kinds(self) -> dict[str, tuple[str, ...]]:
-        return {
-            "matched": self.matched,
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "reshaped": self.reshaped,
-            "dropped": self.dropped,
-        }
+        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
 
 
 def compare(
@@ -67,14 +61,7 @@ def compare(
     source: str,
     dropped: Iterable[str] = (),
 ) -> ConversionReport:
-    """Compare the tensors of a checkpoint with those of a model.
-
-    Args:
-        weights: By our names.
-        model: The state dict of the model.
-        source: Whose checkpoint it is.
-        dropped: What was left out of it.
-    """
+    """Compare the tensors of a checkpoint, by our names, with the state dict of a model."""
     both = [key for key in weights if key in model]
     fits = {key: weights[key].shape == model[key].shape for key in both}
     return ConversionReport(

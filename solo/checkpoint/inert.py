@@ -7,7 +7,7 @@ classes are read; the classes themselves are neither imported nor called.
 import pickletools
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -62,9 +62,12 @@ def load_tensors(path: Path, allowed: Mapping[str, Any]) -> Any:
     """
     names = list(dict.fromkeys(_global_names(path)))
     # Each name stands for an object or a class of ours, and not for what it is the name of elsewhere.
-    permitted = {**allowed, **{name: Inert for name in names if _is_harmless(name)}}
+    harmless = [name for name in names if name in _HARMLESS_NAMES or name.startswith(_HARMLESS)]
+    permitted = {**allowed, **dict.fromkeys(harmless, Inert)}
     try:
-        with _permitted(permitted):
+        with torch.serialization.safe_globals(
+            [*_DTYPES, *((value, name) for name, value in permitted.items())]
+        ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
@@ -74,14 +77,6 @@ def load_tensors(path: Path, allowed: Mapping[str, Any]) -> Any:
             if name not in permitted and not _is_data(name):
                 raise RefusedGlobalError(name) from error
         raise
-
-
-def _permitted(names: Mapping[str, Any]) -> AbstractContextManager[Any]:
-    if not names:
-        return nullcontext()
-    return torch.serialization.safe_globals(
-        [*_DTYPES, *((value, name) for name, value in names.items())]
-    )
 
 
 def _global_names(path: Path) -> Iterator[str]:
@@ -109,10 +104,6 @@ def _pickles(path: Path) -> Iterator[IO[bytes]]:
         # reads one of them is at the next.
         for _ in range(4):
             yield file
-
-
-def _is_harmless(name: str) -> bool:
-    return name in _HARMLESS_NAMES or name.startswith(_HARMLESS)
 
 
 def _is_data(name: str) -> bool:

@@ -15,16 +15,7 @@ from torch import Tensor
 
 from solo.checkpoint.comparison import is_counter, listed
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.rules import (
-    ADELAIDET,
-    MMDET,
-    OFFICIAL,
-    TO_MMDET,
-    Rules,
-    is_dropped,
-    is_ours,
-    rename,
-)
+from solo.checkpoint.rules import ADELAIDET, OFFICIAL, TO_MMDET, Rules, is_dropped, is_ours, rename
 from solo.errors import UserError
 
 
@@ -58,11 +49,7 @@ _MARKS = {
     Lineage.MMDET: r"^mask_head\.(cls_convs|kernel_convs|mask_convs|conv_(cls|kernel|mask_list))",
     Lineage.ADELAIDET: r"^ins_head\.(cate|kernel)_",
 }
-_RULES = {
-    Lineage.OFFICIAL: OFFICIAL,
-    Lineage.MMDET: MMDET,
-    Lineage.ADELAIDET: ADELAIDET,
-}
+_RULES = {Lineage.OFFICIAL: OFFICIAL, Lineage.MMDET: OFFICIAL, Lineage.ADELAIDET: ADELAIDET}
 
 # The convolution of the category tower before which the features are resized to the grid, in the config that
 # the official code and mmdetection write beside the weights; not in a comment.

@@ -60,8 +60,10 @@ class Preprocessing:
     def of_checkpoint(cls, content: dict[str, Any]) -> "Preprocessing":
         """Read what a checkpoint of ours carries; nothing, where it carries nothing."""
         carried = content.get("preprocessing") or {}
-        known = {key: _frozen(value) for key, value in carried.items()}
-        return cls(**{key: known[key] for key in cls.__dataclass_fields__ if key in known})
+        values: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in carried.items()
+        }
+        return cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known, as a checkpoint carries it: strings, numbers, lists of them."""
@@ -110,10 +112,6 @@ def _agree(expected: Any, actual: Any) -> bool:
             math.isclose(a, b, abs_tol=_TOLERANCE) for a, b in zip(expected, actual, strict=True)
         )
     return expected == actual
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _stride_in_1x1(model: nn.Module) -> bool | None:

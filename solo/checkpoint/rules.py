@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 Rules = Sequence[tuple[str, str]]
 
-# ResNet and FPN as mmdetection names them, which the official code does too.
-_BACKBONE: Rules = (
+# The official code's names and those of mmdetection, which took them over but for some words.
+OFFICIAL: Rules = (
+    # ResNet and FPN.
     (r"^backbone\.(conv1|bn1)\.", r"backbone.bottom_up.stem.\1."),
     *((rf"^backbone\.layer{k}\.", rf"backbone.bottom_up.res{k + 1}.") for k in (1, 2, 3, 4)),
     (r"\.downsample\.0\.", ".shortcut."),
@@ -18,46 +19,21 @@ _BACKBONE: Rules = (
     (r"\.conv2\.conv_offset\.", ".conv2_offset."),
     *((rf"^neck\.lateral_convs\.{k}\.", f"backbone.fpn_lateral{k + 2}.") for k in range(4)),
     *((rf"^neck\.fpn_convs\.{k}\.", f"backbone.fpn_output{k + 2}.") for k in range(4)),
-)
-
-# A convolution, plain or deformable, with its normalisation.
-_CONV_NORM: Rules = (
+    # The head; of two words, the second is mmdetection's.
+    (r"^(mask_feat_head|mask_head\.mask_feature_head)\.", "head.mask_feature."),
+    (r"^(bbox_head|mask_head)\.", "head."),
+    (r"convs_all_levels\.(\d)\.conv(\d)\.", r"levels.\1.\2."),
+    (r"conv_pred\.(0\.)?", "predictor."),
+    (r"\.(cate|cls)_convs\.", ".category_tower."),
+    (r"\.kernel_convs\.", ".kernel_tower."),
+    (r"\.(?:ins|mask)_convs(_x|_y)?\.", r".mask_tower\1."),
+    (r"\.(d?solo_cate|conv_cls)\.", ".category_predictor."),
+    (r"\.(solo|conv)_kernel\.", ".kernel_predictor."),
+    (r"\.(?:d?solo_ins|conv_mask)_list(_x|_y)?\.", r".mask_predictors\1."),
+    # A convolution, plain or deformable, with its normalisation.
     (r"\.conv\.conv_offset\.", ".offset."),
     (r"\.conv\.(weight|bias)$", r".\1"),
     (r"\.(gn|bn)\.", ".norm."),
-)
-
-_MASK_FEATURE: Rules = (
-    (r"convs_all_levels\.(\d)\.conv(\d)\.", r"levels.\1.\2."),
-    (r"conv_pred\.(0\.)?", "predictor."),
-)
-
-OFFICIAL: Rules = (
-    *_BACKBONE,
-    (r"^mask_feat_head\.", "head.mask_feature."),
-    (r"^bbox_head\.", "head."),
-    *_MASK_FEATURE,
-    (r"\.cate_convs\.", ".category_tower."),
-    (r"\.kernel_convs\.", ".kernel_tower."),
-    (r"\.ins_convs(_x|_y)?\.", r".mask_tower\1."),
-    (r"\.d?solo_cate\.", ".category_predictor."),
-    (r"\.solo_kernel\.", ".kernel_predictor."),
-    (r"\.d?solo_ins_list(_x|_y)?\.", r".mask_predictors\1."),
-    *_CONV_NORM,
-)
-
-MMDET: Rules = (
-    *_BACKBONE,
-    (r"^mask_head\.mask_feature_head\.", "head.mask_feature."),
-    (r"^mask_head\.", "head."),
-    *_MASK_FEATURE,
-    (r"\.cls_convs\.", ".category_tower."),
-    (r"\.kernel_convs\.", ".kernel_tower."),
-    (r"\.mask_convs(_x|_y)?\.", r".mask_tower\1."),
-    (r"\.conv_cls\.", ".category_predictor."),
-    (r"\.conv_kernel\.", ".kernel_predictor."),
-    (r"\.conv_mask_list(_x|_y)?\.", r".mask_predictors\1."),
-    *_CONV_NORM,
 )
 
 # AdelaiDet's towers are flat lists of convolution, GroupNorm, ReLU; its backbone is detectron2's.
@@ -78,7 +54,7 @@ ADELAIDET: Rules = (
 
 _TOWER = r"^head\.(?:\w+_tower(?:_x|_y)?\.\d+|mask_feature\.(?:levels\.\d\.\d|predictor))"
 
-# Ours to mmdetection's: the inverse of MMDET.
+# Ours to mmdetection's: the inverse of OFFICIAL, by mmdetection's words.
 TO_MMDET: Rules = (
     (r"^backbone\.bottom_up\.stem\.conv1\.norm\.", "backbone.bn1."),
     (r"^backbone\.bottom_up\.stem\.conv1\.", "backbone.conv1."),

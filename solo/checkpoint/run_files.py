@@ -32,12 +32,7 @@ class RunRecord(NamedTuple):
 
 
 def write_run_record(folder: Path, config_file: str, iterations: int) -> None:
-    """Write run.json for the command that this process was started with.
-
-    Args:
-        folder: OUTPUT_DIR.
-        config_file: As the user gave it.
-        iterations: At which the run ends.
+    """Write run.json into OUTPUT_DIR, for the command that this process was started with.
 
     Raises:
         OSError: It cannot be written.

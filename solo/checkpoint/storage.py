@@ -48,9 +48,6 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a `.pth` file of torch or a `.pkl` file of detectron2's model zoo, as data only.
 
-    Args:
-        path: A file on this machine.
-
     Returns:
         What the file holds, with tensors on the CPU.
 
@@ -62,36 +59,27 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
     try:
-        content = _unpickle_arrays(path) if path.suffix == ".pkl" else _load_tensors(path)
+        is_pickle = path.suffix == ".pkl"
+        content = _unpickle_arrays(path) if is_pickle else load_tensors(path, _ALLOWED_GLOBALS)
+    except OSError:
+        raise
     except RefusedGlobalError as error:
         raise UserError(
             f"The checkpoint {path} is refused: it asks to run {error}, which is not data. "
             "Only tensors, arrays, numbers, strings and containers of them are loaded; "
             "save it again as a plain state_dict, in an environment that trusts it."
         ) from None
+    except Exception as error:  # a corrupt file may raise nearly anything
+        raise UserError(_corrupt(path, error)) from error
     if not isinstance(content, dict):
         raise UserError(f"The checkpoint {path} holds a {type(content).__name__}, not a dict.")
     return content
 
 
 def _unpickle_arrays(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            # Files of Detectron come from Python 2.
-            return _ArrayUnpickler(file, encoding="latin1").load()
-    except (RefusedGlobalError, OSError):
-        raise
-    except Exception as error:  # a corrupt pickle may raise nearly anything
-        raise UserError(_corrupt(path, error)) from error
-
-
-def _load_tensors(path: Path) -> Any:
-    try:
-        return load_tensors(path, _ALLOWED_GLOBALS)
-    except (RefusedGlobalError, OSError):
-        raise
-    except Exception as error:  # torch documents no list of what a corrupt file raises
-        raise UserError(_corrupt(path, error)) from error
+    with path.open("rb") as file:
+        # Files of Detectron come from Python 2.
+        return _ArrayUnpickler(file, encoding="latin1").load()
 
 
 def _corrupt(path: Path, error: Exception) -> str:
@@ -106,11 +94,7 @@ def _corrupt(path: Path, error: Exception) -> str:
 
 
 def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint so that `path` is at every moment either the old file or the new one.
-
-    Args:
-        content: What :func:`torch.save` takes.
-        path: A file on this machine; replaced if it exists.
+    """Write what torch.save takes so that `path` is at every moment the old file or the new one.
 
     Raises:
         OSError: If it could not be written; `path` is as before.
@@ -124,11 +108,6 @@ def copy_without(
     """Copy the weights of a checkpoint without some of them, to fine-tune on other classes.
 
     The copy has neither class names nor the state of a trainer.
-
-    Args:
-        source: The checkpoint to read.
-        target: The checkpoint to write.
-        keys: Names of the tensors to leave out.
 
     Raises:
         UserError: If `source` has no tensor of such a name.

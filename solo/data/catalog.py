@@ -1,6 +1,7 @@
-"""Registered data sets; what is wrong with one is said with its name."""
+"""Registered data sets, and where they lie; what is wrong with one is said with its name."""
 
 import difflib
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +39,19 @@ class _Kept:
             return records
         kept: Records = pickle.loads(self._content)
         return kept
+
+
+def default_root() -> Path:
+    """Return the folder for data sets: $SOLO_DATASETS, $DETECTRON2_DATASETS or ./datasets."""
+    root = os.environ.get("SOLO_DATASETS") or os.environ.get("DETECTRON2_DATASETS") or "datasets"
+    return Path(root).expanduser()
+
+
+def register_once(name: str, load: Callable[[], Records], **metadata: Any) -> None:
+    """Register a data set with detectron2, and what its metadata says; a name that is taken stays."""
+    if name not in DatasetCatalog:
+        DatasetCatalog.register(name, load)
+        MetadataCatalog.get(name).set(**metadata)
 
 
 def load_records(name: str) -> Records:

@@ -24,10 +24,7 @@ def dataset_class_names(dataset_names: str | Sequence[str]) -> list[str]:
         The names in the order of the model's class channels; empty if no data set has names.
     """
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
-    for name in names:
-        if classes := _class_names(name):
-            return classes
-    return []
+    return next(filter(None, map(_class_names, names)), [])
 
 
 def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:
@@ -57,12 +54,9 @@ def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:
 def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
     """Return the number of classes that config and data sets agree on, and their names.
 
-    Args:
-        cfg: The config; MODEL.SOLO.NUM_CLASSES 0 leaves the number to the data sets.
-
     Returns:
-        The number, and the names in the order of the model's class channels: empty if no data set
-        has names.
+        The number, which MODEL.SOLO.NUM_CLASSES 0 leaves to the data sets, and the names in the
+        order of the model's class channels: empty if no data set has names.
 
     Raises:
         UserError: If they disagree, or if none of them says how many classes there are.
@@ -75,13 +69,17 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
             if not (found := dataset_class_names(dataset)):
                 continue
             if names and found != names:
-                raise UserError(_disagreement(source, names, f"DATASETS.{key} {dataset}", found))
+                raise UserError(
+                    f"the data sets disagree about the classes: {source} has {len(names)} "
+                    f"({', '.join(names)}), DATASETS.{key} {dataset} has {len(found)} "
+                    f"({', '.join(found)}). Train and test on the same classes"
+                )
             if not names:
                 source, names = f"DATASETS.{key} {dataset}", found
     if number > 0 and names and number != len(names):
         raise UserError(
             f"MODEL.SOLO.NUM_CLASSES is {number}, but {source} has {len(names)} classes "
-            f"({_listed(names)}): set the key to {len(names)}, or to 0 to take it from the data"
+            f"({', '.join(names)}): set the key to {len(names)}, or to 0 to take it from the data"
         )
     if number <= 0 and not names:
         raise UserError(
@@ -109,23 +107,11 @@ def _class_names(name: str) -> list[str]:
 
 def _tell_categories(metadata: Metadata) -> bool:
     """Tell the metadata the categories of its file, as the loading would, if that is one of COCO's."""
-    if metadata.get("evaluator_type") != "coco" or not metadata.get("json_file"):
-        return False
-    if (categories := read_categories(metadata.json_file)) is None:
+    is_coco = metadata.get("evaluator_type") == "coco" and metadata.get("json_file")
+    if not is_coco or (categories := read_categories(metadata.json_file)) is None:
         return False
     metadata.set(
         thing_classes=list(categories.values()),
         thing_dataset_id_to_contiguous_id={number: i for i, number in enumerate(categories)},
     )
     return True
-
-
-def _disagreement(source: str, names: list[str], other: str, others: list[str]) -> str:
-    return (
-        f"the data sets disagree about the classes: {source} has {len(names)} ({_listed(names)}), "
-        f"{other} has {len(others)} ({_listed(others)}). Train and test on the same classes"
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

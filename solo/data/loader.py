@@ -7,11 +7,12 @@ import cv2
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import build_detection_test_loader
+from detectron2.data.build import trivial_batch_collator
 from detectron2.utils import comm
 from torch.utils.data import DataLoader
 
 from solo.config.validity import check_batch_size
-from solo.data.augmentation import build_multi_image
+from solo.data.augmentation.build import build_multi_image
 from solo.data.catalog import keep_records
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import TrainingBatchSampler
@@ -59,7 +60,7 @@ def build_train_loader(
         dataset,
         batch_sampler=sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
-        collate_fn=_as_list,
+        collate_fn=trivial_batch_collator,
         worker_init_fn=_use_one_thread,
         pin_memory=_pins_images(cfg),
         # The loader draws from it; without it, from the generator that the model's layers use.
@@ -106,10 +107,6 @@ def _batch_sampler(
 def _pins_images(cfg: CfgNode) -> bool:
     """Tell whether images are put where a GPU can read them while the CPU goes on."""
     return torch.device(cfg.MODEL.DEVICE).type == "cuda" and torch.cuda.is_available()
-
-
-def _as_list(items: list[Item]) -> list[Item]:
-    return items
 
 
 def _use_one_thread(worker: int) -> None:

@@ -13,14 +13,9 @@ from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from PIL import Image
 
-from solo.data.augmentation import (
-    Sample,
-    Visibility,
-    build_augmentations,
-    build_test_resize,
-    build_visibility,
-)
+from solo.data.augmentation.build import build_augmentations, build_test_resize, build_visibility
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
+from solo.data.augmentation.sample import Sample, Visibility
 from solo.data.reading import READ_ERRORS, read_reduced
 from solo.data.scene import Scene
 from solo.errors import UserError, told_as

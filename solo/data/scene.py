@@ -17,12 +17,7 @@ class Scene(T.AugInput):
     """An image on its way through the augmentations, and its objects, as they are now."""
 
     def __init__(
-        self,
-        image: np.ndarray,
-        size: tuple[int, int],
-        record: dict[str, Any],
-        *,
-        own_areas: bool,
+        self, image: np.ndarray, size: tuple[int, int], record: dict[str, Any], *, own_areas: bool
     ) -> None:
         """Take the image, its full (H, W), its record, and whether to measure uncut objects."""
         super().__init__(image)

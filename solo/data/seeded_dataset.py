@@ -9,8 +9,8 @@ import torch
 from detectron2.data import DatasetFromList
 from torch.utils.data import Dataset
 
-from solo.data.augmentation import MultiImage, Sample
-from solo.data.augmentation.multi_image import Images
+from solo.data.augmentation.multi_image import Images, MultiImage
+from solo.data.augmentation.sample import Sample
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import Draw
 from solo.data.seeding import derive_seeds, seeded_by

@@ -44,10 +44,6 @@ def training_records(cfg: CfgNode) -> list[Record]:
 def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
     """Stop if objects have no mask, before hours of training come to the first of them.
 
-    Args:
-        records: In detectron2's format.
-        names: Of their data sets, for the message.
-
     Raises:
         UserError: If so; it tells data sets that hold boxes only from ones with gaps.
     """

@@ -7,13 +7,11 @@ worker matches its images as they come, and the scripts compute AP from the matc
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
@@ -22,6 +20,7 @@ from detectron2.utils.logger import create_small_table
 from PIL import Image
 
 from solo.errors import MissingPackageError
+from solo.structures.cutouts import mask_reader
 
 logger = logging.getLogger(__name__)
 
@@ -100,22 +99,18 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         return OrderedDict(segm=results)
 
     def _match(self, ids: np.ndarray, instances: Instances) -> dict[str, Any]:
-        """Return what the scripts' ``evaluateMatches`` takes of an image.
+        """Return what the scripts' ``evaluateMatches`` takes of an image, (H, W) instance numbers.
 
-        Args:
-            ids: (H, W) Cityscapes' instance numbers.
-            instances: The detections.
-
-        Returns:
-            "groundTruth" and "prediction", by class name: dicts of numbers, each with those of the
-            other kind that it shares pixels with.
+        That is "groundTruth" and "prediction", by class name: dicts of numbers, each with those of
+        the other kind that it shares pixels with.
         """
         truths = self._truths(ids)
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in truths}
         classes, scores = instances.pred_classes.tolist(), instances.scores.tolist()
-        for mask, index, score in zip(_pixels(instances), classes, scores, strict=True):
+        read_mask = mask_reader(instances)
+        for row, (index, score) in enumerate(zip(classes, scores, strict=True)):
             # How many pixels of each number the detection covers.
-            covered = Counter(dict(zip(*_counted(ids[mask]), strict=True)))
+            covered = Counter(dict(zip(*_counted(ids[read_mask(row).astype(bool)]), strict=True)))
             if not covered:
                 continue
             prediction = {
@@ -149,12 +144,3 @@ def _counted(numbers: np.ndarray) -> tuple[list[int], list[int]]:
     """Return the different numbers, and how often each is there."""
     values, counts = np.unique(numbers, return_counts=True)
     return values.tolist(), counts.tolist()
-
-
-def _pixels(instances: Instances) -> Iterator[np.ndarray]:
-    """Yield the mask of each detection, (H, W) bool."""
-    if instances.has("pred_masks"):
-        yield from instances.pred_masks.cpu().numpy().astype(bool)
-        return
-    for rle in instances.pred_rles:
-        yield mask_util.decode(rle).astype(bool)

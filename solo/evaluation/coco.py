@@ -237,13 +237,8 @@ def _detections(
     present = {(truth["image_id"], truth["category_id"]) for truth in truths}
     detections = []
     for number, result in enumerate(results, 1):
-        detection = {
-            "id": number,
-            "image_id": result["image_id"],
-            "category_id": result["category_id"],
-            "score": result["score"],
-            "iscrowd": 0,
-        }
+        kept = {key: result[key] for key in ("image_id", "category_id", "score")}
+        detection = {"id": number, "iscrowd": 0, **kept}
         if task == "bbox":
             detection["bbox"] = box = result["bbox"]
             detection["area"] = box[2] * box[3]

@@ -14,7 +14,7 @@ from detectron2.structures import Instances
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.config.validity import check_device
 from solo.data import resolve_num_classes
-from solo.data.augmentation import build_test_resize
+from solo.data.augmentation.build import build_test_resize
 from solo.errors import UserError
 from solo.inference.fallback import WithCPUFallback
 from solo.inference.tta import SOLOWithTTA

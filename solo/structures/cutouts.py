@@ -48,7 +48,7 @@ def get_cutouts(
     Raises:
         ValueError: The instances hold no masks.
     """
-    read_mask = _mask_reader(instances)
+    read_mask = mask_reader(instances)
     predicted = instances.has("pred_classes")
     categories = (instances.pred_classes if predicted else instances.gt_classes).tolist()
     scores = instances.scores.tolist() if instances.has("scores") else [None] * len(categories)
@@ -66,17 +66,19 @@ def get_cutouts(
     return cutouts
 
 
-def _mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:
-    """Return a function that gives the (H, W) mask of one row, whatever the masks are kept in."""
+def mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:
+    """Return a function that gives the (H, W) mask of one row, whatever the masks are kept in.
+
+    Raises:
+        ValueError: The instances hold no masks.
+    """
     if instances.has("pred_rles"):
         return lambda index: mask_util.decode(instances.pred_rles[index])
-    for name in ("pred_masks", "gt_masks"):
-        if instances.has(name):
-            masks = instances.get(name)
-            break
-    else:
+    fields = instances.get_fields()
+    masks = fields.get("pred_masks", fields.get("gt_masks"))
+    if masks is None:
         raise ValueError(
-            f"Instances with the fields {sorted(instances.get_fields())} have no masks to draw: "
+            f"Instances with the fields {sorted(fields)} have no masks to draw: "
             "give pred_masks, pred_rles or gt_masks."
         )
     if isinstance(masks, PolygonMasks):

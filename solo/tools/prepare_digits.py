@@ -12,7 +12,7 @@ from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
 
-from solo.data.folder import default_root
+from solo.data.catalog import default_root
 from solo.data.formats.digits import build_digits
 from solo.errors import exit_on
 from solo.tools._command import build_parser

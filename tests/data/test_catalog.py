@@ -7,6 +7,7 @@ import pytest
 from detectron2.data import DatasetCatalog, get_detection_dataset_dicts
 
 from solo.data import build_test_loader, build_train_loader, load_records
+from solo.data.catalog import default_root
 
 
 @pytest.fixture
@@ -64,3 +65,12 @@ def test_an_annotation_file_that_has_changed_is_read_again(tmp_path: Path, regis
     for content in ([1], [1, 2]):
         path.write_text(json.dumps(content))
         assert load_records(name) == content
+
+
+@pytest.mark.parametrize(
+    ("solo", "other", "expected"), [("a", "b", "a"), ("", "b", "b"), ("", "", "datasets")]
+)
+def test_the_first_variable_that_is_set_names_the_folder(monkeypatch, solo, other, expected):
+    monkeypatch.setenv("SOLO_DATASETS", solo)
+    monkeypatch.setenv("DETECTRON2_DATASETS", other)
+    assert str(default_root()) == expected

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
-from solo.data.folder import default_root
+from solo.data.catalog import default_root, register_once
 from solo.data.formats.instance_map import annotate, encode_ids, read_all
 
 # Label of Cityscapes -> name, in the order of the model's class channels.
@@ -45,12 +44,10 @@ def register_cityscapes(root: Path | str | None = None, prefix: str = "cityscape
     """
     folder = Path(root if root is not None else default_root(), "cityscapes")
     for split in SPLITS:
-        name = f"{prefix}_{split}"
-        if name in DatasetCatalog:
-            continue
         image_dir, gt_dir = folder / "leftImg8bit" / split, folder / "gtFine" / split
-        DatasetCatalog.register(name, partial(load_cityscapes, image_dir, gt_dir))
-        MetadataCatalog.get(name).set(
+        register_once(
+            f"{prefix}_{split}",
+            partial(load_cityscapes, image_dir, gt_dir),
             thing_classes=list(CLASSES.values()),
             image_dir=str(image_dir),
             gt_dir=str(gt_dir),

@@ -14,9 +14,6 @@ _FIRST_BYTES = 1 << 16
 def read_categories(json_file: Path | str) -> dict[int, str] | None:
     """Return the names of the categories, by their ids, in the order of these.
 
-    Args:
-        json_file: The annotations.
-
     Returns:
         None where that is for the loader to tell: the file has no such list, several, or a broken
         one, is remote, or not made yet.

@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 
+from solo.data.catalog import register_once
 from solo.data.findings import Kind
 from solo.data.formats.coco_document import check_document, document_records, read_document
 from solo.errors import UserError
@@ -30,9 +31,6 @@ def register_coco_json(cfg: CfgNode) -> None:
     A name that is registered with the same files stays as it is. Files are not looked at: a demo or
     an evaluation needs no training data.
 
-    Args:
-        cfg: The config.
-
     Raises:
         UserError: If an entry is no such triple, or its name stands for other files.
     """
@@ -49,9 +47,10 @@ def register_coco_json(cfg: CfgNode) -> None:
                 f"DATASETS.COCO_JSON has the entry {entry!r}; give [name, json file, image folder]."
             )
         name, json_file, image_root = entry
-        if name not in DatasetCatalog:
-            _register(name, json_file, image_root)
-        elif MetadataCatalog.get(name).get("json_file") != json_file:
+        load = partial(load_coco, json_file, image_root, name)
+        files = {"json_file": json_file, "image_root": image_root}
+        register_once(name, load, **files, evaluator_type="coco")
+        if MetadataCatalog.get(name).get("json_file") != json_file:
             raise UserError(
                 f"DATASETS.COCO_JSON: the name {name} is taken by another data set; choose another."
             )
@@ -99,11 +98,6 @@ def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]
     if dropped:
         logger.warning("%s: left out %d annotations that are broken; %s", name, dropped, hint)
     return sorted(records, key=lambda record: record["image_id"])
-
-
-def _register(name: str, json_file: str, image_root: str) -> None:
-    DatasetCatalog.register(name, partial(load_coco, json_file, image_root, name))
-    MetadataCatalog.get(name).set(json_file=json_file, image_root=image_root, evaluator_type="coco")
 
 
 def _annotation(item: dict[str, Any], channels: dict[Any, int]) -> dict[str, Any] | None:

@@ -82,12 +82,7 @@ class Painted(NamedTuple):
 def compose_image(
     spec: DigitsSpec, sources: Sources, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[Painted]]:
-    """Paint digits on a crop of a photograph.
-
-    Args:
-        spec: Sizes and counts.
-        sources: What to paint, and on what.
-        rng: Where everything random comes from.
+    """Paint digits on a crop of a photograph; everything random comes from the generator.
 
     Returns:
         The image, (image_size, image_size, 3) uint8 BGR, and the digits, the lowest first.
@@ -139,15 +134,9 @@ def _background(spec: DigitsSpec, photos: list[np.ndarray], rng: np.random.Gener
 
 
 def _enlarge(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.ndarray:
-    """Return a handwritten sample turned and enlarged, cropped to its strokes.
+    """Return an (8, 8) sample turned and enlarged, cropped to its strokes.
 
-    Args:
-        ink: (8, 8) float32.
-        spec: Range of heights.
-        rng: Draws height, width and angle.
-
-    Returns:
-        Signed distance from the edge of the strokes, positive inside, roughly in pixels.
+    The values are the distance from the edge of the strokes, positive inside, roughly in pixels.
     """
     height = np.exp(rng.uniform(np.log(spec.min_height), np.log(spec.max_height)))
     scale_y = height / 7.5  # the strokes fill most of the eight rows
@@ -200,10 +189,7 @@ def _cover(
 def _paint(canvas: np.ndarray, cover: np.ndarray, rng: np.random.Generator) -> None:
     """Put a digit in one colour, lit from one side, on an image, in place."""
     rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
-    box = (
-        slice(max(rows[0] - 3, 0), rows[-1] + 4),
-        slice(max(columns[0] - 3, 0), columns[-1] + 4),
-    )
+    box = (slice(max(rows[0] - 3, 0), rows[-1] + 4), slice(max(columns[0] - 3, 0), columns[-1] + 4))
     behind, cover = canvas[box], cover[box][:, :, None]
     near = cv2.dilate((cover > 0.5).astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
     colour = _contrasting_colour(behind[near].mean(axis=0), rng)

@@ -9,25 +9,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import load_coco_json
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from solo.data.folder import default_root
-from solo.data.formats.digit_painting import (
-    DigitsSpec,
-    Painted,
-    Sources,
-    check_spec,
-    compose_image,
-)
+from solo.data.catalog import default_root, register_once
+from solo.data.formats.digit_painting import DigitsSpec, Painted, Sources, check_spec, compose_image
 from solo.errors import MissingPackageError
 
 CLASS_NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -56,8 +50,15 @@ def register_digits(
     root = Path(root) if root is not None else default_root()
     for split in SPLITS:
         name = f"{prefix}_{split}"
-        if name not in DatasetCatalog:
-            _register_split(root, spec, split, name)
+        register_once(
+            name,
+            partial(_load_split, root, spec, split, name),
+            thing_classes=list(CLASS_NAMES),
+            thing_dataset_id_to_contiguous_id=dict(_CATEGORY_IDS),
+            json_file=str(root / spec.folder / f"{split}.json"),
+            image_root=str(root / spec.folder / split),
+            evaluator_type="coco",
+        )
 
 
 def build_digits(root: Path | str, spec: DigitsSpec | None = None) -> Path:
@@ -189,19 +190,6 @@ def _publish(scratch: Path, folder: Path) -> None:
             raise
 
 
-def _register_split(root: Path, spec: DigitsSpec, split: str, name: str) -> None:
-    folder = root / spec.folder
-    json_file, image_root = str(folder / f"{split}.json"), str(folder / split)
-
-    def load() -> list[dict[str, Any]]:
-        build_digits(root, spec)
-        return load_coco_json(json_file, image_root, name)
-
-    DatasetCatalog.register(name, load)
-    MetadataCatalog.get(name).set(
-        thing_classes=list(CLASS_NAMES),
-        thing_dataset_id_to_contiguous_id=dict(_CATEGORY_IDS),
-        json_file=json_file,
-        image_root=image_root,
-        evaluator_type="coco",
-    )
+def _load_split(root: Path, spec: DigitsSpec, split: str, name: str) -> list[dict[str, Any]]:
+    folder = build_digits(root, spec)
+    return load_coco_json(str(folder / f"{split}.json"), str(folder / split), name)

@@ -47,13 +47,7 @@ def annotate(rle: RLE, category_id: int, *, iscrowd: int = 0) -> dict[str, Any]:
 def read_all(
     read: Callable[[Any], dict[str, Any]], items: Sequence[Any], name: str
 ) -> list[dict[str, Any]]:
-    """Return ``read(item)`` of each item, in their order, under a progress bar.
-
-    Args:
-        read: Returns the record of an item; runs in several threads.
-        items: What to read.
-        name: Of the data set, beside the bar.
-    """
+    """Return ``read(item)`` of each item, in their order: by several threads, under a named bar."""
     return thread_map(read, items, max_workers=_THREADS, desc=name, unit="image")
 
 

@@ -10,36 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets.pascal_voc import CLASS_NAMES
 from PIL import Image
 
-from solo.data.folder import default_root
+from solo.data.catalog import default_root, register_once
 from solo.data.formats.instance_map import annotate, encode_ids, read_all
 from solo.errors import MissingPackageError, UserError
 
-# Class k + 1 of the maps is name k, the model's class channel k.
-CLASS_NAMES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
 VOC_SPLITS = ("train", "val", "trainval")
 SBD_SPLITS = ("train", "val")
 
@@ -54,11 +31,13 @@ def register_voc(root: Path | str | None = None) -> None:
             ``default_root()``. Names that are taken stay as they are.
     """
     root = Path(root) if root is not None else default_root()
-    for split in VOC_SPLITS:
-        _register(f"voc_2012_inst_{split}", partial(load_voc, root / "VOC2012", split))
-    for split in SBD_SPLITS:
-        folder = root / "benchmark_RELEASE" / "dataset"
-        _register(f"sbd_inst_{split}", partial(load_sbd, folder, split))
+    voc, sbd = root / "VOC2012", root / "benchmark_RELEASE" / "dataset"
+    loads = {
+        **{f"voc_2012_inst_{split}": partial(load_voc, voc, split) for split in VOC_SPLITS},
+        **{f"sbd_inst_{split}": partial(load_sbd, sbd, split) for split in SBD_SPLITS},
+    }
+    for name, load in loads.items():
+        register_once(name, load, thing_classes=list(CLASS_NAMES), evaluator_type="voc_instance")
 
 
 def load_voc(folder: Path | str, split: str) -> list[dict[str, Any]]:
@@ -101,13 +80,6 @@ def load_sbd(folder: Path | str, split: str) -> list[dict[str, Any]]:
     names = _read_names(folder / f"{split}.txt")
     read = partial(_read_sbd, folder, _import_loadmat())
     return read_all(read, list(enumerate(names)), f"sbd {split}")
-
-
-def _register(name: str, load: Callable[[], list[dict[str, Any]]]) -> None:
-    if name in DatasetCatalog:
-        return
-    DatasetCatalog.register(name, load)
-    MetadataCatalog.get(name).set(thing_classes=list(CLASS_NAMES), evaluator_type="voc_instance")
 
 
 def _read_names(path: Path) -> list[str]:
@@ -163,7 +135,10 @@ def _majority(ids: np.ndarray, classes: np.ndarray) -> dict[int, int]:
 
 
 def _record(index: int, image: Path, ids: np.ndarray, class_of: dict[int, int]) -> dict[str, Any]:
-    """Return the record of an image; `class_of` maps its instances to 1 ... 20."""
+    """Return the record of an image; `class_of` maps its instances to 1 ... 20.
+
+    Class k + 1 of the maps is name k, the model's class channel k.
+    """
     rles = encode_ids(ids)
     rles.pop(_BACKGROUND, None)
     void = rles.pop(_VOID, None)

@@ -1,7 +1,7 @@
 import pytest
 
 from solo.config import get_cfg
-from solo.data.augmentation import build_augmentations, build_multi_image, build_visibility
+from solo.data.augmentation.build import build_augmentations, build_multi_image, build_visibility
 
 WRONG = {
     "PAD_VALUE": [1, 2],

@@ -14,8 +14,8 @@ from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
 from solo.data import build_train_loader
-from solo.data.augmentation import MultiImage, build_multi_image
-from solo.data.augmentation.multi_image import Images
+from solo.data.augmentation.build import build_multi_image
+from solo.data.augmentation.multi_image import Images, MultiImage
 from solo.data.augmentation.sample import Sample
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.seeded_dataset import SeededDataset

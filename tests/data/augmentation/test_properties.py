@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solo.data.augmentation import build_multi_image
+from solo.data.augmentation.build import build_multi_image
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
 from tests.data.augmentation.conftest import (
