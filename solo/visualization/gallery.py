@@ -63,8 +63,9 @@ def _draw_panel(panel: Panel, width: int) -> np.ndarray:
     height, picture_width = panel.picture.shape[:2]
     cell = np.full((head + height, width, 3), 255, dtype=np.uint8)
     for row, caption in enumerate(panel.captions):
-        bold, color = (row == 0), (_FAINT if row else _INK)
+        bold = row == 0
         text = _shorten(caption, width, bold)
+        color = _INK if bold else _FAINT
         put_text(cell, text, 0, row * line_height, size=_CAPTION_SIZE, color=color, bold=bold)
     cell[head:, :picture_width] = panel.picture
     return cell

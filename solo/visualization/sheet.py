@@ -73,8 +73,9 @@ def prediction_sheet(
             put_text(sheet, title, x, _MARGIN - 2, size=_TITLE_SIZE, color=_INK, bold=True)
         top = _MARGIN + title_height
         for line, height in zip(lines, heights, strict=True):
-            for x, cell in zip(columns, line[block] if block < len(line) else (), strict=False):
-                _paste(sheet, cell, Box(x, top, x + cell_size, top + height))
+            if block < len(line):
+                for x, cell in zip(columns, line[block], strict=True):
+                    _paste(sheet, cell, Box(x, top, x + cell_size, top + height))
             top += height + _GAP
     return sheet
 

@@ -147,7 +147,8 @@ def _plot_shared(axes: Axes, settings: Mapping[str, LevelSettings]) -> None:
 def _plot_classes(axes: Axes, class_counts: Mapping[str, int]) -> None:
     ranked = sorted(class_counts.items(), key=lambda pair: -pair[1])[:_MAX_CLASSES]
     more = len(class_counts) - len(ranked)
-    style_axes(axes, f"objects per class{f' ({more} more not shown)' if more else ''}", "")
+    hidden = f" ({more} more not shown)" if more else ""
+    style_axes(axes, f"objects per class{hidden}", "")
     axes.bar([name for name, _ in ranked], [count for _, count in ranked], color=_OBJECTS_COLOR)
     axes.tick_params(axis="x", rotation=45 if len(ranked) <= 10 else 90)
     axes.set_ylabel("objects", color=FAINT)

@@ -103,11 +103,12 @@ def draw_cells(
 
 def _fill_cells(picture: np.ndarray, level: LevelTargets) -> None:
     colored = picture.copy()
+    rows, columns = (_borders(level.side, length) for length in picture.shape[:2])
     for cell in np.unique(level.cells).tolist():
         owners = level.instances[level.cells == cell].tolist()
         row, column = divmod(cell, level.side)
-        top, bottom = _borders(level.side, picture.shape[0])[row : row + 2]
-        left, right = _borders(level.side, picture.shape[1])[column : column + 2]
+        top, bottom = rows[row : row + 2]
+        left, right = columns[column : column + 2]
         stripes = np.linspace(left, right, len(owners) + 1).round().astype(int)
         for owner, begin, end in zip(owners, stripes[:-1], stripes[1:], strict=True):
             colored[top:bottom, begin:end] = PALETTE[owner % len(PALETTE)]
