@@ -10,12 +10,7 @@ from typing import IO
 
 def write_text(text: str, path: str | os.PathLike[str]) -> None:
     """Write a text in UTF-8; see :func:`written_whole`."""
-    write_bytes(text.encode(), path)
-
-
-def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write bytes; see :func:`written_whole`."""
-    write_with(lambda file: file.write(data), path)
+    write_with(lambda file: file.write(text.encode()), path)
 
 
 def write_with(write: Callable[[IO[bytes]], object], path: str | os.PathLike[str]) -> None:

@@ -28,23 +28,15 @@ MAX_MASK_ERROR = 1e-4
 
 @dataclass
 class Agreement:
-    """What the comparison of two models on some images says.
-
-    Attributes:
-        images: Images compared.
-        instances: Instances that the model itself finds on them.
-        differences: Instances that only one of the two finds, or with another mask, in words.
-        score_error: Largest difference between the scores of an instance.
-        mask_error: Largest number of pixels in which the masks of an instance differ.
-        crowded: Images with more candidates than the exported model has room for.
-    """
+    """What the comparison of two models on some images says."""
 
     images: int = 0
-    instances: int = 0
+    instances: int = 0  # that the model itself finds on them
+    # Instances that only one of the two finds, or with another mask, in words.
     differences: list[str] = field(default_factory=list)
-    score_error: float = 0.0
-    mask_error: int = 0
-    crowded: int = 0
+    score_error: float = 0.0  # largest difference between the scores of an instance
+    mask_error: int = 0  # largest number of pixels in which the masks of an instance differ
+    crowded: int = 0  # images with more candidates than the exported model has room for
 
     def __str__(self) -> str:
         """Tell the numbers in a sentence."""
@@ -98,8 +90,7 @@ def compare(
             update_thresh=0.0,
             max_instances=metadata["num_candidates"],
         )
-    # The same weights under another test procedure.
-    model = copy(model)
+    model = copy(model)  # the same weights under another test procedure
     model.postprocessor = postprocessor
     agreement = Agreement()
     for image in tqdm(images, desc="comparing", unit=" images"):

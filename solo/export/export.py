@@ -1,5 +1,6 @@
 """From a config and its weights to a folder with all that a machine without torch needs."""
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -32,27 +33,16 @@ FORMATS: dict[ExportFormat, FileFormat] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRequest:
-    """What to export, and how.
-
-    Attributes:
-        config_file: The model's config.
-        weights: Its checkpoint.
-        output: Folder for the files.
-        format: Of the file, as its text or not.
-        size: (H, W) of the only input taken. None: any.
-        post: NMS: with matrix NMS in the graph; RAW: all candidates, without suppression.
-        images: Files to compare on; none: see `images_to_compare`.
-        opts: KEY VALUE KEY VALUE ..., laid over the config.
-    """
+    """What to export, and how."""
 
     config_file: str | Path
-    weights: str
-    output: Path
-    format: ExportFormat = ExportFormat.ONNX
-    size: tuple[int, int] | None = None
-    post: Post = Post.NMS
-    images: Sequence[str | Path] = ()
-    opts: Sequence[str] = ()
+    weights: str  # the checkpoint
+    output: Path  # folder for the files
+    format: ExportFormat = ExportFormat.ONNX  # or its text
+    size: tuple[int, int] | None = None  # (H, W) of the only input taken; None: any
+    post: Post = Post.NMS  # or its text
+    images: Sequence[str | Path] = ()  # files to compare on; none: see `images_to_compare`
+    opts: Sequence[str] = ()  # KEY VALUE KEY VALUE ..., laid over the config
 
     def __post_init__(self) -> None:
         """Turn the words of a command line into those of an enum."""
@@ -97,7 +87,7 @@ def export_model(request: ExportRequest) -> Exported:
     request.output.mkdir(parents=True, exist_ok=True)
     suffix = file_format.suffix
     unchecked = request.output / f"model.unchecked{suffix}"
-    file_format.write(program, unchecked, metadata, network.output_names)
+    file_format.write(program, unchecked, metadata)
     agreement = compare(predictor.model, file_format.open(unchecked), images, metadata)
     try:
         agreement.check()
@@ -173,8 +163,6 @@ def _versions() -> dict[str, str]:
     versions = {}
     packages = [name for file_format in FORMATS.values() for name in file_format.packages]
     for name in ("solo-detectron2", "torch", "torchvision", *packages):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions

@@ -28,36 +28,21 @@ class Post(Word):
 
 
 class FileFormat(Protocol):
-    """A format of file.
+    """A format of file."""
 
-    Attributes:
-        name: For people.
-        suffix: Of the file.
-        packages: What has to be installed beside torch.
-        smallest: Least side of an input, in multiples of the divisor, if files take any size.
-        companions: Files that are copied beside it, by the names that they get.
-    """
-
-    name: str
+    name: str  # for people
     suffix: str
-    packages: tuple[str, ...]
-    smallest: int
-    companions: Mapping[str, Path]
+    packages: tuple[str, ...]  # what has to be installed beside torch
+    smallest: int  # least side of an input, in multiples of the divisor, if files take any size
+    companions: Mapping[str, Path]  # copied beside it, by the names that they get
 
-    def write(
-        self,
-        program: ExportedProgram,
-        path: Path,
-        metadata: dict[str, Any],
-        output_names: tuple[str, ...],
-    ) -> None:
+    def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
         """Write a program of `trace`, with its weights, and the metadata inside, to one file.
 
         Args:
             program: Takes one tensor, the image.
             path: The file.
-            metadata: What can be written as JSON.
-            output_names: Names of the outputs, in order.
+            metadata: What can be written as JSON; "outputs" are the names of the outputs, in order.
         """
         ...
 

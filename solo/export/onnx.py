@@ -27,13 +27,7 @@ class OnnxFormat:
     smallest = 1
     companions: Mapping[str, Path] = {"solo_runtime.py": Path(runtime.__file__)}
 
-    def write(
-        self,
-        program: ExportedProgram,
-        path: Path,
-        metadata: dict[str, Any],
-        output_names: tuple[str, ...],
-    ) -> None:
+    def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
         """Translate a program and write it.
 
         Raises:
@@ -46,7 +40,7 @@ class OnnxFormat:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=list(output_names),
+            output_names=metadata["outputs"],
             custom_translation_table={torch.ops.torchvision.deform_conv2d.default: _deform_conv},
             verbose=False,
         )

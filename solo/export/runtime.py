@@ -28,19 +28,12 @@ _KEYS = {"input", "outputs", "mask_thresh", "class_names", "category_ids"}
 
 
 class Instances(NamedTuple):
-    """What is found in an image, in descending order of score.
+    """What is found in an image, in descending order of score."""
 
-    Attributes:
-        masks: (n, H, W) bool.
-        boxes: (n, 4) float32 XYXY in pixels, the far edge exclusive; zeros for an empty mask.
-        classes: (n,) int64.
-        scores: (n,) float32.
-    """
-
-    masks: np.ndarray
-    boxes: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray
+    masks: np.ndarray  # (n, H, W) bool
+    boxes: np.ndarray  # (n, 4) float32 XYXY in pixels, the far edge exclusive; zeros: an empty mask
+    classes: np.ndarray  # (n,) int64
+    scores: np.ndarray  # (n,) float32
 
 
 class Frames(NamedTuple):
@@ -255,16 +248,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             failures += 1
             problem = error if name in str(error) else f"{name}: {error}"
             print(f"error: {problem}", file=sys.stderr)
-            continue
-        _print(name, found, model.class_names)
+        else:
+            _print(name, found, model.class_names)
     if failures:
         raise SystemExit(1)
 
 
 def _print(name: str, found: Instances, class_names: Sequence[str]) -> None:
-    for label, score, box in zip(
-        found.classes.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
-    ):
+    fields = (found.classes.tolist(), found.scores.tolist(), found.boxes.tolist())
+    for label, score, box in zip(*fields, strict=True):
         label = class_names[label] if class_names else label
         print(json.dumps({"file": name, "class": label, "score": round(score, 5), "box": box}))
 

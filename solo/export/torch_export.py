@@ -37,8 +37,13 @@ def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> Export
     if size is None:
         sides = {2: unit * Dim("height", min=SMALLEST), 3: unit * Dim("width", min=SMALLEST)}
         example, dynamic = tuple(unit * side for side in _EXAMPLE), (sides,)
+    elif min(size) < unit or any(side % unit for side in size):
+        fitting = [max(-(-side // unit), 1) * unit for side in size]
+        raise UserError(
+            f"--size {size[0]}x{size[1]}: this model takes multiples of {unit}, such as "
+            f"{fitting[0]}x{fitting[1]}."
+        )
     else:
-        _check_size(size, unit)
         example, dynamic = size, None
     image = torch.zeros(1, 3, *example, device=network.model.device)
     # The default of torch from 2.7 on; before that, Python's own functions were looked into.
@@ -54,13 +59,7 @@ class TorchExportFormat:
     smallest = SMALLEST
     companions: Mapping[str, Path] = {}
 
-    def write(
-        self,
-        program: ExportedProgram,
-        path: Path,
-        metadata: dict[str, Any],
-        output_names: tuple[str, ...],
-    ) -> None:
+    def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
         """Write a program; it names its outputs itself."""
         torch.export.save(program, path, extra_files={_METADATA_FILE: json.dumps(metadata)})
 
@@ -81,12 +80,3 @@ def read_program(path: Path) -> tuple[ExportedProgram, dict[str, Any]]:
     files = {_METADATA_FILE: ""}
     program = torch.export.load(path, extra_files=files)
     return program, json.loads(files[_METADATA_FILE])
-
-
-def _check_size(size: tuple[int, int], unit: int) -> None:
-    if min(size) < unit or any(side % unit for side in size):
-        fitting = [max(-(-side // unit), 1) * unit for side in size]
-        raise UserError(
-            f"--size {size[0]}x{size[1]}: this model takes multiples of {unit}, such as "
-            f"{fitting[0]}x{fitting[1]}."
-        )

@@ -28,17 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 class OpenDataset(NamedTuple):
-    """A data set that was read, and what compares results with it.
+    """A data set that was read, and what compares results with it."""
 
-    Attributes:
-        name: As registered with detectron2.
-        batches: The inputs of this process, prepared as the config says.
-        evaluator: Of all processes together.
-    """
-
-    name: str
-    batches: Batches
-    evaluator: DatasetEvaluator
+    name: str  # as registered with detectron2
+    batches: Batches  # the inputs of this process, prepared as the config says
+    evaluator: DatasetEvaluator  # of all processes together
 
 
 def prepare_evaluation(cfg: CfgNode, model: nn.Module) -> list[OpenDataset]:
@@ -180,14 +174,13 @@ def choose_records(
         UserError: The data set is not known or has other classes or another order of them, or the number is below 1.
     """
     records = load_records(dataset_name)
-    given = len(predictor.category_ids)
-    wanted = len(MetadataCatalog.get(dataset_name).thing_classes)
-    if given != wanted:
-        raise UserError(
-            f"The model has {given} classes, and the data set {dataset_name} has {wanted}: evaluate "
-            "it on a data set with its own classes."
-        )
     names, known = tuple(MetadataCatalog.get(dataset_name).thing_classes), predictor.class_names
+    given = len(predictor.category_ids)
+    if given != len(names):
+        raise UserError(
+            f"The model has {given} classes, and the data set {dataset_name} has {len(names)}: "
+            "evaluate it on a data set with its own classes."
+        )
     if known != names and sorted(known) == sorted(names):
         raise UserError(
             f"The classes of the model, {', '.join(known)}, are in another order than those of the "

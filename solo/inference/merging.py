@@ -27,13 +27,7 @@ _SAME = 0.5
 
 
 class Found(NamedTuple):
-    """An object that was found.
-
-    Attributes:
-        rle: Its mask.
-        score: How sure.
-        category: Class index.
-    """
+    """An object that was found: its mask, how sure that is, and its class index."""
 
     rle: RLE
     score: float
@@ -80,11 +74,7 @@ def merge_views(
         The objects. The score is the sum over the number of views: one that overlooked it counts as 0.
     """
     return [
-        Found(
-            vote(group, size),
-            sum(member.score for member in group) / len(views),
-            group[0].category,
-        )
+        Found(vote(group, size), sum(item.score for item in group) / len(views), group[0].category)
         for group in group_views(views, class_agnostic=class_agnostic)
     ]
 
@@ -105,9 +95,8 @@ def group_views(
         rles = [item.rle for _, item in members]
         same = coco_mask.iou(rles, rles, [0] * len(rles)) >= _SAME
         free = np.ones(len(members), dtype=bool)
-        for best in range(len(members)):
-            if not free[best]:
-                continue
+        while free.any():
+            best = int(free.argmax())
             free[best] = False
             group = {members[best][0]: best}
             for other in np.flatnonzero(same[best] & free).tolist():

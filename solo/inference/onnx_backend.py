@@ -15,12 +15,7 @@ from solo.structures.image_size import ImageSize
 
 
 class OnnxBackend:
-    """An ONNX file that takes images and returns their instances; see `solo.inference`.
-
-    Attributes:
-        class_names: Name per class, K of them or none.
-        category_ids: The data set's own where the export knew them; else 0 to K - 1.
-    """
+    """An ONNX file that takes images and returns their instances: a `Backend` of a predictor."""
 
     def __init__(
         self,
@@ -55,15 +50,7 @@ class OnnxBackend:
         self.category_ids = tuple(self._model.metadata["category_ids"])
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
-        """Find the instances of images, one after the other: the graph takes one.
-
-        Args:
-            images: (H, W, 3) uint8 BGR each, of any sizes.
-
-        Returns:
-            Instances at the size of each image: `pred_boxes` (XYXY in pixels), `scores`,
-            `pred_classes`, and `pred_masks` or `pred_rles`.
-        """
+        """Find the instances of images one by one: the graph takes one; see `Backend.find`."""
         return [self._find_in(image) for image in images]
 
     def _find_in(self, image: np.ndarray) -> Instances:

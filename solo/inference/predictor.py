@@ -10,7 +10,7 @@ Legend: H, W size of an image, n instances, K classes.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from detectron2.structures import BoxMode, Instances
@@ -20,19 +20,40 @@ from solo.config.choices import MaskFormat
 from solo.config.load import inference_config
 from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
-from solo.inference.backend import Backend
 from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
 from solo.structures.instances import class_name
 
 
-class Predictor:
-    """A trained model that takes images and returns their instances.
+class Backend(Protocol):
+    """What runs a network: `TorchBackend` or `OnnxBackend`.
 
     Attributes:
         class_names: Name per class, K of them or none.
-        category_ids: The data set's own where they are known; else 0 to K - 1.
+        category_ids: K of them: the data set's own where they are known; else 0 to K - 1.
+    """
+
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+
+    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+        """Find the instances of images.
+
+        Args:
+            images: (H, W, 3) uint8 BGR each, of any sizes.
+
+        Returns:
+            Instances at the size of each image, on the CPU, in descending order of score:
+            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
+        """
+        ...
+
+
+class Predictor:
+    """A trained model that takes images and returns their instances.
+
+    Its class_names and category_ids are those of its `Backend`.
     """
 
     def __init__(self, backend: Backend, *, tiles: TileRule | None = None) -> None:
@@ -181,15 +202,9 @@ class Predictor:
             Per instance: category_id, category_name, score, bbox (XYWH in pixels) and segmentation,
             an RLE of COCO with its counts as text.
         """
-        boxes = BoxMode.convert(
-            instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS
-        ).tolist()
-        fields = (
-            instances.pred_classes.tolist(),
-            instances.scores.tolist(),
-            boxes,
-            predicted_rles(instances) or [],
-        )
+        boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
+        tensors = (instances.pred_classes, instances.scores, boxes)
+        fields = [*(tensor.tolist() for tensor in tensors), predicted_rles(instances) or []]
         return [
             {
                 "category_id": self.category_ids[category],

@@ -23,31 +23,19 @@ _MARGIN = 1 / 128
 
 
 class Part(NamedTuple):
-    """What one tile shows of an object.
+    """What one tile shows of an object."""
 
-    Attributes:
-        found: Its mask, in the image.
-        box: The bounds of that.
-        tile: The tile.
-    """
-
-    found: Found
-    box: Box
+    found: Found  # its mask, in the image
+    box: Box  # the bounds of that
     tile: Box
 
 
 class Whole(NamedTuple):
-    """An object, put together.
+    """An object, put together."""
 
-    Attributes:
-        found: The mask, in the image, and the score of its parts together.
-        box: Its bounds.
-        is_cut: Whether it ends where a tile does: then some of it may be missing.
-    """
-
-    found: Found
-    box: Box
-    is_cut: bool
+    found: Found  # the mask, in the image, and the score of its parts together
+    box: Box  # its bounds
+    is_cut: bool  # whether it ends where a tile does: then some of it may be missing
 
 
 def join_parts(

@@ -23,7 +23,7 @@ from solo.modeling.precision import inference_precision
 
 
 class TorchBackend:
-    """A trained model that takes images and returns their instances; see `solo.inference`.
+    """A trained model that takes images and returns their instances: a `Backend` of a predictor.
 
     Attributes:
         model: The model, in eval mode.
@@ -80,14 +80,7 @@ class TorchBackend:
         """Find the instances of images; those of one size go through the network together.
 
         Not all of them: a grid of cells spans the padded image, so that an image that is padded to
-        the size of another one finds other instances than it finds alone.
-
-        Args:
-            images: (H, W, 3) uint8 BGR each, of any sizes.
-
-        Returns:
-            Instances at the size of each image, on the CPU: `pred_boxes` (XYXY in pixels),
-            `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
+        the size of another one finds other instances than it finds alone. See `Backend.find`.
         """
         inputs = [self._prepare(image) for image in images]
         groups = defaultdict(list)

@@ -12,17 +12,11 @@ from solo.structures.cutouts import Cutout, get_cutouts
 
 @dataclass
 class _Track:
-    """An object that was seen.
+    """An object that was seen."""
 
-    Attributes:
-        number: Its own in the video.
-        cutout: Its mask and class, where it was seen last.
-        last_seen: The number of that frame.
-    """
-
-    number: int
-    cutout: Cutout
-    last_seen: int
+    number: int  # its own in the video
+    cutout: Cutout  # its mask and class, where it was seen last
+    last_seen: int  # the number of that frame
 
 
 class MaskIoUTracker:
@@ -73,8 +67,8 @@ class MaskIoUTracker:
             if cutout.row not in tracks:
                 tracks[cutout.row] = _Track(self._new_number(), cutout, self._frame)
                 self._tracks.append(tracks[cutout.row])
-            tracks[cutout.row].cutout = cutout
-            tracks[cutout.row].last_seen = self._frame
+            track = tracks[cutout.row]
+            track.cutout, track.last_seen = cutout, self._frame
         # Empty masks have no cutout, and are not recognised again.
         rows = range(len(instances))
         numbers = [tracks[row].number if row in tracks else self._new_number() for row in rows]

@@ -97,12 +97,14 @@ class SOLOWithTTA(nn.Module):
         image = item["image"].cpu()
         height, width = image.shape[-2:]
         item = {"height": height, "width": width, **item, "image": image}
-        model = _with_run_lengths(self.model)
+        postprocessor = self.model.postprocessor
+        # Made for one image only: a copy that is kept would not follow the model into another mode.
+        model = copy(self.model)
+        model.postprocessor = replace(postprocessor, mask_format=MaskFormat.RLE)
         views = []
         for view in self.tta_mapper(item):
             transforms = view.pop("transforms")
             views.append(_in_the_image(model([view])[0]["instances"], transforms))
-        postprocessor = self.model.postprocessor
         size = (item["height"], item["width"])
         return to_instances(
             merge_views(views, size, class_agnostic=postprocessor.class_agnostic),
@@ -111,16 +113,6 @@ class SOLOWithTTA(nn.Module):
             max_instances=postprocessor.max_instances,
             device=self.device,
         )
-
-
-def _with_run_lengths(model: SOLO) -> SOLO:
-    """Return the same model, weights and all, but for its masks.
-
-    For one image only: a copy that is kept would not follow the model into another mode.
-    """
-    model = copy(model)
-    model.postprocessor = replace(model.postprocessor, mask_format=MaskFormat.RLE)
-    return model
 
 
 def _in_the_image(instances: Instances, transforms: TransformList) -> list[Found]:

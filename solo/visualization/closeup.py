@@ -54,11 +54,10 @@ def draw_close_up(
     chosen += [prediction.pred_rles[row] for row in prediction_rows]
     box = _box_around(chosen, truth.image_size)
     part = scale_to(image_bgr[box.slices], side)
+    sides = (("truth", truth, truth_rows), ("prediction", prediction, prediction_rows))
     panels = [
-        Panel(_draw(part, _cropped(truth, box), truth_rows, class_names), ("truth",)),
-        Panel(
-            _draw(part, _cropped(prediction, box), prediction_rows, class_names), ("prediction",)
-        ),
+        Panel(_draw(part, _cropped(instances, box), rows, class_names), (title,))
+        for title, instances, rows in sides
     ]
     return gallery(panels, 2)
 
@@ -84,23 +83,17 @@ def _cropped(instances: Instances, box: Box) -> Instances:
     """Return the part of instances inside a box, with `pred_masks` in the place of `pred_rles`."""
     size = (box.bottom - box.top, box.right - box.left)
     fields = dict(instances.get_fields())
-    part = Instances(size)
     # One at a time: all masks of a large image are gigabytes.
     masks = [
         torch.from_numpy(mask_util.decode(rle)[box.slices].astype(bool))
         for rle in fields.pop("pred_rles")
     ]
-    part.pred_masks = torch.stack(masks) if masks else torch.zeros(0, *size, dtype=torch.bool)
-    for name, value in fields.items():
-        part.set(name, value)
-    return part
+    fields["pred_masks"] = torch.stack(masks) if masks else torch.zeros(0, *size, dtype=torch.bool)
+    return Instances(size, **fields)
 
 
 def _draw(
-    picture: np.ndarray,
-    instances: Instances,
-    rows: Collection[int],
-    class_names: Sequence[str] | None,
+    picture: np.ndarray, instances: Instances, rows: Collection[int], names: Sequence[str] | None
 ) -> np.ndarray:
     cutouts = get_cutouts(instances, size=(picture.shape[0], picture.shape[1]))
     picture = picture.copy()
@@ -108,4 +101,4 @@ def _draw(
         if cutout.row not in rows:
             draw_mask(picture, cutout, _OTHERS, 0, 1)
     chosen = [cutout for cutout in cutouts if cutout.row in rows]
-    return draw_cutouts(picture, chosen, class_names, color_by="class", font_size=_LABEL_SIZE)
+    return draw_cutouts(picture, chosen, names, color_by="class", font_size=_LABEL_SIZE)

@@ -76,7 +76,6 @@ def plot_metrics(metrics_json: Path, output_png: Path) -> None:
     if "total_loss" in metrics:
         losses, colors = ["total_loss", *losses], [INK, *colors]
     aps = [name for kind in ("segm/AP", "bbox/AP") for name in sorted(metrics) if _is(name, kind)]
-
     positives = sorted(name for name in metrics if name.startswith(_POSITIVES))
 
     # Iterations are the same in all panels, though AP is measured rarely and late.
@@ -119,11 +118,8 @@ def _parse_line(line: str) -> list[tuple[str, int, float]]:
         iteration = int(record.pop("iteration"))
     except (ValueError, TypeError, KeyError, AttributeError):
         return []
-    return [
-        (name, iteration, float(value))
-        for name, value in record.items()
-        if isinstance(value, int | float)
-    ]
+    numbers = ((name, value) for name, value in record.items() if isinstance(value, int | float))
+    return [(name, iteration, float(value)) for name, value in numbers]
 
 
 def _is(name: str, kind: str) -> bool:
@@ -154,10 +150,7 @@ def _label(name: str) -> str:
 
 
 def _draw_panel(
-    axes: Axes,
-    title: str,
-    series: Mapping[str, Sequence[tuple[int, float]]],
-    colors: Sequence[str],
+    axes: Axes, title: str, series: Mapping[str, Sequence[tuple[int, float]]], colors: Sequence[str]
 ) -> None:
     style_axes(axes, title, "iteration")
     drawn = []
@@ -169,8 +162,7 @@ def _draw_panel(
             axes.plot(*values.T, color=color, linewidth=1.8, marker=marker, markersize=4)
             drawn.append((label, color, values[-1]))
     if not drawn:
-        note = f"no {title} yet"
-        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", color=FAINT)
+        axes.text(0.5, 0.5, f"no {title} yet", transform=axes.transAxes, ha="center", color=FAINT)
         axes.set_yticks([])
         return
     axes.set_xlim(left=0)
@@ -183,17 +175,11 @@ def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> Non
     top = axes.get_ylim()[1]
     heights = np.asarray([end[1] / top for _, _, end in drawn])
     order = np.argsort(heights)
-    placed = _spread(heights[order])
-    for index, height in zip(order, placed, strict=True):
+    for index, height in zip(order, _spread(heights[order]), strict=True):
         label, color, end = drawn[index]
+        text = f"{label} {end[1]:.3g}".strip()
         axes.text(
-            1.015,
-            height,
-            f"{label} {end[1]:.3g}".strip(),
-            transform=axes.transAxes,
-            va="center",
-            fontsize=9.5,
-            color=color,
+            1.015, height, text, transform=axes.transAxes, va="center", fontsize=9.5, color=color
         )
 
 
@@ -203,5 +189,4 @@ def _spread(heights: np.ndarray) -> np.ndarray:
     for index in range(1, len(placed)):
         placed[index] = max(placed[index], placed[index - 1] + _LABEL_STEP)
     # Those pushed over the upper edge push back down.
-    placed = np.minimum(placed, 0.98 - _LABEL_STEP * np.arange(len(placed))[::-1])
-    return placed
+    return np.minimum(placed, 0.98 - _LABEL_STEP * np.arange(len(placed))[::-1])

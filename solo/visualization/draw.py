@@ -34,8 +34,6 @@ _LABEL_MARGIN = 3
 
 
 class _Label(NamedTuple):
-    """A label and where it goes."""
-
     text: str
     box: Box
     font_size: int
@@ -99,18 +97,9 @@ def draw_cutouts(
     color_by: ColorBy = "instance",
     font_size: int | None = None,
 ) -> np.ndarray:
-    """Draw instances that are cut out already; see `draw_instances`.
+    """Draw instances that are cut out already, at the size of the picture; see `draw_instances`.
 
-    Args:
-        image_bgr: (H, W, 3) uint8, BGR.
-        cutouts: The instances, at the size of the picture.
-        class_names: Name per class.
-        alpha: Opacity of the masks' filling, 0 to 1.
-        color_by: "instance", "class", or a number per row of the instances.
-        font_size: Of the labels, in pixels. None: by the size of the picture.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
+    `font_size` is that of the labels, in pixels; None: by the size of the picture.
 
     Raises:
         ValueError: `color_by` is another word.
@@ -146,19 +135,15 @@ def label_text(category: int, score: float | None, class_names: Sequence[str] | 
 
 
 def _color(cutout: Cutout, color_by: ColorBy) -> tuple[int, int, int]:
-    if not isinstance(color_by, str):
-        number = int(color_by[cutout.row])
-    else:
+    if isinstance(color_by, str):
         number = cutout.row if color_by == "instance" else cutout.category
+    else:
+        number = int(color_by[cutout.row])
     return PALETTE[number % len(PALETTE)]
 
 
 def draw_mask(
-    canvas: np.ndarray,
-    cutout: Cutout,
-    color: tuple[int, int, int],
-    alpha: float,
-    thickness: int,
+    canvas: np.ndarray, cutout: Cutout, color: tuple[int, int, int], alpha: float, thickness: int
 ) -> None:
     """Fill and outline one instance on a picture, in place.
 
@@ -183,12 +168,11 @@ def draw_mask(
 def _fitting_font_size(text: str, shape: tuple[int, ...], wanted: int | None) -> int:
     """Return the largest font size, up to the wanted one, that fits the picture; 0: none."""
     height, width = shape[:2]
-    size = wanted or int(np.clip(round(0.026 * (height * width) ** 0.5), 11, 30))
-    while size >= _MIN_FONT_SIZE:
+    largest = wanted or int(np.clip(round(0.026 * (height * width) ** 0.5), 11, 30))
+    for size in range(largest, _MIN_FONT_SIZE - 1, -1):
         label_width, label_height = _label_size(text, size)
         if label_width <= width and 2 * label_height <= height:
             return size
-        size -= 1
     return 0
 
 
@@ -198,11 +182,7 @@ def _label_size(text: str, font_size: int) -> tuple[int, int]:
 
 
 def _place_label(
-    text: str,
-    font_size: int,
-    cutout: Cutout,
-    shape: tuple[int, ...],
-    taken: Sequence[Box],
+    text: str, font_size: int, cutout: Cutout, shape: tuple[int, ...], taken: Sequence[Box]
 ) -> Box:
     """Return the place near the mask, within the picture, that covers least of the other labels."""
     width, height = _label_size(text, font_size)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from solo.errors import UserError
-from solo.files import check_folder, write_bytes
+from solo.files import check_folder, write_with
 
 
 def check_picture_path(path: Path) -> None:
@@ -33,7 +33,8 @@ def write_picture(image_bgr: np.ndarray, path: Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_bytes(encode_picture(image_bgr, path.suffix), path)
+    data = encode_picture(image_bgr, path.suffix)
+    write_with(lambda file: file.write(data), path)
 
 
 def encode_picture(image_bgr: np.ndarray, suffix: str, *options: int) -> bytes:

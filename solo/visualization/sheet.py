@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from detectron2.structures import Instances
 
+from solo.structures.box import Box
 from solo.structures.cutouts import get_cutouts
 from solo.visualization.draw import check_picture, draw_cutouts
 from solo.visualization.text import put_text, text_coverage
@@ -67,11 +68,14 @@ def prediction_sheet(
 
     for block in range(blocks):
         left = _MARGIN + block * (block_width + 2 * _MARGIN)
+        columns = [left + column * (cell_size + _GAP) for column in range(len(_TITLES))]
+        for x, title in zip(columns, _TITLES, strict=True):
+            put_text(sheet, title, x, _MARGIN - 2, size=_TITLE_SIZE, color=_INK, bold=True)
         top = _MARGIN + title_height
-        _draw_titles(sheet, left, _MARGIN, cell_size)
         for line, height in zip(lines, heights, strict=True):
             if block < len(line):
-                _paste_row(sheet, line[block], left, top, cell_size, height)
+                for x, cell in zip(columns, line[block], strict=True):
+                    _paste(sheet, cell, Box(x, top, x + cell_size, top + height))
             top += height + _GAP
     return sheet
 
@@ -88,39 +92,22 @@ def scale_to(image_bgr: np.ndarray, longer_side: int) -> np.ndarray:
 
 def _draw_row(
     row: SheetRow, class_names: Sequence[str] | None, threshold: float, cell_size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> list[np.ndarray]:
     # Scaled before anything is drawn: lines and labels stay sharp on small images.
     image = scale_to(row.image, cell_size)
     size = (image.shape[0], image.shape[1])
-    drawn = [
-        draw_cutouts(
-            image,
-            get_cutouts(instances, threshold=threshold, size=size),
-            class_names,
-            color_by="class",
-            font_size=_LABEL_SIZE,
+    pictures = [image]
+    for instances in (row.truth, row.prediction):
+        cutouts = get_cutouts(instances, threshold=threshold, size=size)
+        pictures.append(
+            draw_cutouts(image, cutouts, class_names, color_by="class", font_size=_LABEL_SIZE)
         )
-        for instances in (row.truth, row.prediction)
-    ]
-    return image, drawn[0], drawn[1]
+    return pictures
 
 
-def _draw_titles(sheet: np.ndarray, left: int, top: int, cell_size: int) -> None:
-    for column, title in enumerate(_TITLES):
-        x = left + column * (cell_size + _GAP)
-        put_text(sheet, title, x, top - 2, size=_TITLE_SIZE, color=_INK, bold=True)
-
-
-def _paste_row(
-    sheet: np.ndarray,
-    cells: Sequence[np.ndarray],
-    left: int,
-    top: int,
-    cell_size: int,
-    line_height: int,
-) -> None:
-    for column, cell in enumerate(cells):
-        height, width = cell.shape[:2]
-        x = left + column * (cell_size + _GAP) + (cell_size - width) // 2
-        y = top + (line_height - height) // 2
-        sheet[y : y + height, x : x + width] = cell
+def _paste(sheet: np.ndarray, cell: np.ndarray, place: Box) -> None:
+    """Put a picture into the middle of its place."""
+    height, width = cell.shape[:2]
+    x = place.left + (place.right - place.left - width) // 2
+    y = place.top + (place.bottom - place.top - height) // 2
+    sheet[y : y + height, x : x + width] = cell

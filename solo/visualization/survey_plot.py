@@ -103,16 +103,8 @@ def _label_bar(axes: Axes, text: str, middle: float, row: float) -> None:
     # A short bar's label would leave the panel at one side: it is pushed back.
     left, right = np.log(axes.get_xlim())
     place = (np.log(middle) - left) / (right - left)
-    axes.text(
-        np.clip(place, 0.16, 0.84),
-        row,
-        text,
-        transform=axes.get_yaxis_transform(),
-        ha="center",
-        va="center",
-        fontsize=9,
-        color=INK,
-    )
+    x, transform = np.clip(place, 0.16, 0.84), axes.get_yaxis_transform()
+    axes.text(x, row, text, transform=transform, ha="center", va="center", fontsize=9, color=INK)
 
 
 def _label_octaves(axes: Axes) -> None:
@@ -129,9 +121,8 @@ def _label_octaves(axes: Axes) -> None:
 def _plot_objects(axes: Axes, objects: np.ndarray) -> None:
     style_axes(axes, "objects per image", "")
     bins = np.arange(objects.max() + 2) - 0.5
-    axes.hist(
-        objects, bins=bins.tolist() if len(bins) < 60 else 50, color=_OBJECTS_COLOR, rwidth=0.85
-    )
+    edges = bins.tolist() if len(bins) < 60 else 50
+    axes.hist(objects, edges, color=_OBJECTS_COLOR, rwidth=0.85)
     axes.set_ylabel("images", color=FAINT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -142,13 +133,8 @@ def _plot_shared(axes: Axes, settings: Mapping[str, LevelSettings]) -> None:
     width = 0.8 / len(settings)
     for index, (name, levels) in enumerate(settings.items()):
         places = np.arange(len(levels.shared)) + (index - (len(settings) - 1) / 2) * width
-        bars = axes.bar(
-            places,
-            100 * np.asarray(levels.shared),
-            0.9 * width,
-            color=_SETTINGS_COLORS[index],
-            label=name,
-        )
+        percent, color = 100 * np.asarray(levels.shared), _SETTINGS_COLORS[index]
+        bars = axes.bar(places, percent, 0.9 * width, color=color, label=name)
         axes.bar_label(bars, fmt="%.1f", fontsize=8.5, color=FAINT)
     axes.set_ylabel("%", color=FAINT)
     # Room for the legend and the numbers.
@@ -161,9 +147,8 @@ def _plot_shared(axes: Axes, settings: Mapping[str, LevelSettings]) -> None:
 def _plot_classes(axes: Axes, class_counts: Mapping[str, int]) -> None:
     ranked = sorted(class_counts.items(), key=lambda pair: -pair[1])[:_MAX_CLASSES]
     more = len(class_counts) - len(ranked)
-    style_axes(
-        axes, f"objects per class ({more} more not shown)" if more else "objects per class", ""
-    )
+    hidden = f" ({more} more not shown)" if more else ""
+    style_axes(axes, f"objects per class{hidden}", "")
     axes.bar([name for name, _ in ranked], [count for _, count in ranked], color=_OBJECTS_COLOR)
     axes.tick_params(axis="x", rotation=45 if len(ranked) <= 10 else 90)
     axes.set_ylabel("objects", color=FAINT)

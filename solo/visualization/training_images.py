@@ -94,9 +94,8 @@ def draw_cells(
     cutouts = get_cutouts(truth, size=(picture.shape[0], picture.shape[1]))
     _fill_cells(picture, level)
     _draw_grid(picture, level.side)
-    taken = set(level.instances.tolist())
     for cutout in cutouts:
-        if cutout.row in taken:
+        if cutout.row in level.instances:
             draw_mask(picture, cutout, PALETTE[cutout.row % len(PALETTE)], 0, 2)
     _outline(picture, cutouts, warn_of, 3)
     return picture
@@ -104,28 +103,27 @@ def draw_cells(
 
 def _fill_cells(picture: np.ndarray, level: LevelTargets) -> None:
     colored = picture.copy()
+    rows, columns = (_borders(level.side, length) for length in picture.shape[:2])
     for cell in np.unique(level.cells).tolist():
         owners = level.instances[level.cells == cell].tolist()
         row, column = divmod(cell, level.side)
-        top, bottom = _border(row, level.side, picture.shape[0], 2)
-        left, right = _border(column, level.side, picture.shape[1], 2)
+        top, bottom = rows[row : row + 2]
+        left, right = columns[column : column + 2]
         stripes = np.linspace(left, right, len(owners) + 1).round().astype(int)
         for owner, begin, end in zip(owners, stripes[:-1], stripes[1:], strict=True):
             colored[top:bottom, begin:end] = PALETTE[owner % len(PALETTE)]
     cv2.addWeighted(colored, _CELL_ALPHA, picture, 1 - _CELL_ALPHA, 0, dst=picture)
 
 
-def _border(index: int, side: int, length: int, count: int) -> list[int]:
-    """Return where cells from an index on begin, in pixels."""
-    return [round((index + step) * length / side) for step in range(count)]
+def _borders(side: int, length: int) -> list[int]:
+    """Return where each cell of a side begins, in pixels, and where the last one ends."""
+    return [round(index * length / side) for index in range(side + 1)]
 
 
 def _draw_grid(picture: np.ndarray, side: int) -> None:
     lined = picture.copy()
-    for y in _border(0, side, picture.shape[0], side)[1:]:
-        lined[y] = 0
-    for x in _border(0, side, picture.shape[1], side)[1:]:
-        lined[:, x] = 0
+    lined[_borders(side, picture.shape[0])[1:-1]] = 0
+    lined[:, _borders(side, picture.shape[1])[1:-1]] = 0
     cv2.addWeighted(lined, _GRID_ALPHA, picture, 1 - _GRID_ALPHA, 0, dst=picture)
 
 

@@ -4,10 +4,9 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar, cast
 
 import cv2
@@ -35,7 +34,7 @@ _ENCODER_ERRORS = (OSError, av.FFmpegError) if av else (OSError,)
 T = TypeVar("T")
 
 
-class VideoSource:
+class VideoSource(AbstractContextManager["VideoSource"]):
     """A video file or a camera; iterate over it for (H, W, 3) uint8 BGR frames.
 
     Attributes:
@@ -69,22 +68,10 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the frames that are left."""
-        while True:
-            success, frame = self._capture.read()
-            if not success:
-                return
+        while (frame := self._capture.read()[1]) is not None:
             yield frame
 
-    def __enter__(self) -> "VideoSource":
-        """Return the source itself."""
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file or the camera."""
         self._capture.release()
 
@@ -118,7 +105,7 @@ def one_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
         pool.shutdown(cancel_futures=True)
 
 
-class VideoSink:
+class VideoSink(AbstractContextManager["VideoSink"]):
     """An mp4 file to write frames to, as a context manager.
 
     With PyAV it is H.264, which every player and browser knows, else MPEG-4 part 2.
@@ -188,16 +175,7 @@ class VideoSink:
         except _ENCODER_ERRORS as error:
             raise OSError(f"{self.path}: cannot write a video here ({error.strerror}).") from error
 
-    def __enter__(self) -> "VideoSink":
-        """Return the sink itself."""
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file and give it its name."""
         with self._thread:
             self._thread.submit(self._close).result()
@@ -262,9 +240,8 @@ class _Mpeg4Encoder:
 
 
 def _can_encode_h264() -> bool:
-    if av is None or int(av.__version__.split(".")[0]) < _MIN_AV:
-        return False
-    return "libx264" in av.codecs_available
+    is_recent = av is not None and int(av.__version__.split(".")[0]) >= _MIN_AV
+    return is_recent and "libx264" in av.codecs_available
 
 
 def _fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
