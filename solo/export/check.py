@@ -16,7 +16,7 @@ from tqdm import tqdm
 from solo.config.choices import NMS, MaskFormat, NMSKernel
 from solo.errors import UserError
 from solo.export import runtime
-from solo.export.formats import Run
+from solo.export.file_format import Run
 from solo.modeling.meta_arch import SOLO
 from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.structures.image_size import ImageSize

@@ -18,7 +18,7 @@ from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError
 from solo.export import runtime
 from solo.export.check import Agreement, compare
-from solo.export.formats import ExportFormat, FileFormat, Post
+from solo.export.file_format import ExportFormat, FileFormat, Post
 from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
 from solo.export.torch_export import TorchExportFormat, trace

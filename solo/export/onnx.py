@@ -10,7 +10,7 @@ import torchvision  # noqa: F401  (its operators)
 from torch.export import ExportedProgram
 
 from solo.export import runtime
-from solo.export.formats import Run
+from solo.export.file_format import Run
 
 # The oldest that has DeformConv (19) and that runtimes of 2024 know.
 OPSET = 20

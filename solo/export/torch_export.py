@@ -10,7 +10,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from solo.errors import UserError
-from solo.export.formats import Run
+from solo.export.file_format import Run
 from solo.export.wrapper import TraceableSOLO
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.

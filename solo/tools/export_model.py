@@ -11,7 +11,7 @@ from pathlib import Path
 from solo.config.user_modules import add_import
 from solo.errors import exit_on
 from solo.export.export import ExportRequest, export_model
-from solo.export.formats import ExportFormat, Post
+from solo.export.file_format import ExportFormat, Post
 from solo.tools._command import build_parser, read_size
 
 
