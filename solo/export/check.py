@@ -98,7 +98,7 @@ def compare(
         expected, candidates = _find(model, inputs, frames)
         found = runtime.finish(run(inputs), frames, metadata["mask_thresh"])
         limit = _limit(expected.scores.numpy(), postprocessor)
-        _add(agreement, expected, found, limit)
+        add_image(agreement, expected, found, limit)
         agreement.crowded += candidates > metadata["num_candidates"]
     return agreement
 
@@ -121,7 +121,9 @@ def _limit(scores: np.ndarray, postprocessor: PostProcessor) -> float:
     return max(postprocessor.update_thresh, lowest) + MAX_SCORE_ERROR
 
 
-def _add(agreement: Agreement, expected: Instances, found: runtime.Instances, limit: float) -> None:
+def add_image(
+    agreement: Agreement, expected: Instances, found: runtime.Instances, limit: float
+) -> None:
     """Add one image: pair each instance with the most similar one of its class and score."""
     masks, scores = expected.pred_masks.numpy(), expected.scores.numpy()
     classes = expected.pred_classes.numpy()

@@ -112,7 +112,7 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
         )
     if rules["channels"] == "RGB":
         image = image[:, :, ::-1]
-    height, width = _resized(image.shape[:2], rules)
+    height, width = resized_size(image.shape[:2], rules)
     # Pillow's filter: OpenCV's, which does not average where it shrinks, gives other pixels.
     opened = Image.fromarray(np.ascontiguousarray(image))
     pixels = np.asarray(opened.resize((width, height), Image.Resampling.BILINEAR))
@@ -125,7 +125,7 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
     return inputs, Frames(padded, (height, width), image_bgr.shape[:2])
 
 
-def _resized(size: tuple[int, int], rules: Mapping[str, Any]) -> tuple[int, int]:
+def resized_size(size: tuple[int, int], rules: Mapping[str, Any]) -> tuple[int, int]:
     """Return the (height, width) that an image of this size is resized to."""
     height, width = size
     if rules["size"]:

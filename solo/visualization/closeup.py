@@ -52,7 +52,7 @@ def draw_close_up(
     """
     chosen = [truth.pred_rles[row] for row in truth_rows]
     chosen += [prediction.pred_rles[row] for row in prediction_rows]
-    box = _box_around(chosen, truth.image_size)
+    box = box_around(chosen, truth.image_size)
     part = scale_to(image_bgr[box.slices], side)
     sides = (("truth", truth, truth_rows), ("prediction", prediction, prediction_rows))
     panels = [
@@ -62,7 +62,7 @@ def draw_close_up(
     return gallery(panels, 2)
 
 
-def _box_around(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Box:
+def box_around(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Box:
     """Return the square around masks, with a margin, as far as the (H, W) image reaches."""
     height, width = size
     bounds = mask_util.toBbox(mask_util.merge(list(rles))) if rles else np.zeros(4)

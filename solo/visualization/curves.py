@@ -175,7 +175,7 @@ def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> Non
     top = axes.get_ylim()[1]
     heights = np.asarray([end[1] / top for _, _, end in drawn])
     order = np.argsort(heights)
-    for index, height in zip(order, _spread(heights[order]), strict=True):
+    for index, height in zip(order, spread_apart(heights[order]), strict=True):
         label, color, end = drawn[index]
         text = f"{label} {end[1]:.3g}".strip()
         axes.text(
@@ -183,7 +183,7 @@ def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> Non
         )
 
 
-def _spread(heights: np.ndarray) -> np.ndarray:
+def spread_apart(heights: np.ndarray) -> np.ndarray:
     """Move sorted heights, in shares of a panel, so far apart that labels there do not touch."""
     placed = np.clip(heights, 0.02, 0.98)
     for index in range(1, len(placed)):

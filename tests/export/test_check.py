@@ -5,7 +5,7 @@ import pytest
 import torch
 from detectron2.structures import Instances
 
-from solo.export.check import Agreement, _add
+from solo.export.check import Agreement, add_image
 from solo.export.runtime import Instances as Found
 
 LIMIT = 0.051
@@ -35,7 +35,7 @@ def found(masks, classes, scores):
 
 def agreement(*results):
     total = Agreement()
-    _add(total, expected([square(), square(90)], [0, 1], [0.9, 0.4]), found(*results), LIMIT)
+    add_image(total, expected([square(), square(90)], [0, 1], [0.9, 0.4]), found(*results), LIMIT)
     return total
 
 

@@ -43,7 +43,7 @@ SOURCE = Path(runtime.__file__)
 )
 def test_sizes_are_those_of_detectron2(size, edges):
     rules = {**RULES, "short_edge": edges[0], "long_edge": edges[1]}
-    assert runtime._resized(size, rules) == ResizeShortestEdge.get_output_shape(*size, *edges)
+    assert runtime.resized_size(size, rules) == ResizeShortestEdge.get_output_shape(*size, *edges)
 
 
 @pytest.mark.parametrize(("short", "longest"), [(70, 100), (33, 40), (0, 0), (200, 500)])

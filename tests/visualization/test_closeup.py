@@ -6,7 +6,7 @@ import torch
 from detectron2.structures import Instances
 
 from solo.evaluation.coco import predicted_rles
-from solo.visualization.closeup import _box_around, draw_close_up
+from solo.visualization.closeup import box_around, draw_close_up
 
 
 def instances(boxes, size=(100, 200), **fields):
@@ -65,5 +65,5 @@ def test_the_part_that_is_shown(shown, box):
     pixels = np.zeros((100, 200), dtype=bool)
     pixels[top:bottom, left:right] = True
     rles = predicted_rles(Instances((100, 200), pred_masks=torch.from_numpy(pixels)[None]))
-    assert _box_around(rles, (100, 200)) == box
-    assert _box_around([], (100, 200)) == (0, 0, 200, 100)
+    assert box_around(rles, (100, 200)) == box
+    assert box_around([], (100, 200)) == (0, 0, 200, 100)

@@ -8,7 +8,7 @@ import pytest
 
 from solo.tools.plot_metrics import main
 from solo.visualization import plot_metrics, plot_runs
-from solo.visualization.curves import _spread, read_metrics
+from solo.visualization.curves import read_metrics, spread_apart
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_nothing_to_plot_is_an_error(tmp_path):
 
 
 def test_labels_keep_apart():
-    placed = _spread([0.1, 0.1, 0.1, 0.98, 0.99])
+    placed = spread_apart([0.1, 0.1, 0.1, 0.98, 0.99])
     steps = [b - a for a, b in pairwise(placed)]
     assert min(steps) > 0.06
     assert 0 < placed[0] < placed[-1] < 1

@@ -91,13 +91,13 @@ def compose_image(
     painted: list[Painted] = []
     for _ in range(rng.integers(1, spec.max_digits, endpoint=True)):
         index = rng.integers(len(sources.ink))
-        ink = _enlarge(sources.ink[index], spec, rng)
+        ink = enlarge(sources.ink[index], spec, rng)
         for _ in range(_TRIES):
-            cover = _place(ink, spec, rng)
+            cover = place_sample(ink, spec, rng)
             if (covered := _cover(painted, cover, int(sources.labels[index]), ink, spec)) is None:
                 continue
             painted = covered
-            _paint(canvas, cover, rng)
+            paint(canvas, cover, rng)
             break
     return canvas.round().astype(np.uint8), painted
 
@@ -133,7 +133,7 @@ def _background(spec: DigitsSpec, photos: list[np.ndarray], rng: np.random.Gener
     return np.clip(crop * rng.uniform(0.7, 1.15) + rng.uniform(-15, 25), 0, 255).astype(np.float32)
 
 
-def _enlarge(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.ndarray:
+def enlarge(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.ndarray:
     """Return an (8, 8) sample turned and enlarged, cropped to its strokes.
 
     The values are the distance from the edge of the strokes, positive inside, roughly in pixels.
@@ -158,7 +158,7 @@ def _enlarge(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.
     return (large - _INK_LEVEL) * (scale_y / 8)
 
 
-def _place(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.ndarray:
+def place_sample(ink: np.ndarray, spec: DigitsSpec, rng: np.random.Generator) -> np.ndarray:
     """Return how much of each pixel of the image a digit covers at a random place, (size, size)."""
     size = spec.image_size
     height, width = ink.shape
@@ -186,7 +186,7 @@ def _cover(
     return result
 
 
-def _paint(canvas: np.ndarray, cover: np.ndarray, rng: np.random.Generator) -> None:
+def paint(canvas: np.ndarray, cover: np.ndarray, rng: np.random.Generator) -> None:
     """Put a digit in one colour, lit from one side, on an image, in place."""
     rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
     box = (slice(max(rows[0] - 3, 0), rows[-1] + 4), slice(max(columns[0] - 3, 0), columns[-1] + 4))

@@ -100,7 +100,7 @@ def test_masks_are_the_pixels_that_were_painted(monkeypatch):
     monkeypatch.setattr(
         digit_painting, "_background", lambda *_: np.zeros((size, size, 3), np.float32)
     )
-    monkeypatch.setattr(digit_painting, "_paint", flat)
+    monkeypatch.setattr(digit_painting, "paint", flat)
     overlaps = 0
     for seed in range(10):
         order.clear()
@@ -117,10 +117,10 @@ def test_paint_changes_the_masks_and_little_else():
     spec = DigitsSpec()
     rng = np.random.default_rng(0)
     canvas = rng.uniform(0, 80, (spec.image_size, spec.image_size, 3)).astype(np.float32)
-    ink = digit_painting._enlarge(load_sources(spec, "val").ink[0], spec, rng)
-    cover = digit_painting._place(ink, spec, rng)
+    ink = digit_painting.enlarge(load_sources(spec, "val").ink[0], spec, rng)
+    cover = digit_painting.place_sample(ink, spec, rng)
     painted = canvas.copy()
-    digit_painting._paint(painted, cover, rng)
+    digit_painting.paint(painted, cover, rng)
     assert np.array_equal(painted[cover == 0], canvas[cover == 0])
     inside = cover == 1
     assert np.abs(painted[inside].mean(axis=0) - canvas[inside].mean(axis=0)).max() > 40
