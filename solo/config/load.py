@@ -58,8 +58,10 @@ def load_config(
         cfg.MODEL.SOLO.NUM_CLASSES = 0
     if device:
         cfg.MODEL.DEVICE = device
-    elif weights is None:
-        _leave_missing_gpu(cfg)
+    elif cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available() and weights is None:
+        # Before any log is set up: a warning is seen nevertheless.
+        logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
+        cfg.MODEL.DEVICE = "cpu"
     check_config(cfg)
     register_coco_json(cfg)
     if needs_classes:
@@ -73,24 +75,7 @@ def inference_config(
 ) -> CfgNode:
     """Return the config to run a trained model with, whose checkpoint may know its classes.
 
-    Args:
-        config_file: A yaml file.
-        weights: The checkpoint. Empty: MODEL.WEIGHTS of `opts`.
-        device: "cpu", "cuda" or "cuda:1". Empty: cuda where there is one, else cpu.
-        opts: KEY VALUE KEY VALUE ..., laid over the file.
-
-    Returns:
-        The config, frozen. MODEL.SOLO.NUM_CLASSES may be 0 still.
-
-    Raises:
-        FileNotFoundError: There is no such config file.
-        UserError: See :func:`load_config`.
+    See :func:`load_config`; an empty `device` is cuda where there is one, else cpu, and
+    MODEL.SOLO.NUM_CLASSES may be 0 still.
     """
     return load_config(config_file, opts, device=device, weights=weights, needs_classes=False)
-
-
-def _leave_missing_gpu(cfg: CfgNode) -> None:
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        # Before any log is set up: a warning is seen nevertheless.
-        logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
-        cfg.MODEL.DEVICE = "cpu"
