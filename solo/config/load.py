@@ -58,10 +58,8 @@ def load_config(
         cfg.MODEL.SOLO.NUM_CLASSES = 0
     if device:
         cfg.MODEL.DEVICE = device
-    elif cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available() and weights is None:
-        # Before any log is set up: a warning is seen nevertheless.
-        logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
-        cfg.MODEL.DEVICE = "cpu"
+    elif weights is None:
+        _leave_missing_gpu(cfg)
     check_config(cfg)
     register_coco_json(cfg)
     if needs_classes:
@@ -79,3 +77,10 @@ def inference_config(
     MODEL.SOLO.NUM_CLASSES may be 0 still.
     """
     return load_config(config_file, opts, device=device, weights=weights, needs_classes=False)
+
+
+def _leave_missing_gpu(cfg: CfgNode) -> None:
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        # Before any log is set up: a warning is seen nevertheless.
+        logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
+        cfg.MODEL.DEVICE = "cpu"

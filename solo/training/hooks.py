@@ -57,7 +57,7 @@ class BestCheckpoint(HookBase):
         best = {"metric": self._metric, "value": self._best, "iteration": int(iteration)}
         self._checkpointer.save_weights(self.NAME, best=best)
 
-    after_train = after_step  # the last evaluation is made by then only
+    after_train = after_step  # for the evaluation at the end
 
 
 class UnassignedWarning(HookBase):
