@@ -139,12 +139,7 @@ _MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS",)
 
 
 def choose(words: type[W], text: str, key: str) -> W:
-    """Return the word that a text stands for.
-
-    Args:
-        words: Those that there are.
-        text: Of a config, or an argument.
-        key: Its name, for the message.
+    """Return the word that the text of a key stands for.
 
     Raises:
         UserError: If it is none of them; it lists the right ones.
@@ -156,11 +151,7 @@ def choose(words: type[W], text: str, key: str) -> W:
 
 
 def check_words(cfg: CfgNode) -> None:
-    """Look at every key that is a word.
-
-    Raises:
-        UserError: If one is another word than there are.
-    """
+    """Raise a UserError at a key that is another word than there are."""
     for key, words in KEYS.items():
         node = cfg
         for name in key.split("."):

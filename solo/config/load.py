@@ -73,18 +73,8 @@ def inference_config(
 ) -> CfgNode:
     """Return the config to run a trained model with, whose checkpoint may know its classes.
 
-    Args:
-        config_file: A yaml file.
-        weights: The checkpoint. Empty: MODEL.WEIGHTS of `opts`.
-        device: "cpu", "cuda" or "cuda:1". Empty: cuda where there is one, else cpu.
-        opts: KEY VALUE KEY VALUE ..., laid over the file.
-
-    Returns:
-        The config, frozen. MODEL.SOLO.NUM_CLASSES may be 0 still.
-
-    Raises:
-        FileNotFoundError: There is no such config file.
-        UserError: See :func:`load_config`.
+    See :func:`load_config`; an empty `device` is cuda where there is one, else cpu, and
+    MODEL.SOLO.NUM_CLASSES may be 0 still.
     """
     return load_config(config_file, opts, device=device, weights=weights, needs_classes=False)
 

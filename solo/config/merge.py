@@ -12,11 +12,7 @@ from solo.errors import UserError
 
 
 def merge_file(cfg: CfgNode, path: str | Path) -> None:
-    """Merge a yaml file and the files that it is based on into a config, in place.
-
-    Args:
-        cfg: The config.
-        path: The file; empty: nothing happens.
+    """Merge a yaml file, if there is a path, and those it is based on into a config, in place.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -44,10 +40,6 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
 
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
     """Merge the KEY VALUE pairs of a command line into a config, in place.
-
-    Args:
-        cfg: The config.
-        options: Keys and values in turn.
 
     Raises:
         UserError: If a key is unknown or has no value, or a value is of the wrong type.

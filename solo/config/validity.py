@@ -10,22 +10,14 @@ from solo.errors import UserError
 
 
 def check_config(cfg: CfgNode) -> None:
-    """Stop at a word, a part or a device that there is not, before any work.
-
-    Raises:
-        UserError: If there is one; it says what to use.
-    """
+    """Raise a UserError at a word, a part or a device that there is not, before any work."""
     check_words(cfg)
     check_parts(cfg)
     check_device(cfg.MODEL.DEVICE)
 
 
 def check_device(device: str) -> None:
-    """Stop at a MODEL.DEVICE that torch does not find here.
-
-    Raises:
-        UserError: If so.
-    """
+    """Raise a UserError at a MODEL.DEVICE that torch does not find here."""
     try:
         place = torch.device(device)
         if place.type != "cuda":  # a context on a GPU would stay, also where only workers need it
@@ -46,11 +38,7 @@ def check_device(device: str) -> None:
 
 
 def check_parts(cfg: CfgNode) -> None:
-    """Stop at a model, head or backbone that nobody registered.
-
-    Raises:
-        UserError: If so; it lists those that there are.
-    """
+    """Raise a UserError at a model, head or backbone that nobody registered."""
     _check_name(META_ARCH_REGISTRY, cfg.MODEL.META_ARCHITECTURE, "MODEL.META_ARCHITECTURE")
     _check_name(BACKBONE_REGISTRY, cfg.MODEL.BACKBONE.NAME, "MODEL.BACKBONE.NAME")
     # Where a model takes heads by name, it says from where; "" leaves the choice to it.
@@ -60,26 +48,14 @@ def check_parts(cfg: CfgNode) -> None:
 
 
 def check_solver(cfg: CfgNode) -> None:
-    """Stop at a SOLVER that trains nothing.
-
-    Raises:
-        UserError: If a number is too small.
-    """
+    """Raise a UserError at a SOLVER that trains nothing."""
     for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
 
 
 def check_batch_size(cfg: CfgNode, workers: int) -> None:
-    """Stop at a batch that cannot be shared equally.
-
-    Args:
-        cfg: The config, scaled to the number of workers.
-        workers: How many there are.
-
-    Raises:
-        UserError: If so.
-    """
+    """Raise a UserError at a batch that so many workers, which `cfg` is scaled to, cannot share."""
     if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
         raise UserError(
             f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "

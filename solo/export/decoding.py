@@ -16,7 +16,7 @@ from torch import Tensor
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.grids import Grids
 from solo.modeling.heads import Head, SOLOHead
-from solo.modeling.heads.common import Predictors
+from solo.modeling.heads.base import Predictors
 from solo.modeling.heads.decoupled import AxisFeatures, DecoupledHead, decode_maps
 from solo.modeling.heads.solo import Features
 

@@ -56,13 +56,8 @@ def conv_norm_relu(
 ) -> nn.Module:
     """Build convolution, normalisation and ReLU as one module that keeps the spatial size.
 
-    Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
-        norm: A name that detectron2's `get_norm` knows, "" for none, or a function of the channels.
-        kernel_size: Odd side of the kernel.
-        deformable: Whether the convolution moves its sampling points.
-        modulated: Of a deformable one, whether it weighs them, too.
+    `norm` is a name that detectron2's `get_norm` knows, "" for none, or a function of the channels;
+    the kernel is odd. A deformable convolution moves its sampling points; modulated, it weighs them, too.
 
     Raises:
         UserError: If the channels are no multiple of the groups of GN.
@@ -92,12 +87,7 @@ class Tower(nn.Sequential):
     """Convolutions, the first of which may see coordinates besides the features."""
 
     def __init__(self, *convs: nn.Module, coordinates: str = "") -> None:
-        """Stack convolutions.
-
-        Args:
-            convs: The layers.
-            coordinates: "", "x", "y" or "xy".
-        """
+        """Stack convolutions; the coordinates are "", "x", "y" or "xy"."""
         super().__init__(*convs)
         self.coordinates = coordinates
 
@@ -146,17 +136,9 @@ def conv_tower(
 ) -> Tower:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
 
-    See :class:`Tower` for the `coordinates`, which `in_channels` leaves out.
-
-    Args:
-        in_channels: Channels in.
-        channels: Channels of all convolutions.
-        num_convs: How many.
-        norm: See `conv_norm_relu`.
-        deform: Which are deformable.
-        coordinates: "", "x", "y" or "xy".
-        recompute: What training computes again; cheap are normalisation and ReLU. Nothing where batch
-            normalisation gathers statistics, or where there is nothing cheap.
+    See :class:`Tower` for the `coordinates`, which `in_channels` leaves out, and :func:`conv_norm_relu`
+    for the `norm`. What is cheap to recompute are normalisation and ReLU. Nothing is computed again where
+    batch normalisation gathers statistics, or where there is nothing cheap.
 
     Raises:
         UserError: If there are no convolutions, their channels do not suit the normalisation, or
@@ -181,22 +163,15 @@ def _convolve_after(
     prepare: Callable[[Tensor], Tensor], layer: Conv2d | DeformConv, features: Tensor
 ) -> Tensor:
     """Convolve what is made of the features; training keeps the features, and makes it again."""
-
-    def run(given: Tensor) -> Tensor:
-        return _convolve(layer, prepare(given))
-
     # A deformable convolution asks for its input after it has run, only: it would run twice.
     if isinstance(layer, DeformConv):
-        return run(features)
+        return layer.convolve(prepare(features))
+
+    def run(given: Tensor) -> Tensor:
+        return nn.Conv2d.forward(layer, prepare(given))
+
     # On the way back this stops where the convolution has its input, so none does.
     return checkpoint(run, features, use_reentrant=False)
-
-
-def _convolve(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:
-    """Run the convolution of a layer of `conv_norm_relu` alone."""
-    if isinstance(layer, DeformConv):
-        return layer.convolve(features)
-    return nn.Conv2d.forward(layer, features)
 
 
 def _finish(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:

@@ -83,11 +83,8 @@ def intersection_kernel(choice: Intersections = Intersections.AUTO) -> Intersect
     All are exact. A product of bytes is fastest with VNNI, and one to two hundred times slower than the
     others without.
 
-    Args:
-        choice: Of MODEL.CPU.INTERSECTIONS.
-
     Raises:
-        UserError: If the choice is no word of that key.
+        UserError: If the choice is no word of MODEL.CPU.INTERSECTIONS.
     """
     choice = choose(Intersections, choice, "MODEL.CPU.INTERSECTIONS")
     if choice is not Intersections.AUTO:
@@ -103,11 +100,8 @@ def product_kernel(choice: Products = Products.AUTO) -> Products:
     On x86 that is MKL, which is two to three times slower than oneDNN on CPUs that are not Intel's.
     Elsewhere `torch.mm` chooses between OpenBLAS and oneDNN itself.
 
-    Args:
-        choice: Of MODEL.CPU.PRODUCTS.
-
     Raises:
-        UserError: If the choice is no word of that key.
+        UserError: If the choice is no word of MODEL.CPU.PRODUCTS.
     """
     choice = choose(Products, choice, "MODEL.CPU.PRODUCTS")
     if choice is not Products.AUTO:
@@ -132,11 +126,8 @@ def computes_in_bfloat16(choice: BFloat16 = BFloat16.AUTO) -> bool:
 
     oneDNN takes bfloat16 on more CPUs than compute in it, and emulates it, slower than float32.
 
-    Args:
-        choice: Of MODEL.CPU.BFLOAT16.
-
     Raises:
-        UserError: If the choice is no word of that key.
+        UserError: If the choice is no word of MODEL.CPU.BFLOAT16.
     """
     choice = choose(BFloat16, choice, "MODEL.CPU.BFLOAT16")
     return features().bfloat16 if choice is BFloat16.AUTO else choice is BFloat16.ON
@@ -166,8 +157,6 @@ def _instruction_sets() -> set[str]:
 
 
 def _vendor() -> str:
-    if not _is_x86():
-        return ""
     # On Windows the name of the processor has the vendor, on Macs it is always the same.
     text = (_of_linux("vendor_id") or platform.processor()).lower()
     for word, vendor in (("intel", "intel"), ("amd", "amd"), ("i386", "intel")):

@@ -30,14 +30,10 @@ class DeformConv(nn.Module):
         norm: object,
         modulated: bool,
     ) -> None:
-        """Build the convolution; before training it samples as a plain one does.
+        """Build the convolution, of an odd kernel; before training it samples as a plain one does.
 
-        Args:
-            in_channels: Channels in.
-            out_channels: Channels out.
-            kernel_size: Odd side k.
-            norm: What detectron2's `get_norm` takes.
-            modulated: Whether each sampling point has a weight, too (DCNv2), which starts at 0.5.
+        `norm` is what detectron2's `get_norm` takes. Modulated, each sampling point has a weight, too (DCNv2),
+        which starts at 0.5.
         """
         super().__init__()
         self.modulated = modulated
@@ -62,8 +58,7 @@ class DeformConv(nn.Module):
     def convolve(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size."""
         offset, weights = split_offsets(self.offset(features), self.modulated)
-        geometry = {"padding": self.padding}
-        return _deform_conv(features, offset, self.weight, self.bias, weights, geometry)
+        return _deform_conv(features, offset, self.weight, self.bias, weights, padding=self.padding)
 
 
 def _deform_conv(
@@ -72,7 +67,7 @@ def _deform_conv(
     weight: Tensor,
     bias: Tensor | None,
     mask: Tensor | None,
-    geometry: dict[str, int],
+    **geometry: int,
 ) -> Tensor:
     """Run torchvision's operator, under autocast in float32: on CPUs it knows nothing else."""
     if torch.is_grad_enabled():
@@ -126,16 +121,8 @@ class TorchvisionDeformConv(nn.Module):
     ) -> None:
         """Build the convolution from the arguments of detectron2's.
 
-        Args:
-            in_channels: Channels in.
-            out_channels: Channels out.
-            kernel_size: Side k.
-            groups: Of channels that are convolved apart.
-            deformable_groups: Of channels with offsets of their own; torchvision counts the offsets.
-            bias: Has to be False, as in detectron2.
-            norm: What follows the convolution.
-            activation: What follows that.
-            geometry: `stride`, `padding` and `dilation`.
+        Channels of a group are convolved apart. From the offsets torchvision counts the deformable groups.
+        What follows is `norm`, then `activation`; `geometry` are `stride`, `padding` and `dilation`.
 
         Raises:
             ValueError: If there is to be a bias.
@@ -152,7 +139,7 @@ class TorchvisionDeformConv(nn.Module):
 
     def forward(self, features: Tensor, offset: Tensor, mask: Tensor | None = None) -> Tensor:
         """Convolve with given offsets and, for DCNv2, weights of the sampling points."""
-        features = _deform_conv(features, offset, self.weight, None, mask, self.geometry)
+        features = _deform_conv(features, offset, self.weight, None, mask, **self.geometry)
         if self.norm is not None:
             features = self.norm(features)
         return features if self.activation is None else self.activation(features)

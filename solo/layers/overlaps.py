@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solo.config.choices import Intersections
 from solo.layers import cpu
+from solo.layers.masks import bounds
 from solo.layers.stages import stage
 
 # Pixels of all masks turned to float32 at a time for their intersections (64 MB).
@@ -74,7 +75,8 @@ def _by_bits(masks: Tensor) -> Tensor:
     """Count 64 pixels at a time, and only where the boxes of two masks meet."""
     tiles = _to_tiles(masks.numpy())
     count = len(tiles)
-    (top, bottom), (left, right) = (_bounds((tiles != 0).any(axis=axis)) for axis in (2, 1))
+    occupied = [torch.from_numpy((tiles != 0).any(axis=axis)) for axis in (2, 1)]
+    top, bottom, left, right = (edge.numpy() for some in occupied for edge in bounds(some))
     meet = np.triu(
         (top[:, None] < bottom)
         & (top < bottom[:, None])
@@ -100,14 +102,6 @@ def _to_tiles(masks: np.ndarray) -> np.ndarray:
     # The eight bytes of a tile, one per row, lie together then.
     packed = packed.reshape(count, rows, _SIDE, columns).swapaxes(2, 3)
     return np.ascontiguousarray(packed).view(np.uint64)[..., 0]
-
-
-def _bounds(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first True and one past the last True of each row; 0 and 0 where there is none."""
-    length = occupied.shape[1]
-    some = occupied.any(axis=1)
-    first = np.where(some, occupied.argmax(axis=1), 0)
-    return first, np.where(some, length - occupied[:, ::-1].argmax(axis=1), 0)
 
 
 _KERNELS = {

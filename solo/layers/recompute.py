@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from detectron2.modeling import ResNet
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -22,3 +23,18 @@ class Recomputed(nn.Sequential):
 def gathers_statistics(*layers: nn.Module) -> bool:
     """Tell whether there is batch normalisation that is not frozen: run twice, it counts twice."""
     return any(isinstance(part, _BatchNorm) for layer in layers for part in layer.modules())
+
+
+def recompute_stages(backbone: nn.Module) -> None:
+    """Make the stages of a ResNet keep their inputs only, in place.
+
+    Frozen stages keep nothing anyway. Stages with batch normalisation that gathers statistics stay as
+    they are.
+    """
+    for module in backbone.modules():
+        if not isinstance(module, ResNet):
+            continue
+        for index, name in enumerate(module.stage_names):
+            if not gathers_statistics(module.stages[index]):
+                module.stages[index] = Recomputed(*module.stages[index])
+                setattr(module, name, module.stages[index])

@@ -114,11 +114,6 @@ def sum_over_workers(count: Tensor) -> Tensor:
     return total
 
 
-def num_workers() -> int:
-    """Return how many workers there are: DDP averages their gradients, losses here want the sum."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
 def zero_gradient_anchor(parameters: Iterable[Tensor]) -> Tensor:
     """Return a zero that depends on every parameter.
 

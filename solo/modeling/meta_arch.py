@@ -10,16 +10,17 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
+from detectron2.utils import comm
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Recompute, choose
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
+from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
-from solo.modeling.backbones.recomputed_stages import recompute_stages
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
@@ -163,13 +164,9 @@ class SOLO(nn.Module):
         if self.training:
             truth = [ground_truth(item, self.device) for item in batched_inputs]
             return self.losses(outputs, truth, size)
-        originals = [
-            (item.get("height", height), item.get("width", width))
-            for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
-        ]
         sizes = [
-            ImageSize(size, tuple(resized), original)
-            for resized, original in zip(images.image_sizes, originals, strict=True)
+            ImageSize(size, (height, width), (item.get("height", height), item.get("width", width)))
+            for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
         ]
         return [{"instances": instances} for instances in self.find(outputs, sizes)]
 
@@ -217,7 +214,7 @@ class SOLO(nn.Module):
         mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
 
         terms = {"loss_category": category, "loss_mask": mask}
-        workers = losses.num_workers()
+        workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
     def _dice_sum(

@@ -94,24 +94,12 @@ class PostProcessor:
         Raises:
             UserError: If a key has none of its words.
         """
-        node = cfg.MODEL.SOLO.TEST
         return cls(
             grids=grids,
             strides=strides,
-            score_thresh=node.SCORE_THRESH,
-            max_candidates=node.MAX_CANDIDATES,
-            chunk_size=node.CHUNK_SIZE,
-            mask_thresh=node.MASK_THRESH,
-            pre_nms_topk=node.PRE_NMS_TOPK,
-            nms=node.NMS,
-            nms_kernel=node.NMS_KERNEL,
-            nms_sigma=node.NMS_SIGMA,
-            nms_iou_thresh=node.NMS_IOU_THRESH,
-            class_agnostic=node.CLASS_AGNOSTIC,
-            update_thresh=node.UPDATE_THRESH,
             max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
-            mask_format=node.MASK_FORMAT,
             intersections=cpu.intersection_kernel(cfg.MODEL.CPU.INTERSECTIONS),
+            **{key.lower(): value for key, value in cfg.MODEL.SOLO.TEST.items()},
         )
 
     @torch.no_grad()

@@ -11,12 +11,7 @@ from typing import Any
 from detectron2.config import CfgNode
 from detectron2.engine import HookBase, hooks
 from detectron2.utils import comm
-from detectron2.utils.events import (
-    CommonMetricPrinter,
-    EventWriter,
-    JSONWriter,
-    TensorboardXWriter,
-)
+from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint, run_files
 from solo.errors import UserError
@@ -37,12 +32,7 @@ class BestCheckpoint(HookBase):
     NAME = "model_best"
 
     def __init__(self, checkpointer: SOLOCheckpointer, metric: str) -> None:
-        """Watch a metric.
-
-        Args:
-            checkpointer: Writes the file.
-            metric: Name in the event storage; the greater the better.
-        """
+        """Watch a metric of the event storage: the greater the better. The checkpointer writes."""
         self._checkpointer = checkpointer
         self._metric = metric
         self._best = -math.inf
@@ -57,13 +47,6 @@ class BestCheckpoint(HookBase):
 
     def after_step(self) -> None:
         """Save the weights if they were evaluated after this step and are the best."""
-        self._save_if_best()
-
-    def after_train(self) -> None:
-        """Save the weights if the last evaluation is the best."""
-        self._save_if_best()
-
-    def _save_if_best(self) -> None:
         storage = self.trainer.storage
         value, iteration = storage.latest().get(self._metric, (math.nan, -1))
         # A comparison with nan is false: no evaluation, or one without any object.
@@ -74,6 +57,8 @@ class BestCheckpoint(HookBase):
         best = {"metric": self._metric, "value": self._best, "iteration": int(iteration)}
         self._checkpointer.save_weights(self.NAME, best=best)
 
+    after_train = after_step  # for the evaluation at the end
+
 
 class UnassignedWarning(HookBase):
     """Warn, once, where most objects of the first batches are given to no cell."""
@@ -83,11 +68,7 @@ class UnassignedWarning(HookBase):
     LIMIT = 0.5
 
     def __init__(self, config_file: Path) -> None:
-        """Set up the warning.
-
-        Args:
-            config_file: Of the run, for the advice.
-        """
+        """Advise to analyse the data with the config file of the run."""
         self._config_file = config_file
         self._done = False
 
@@ -121,10 +102,7 @@ def build_hooks(
 ) -> list[HookBase]:
     """Build what is done after each step and at the end, in this order, on every worker.
 
-    Args:
-        cfg: The config.
-        checkpointer: Of the model and the trainer.
-        evaluate: Returns the results on DATASETS.TEST.
+    The checkpointer is that of the model and the trainer; `evaluate` returns the results on DATASETS.TEST.
     """
     items = [
         hooks.IterationTimer(),
@@ -165,11 +143,7 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
 
 
 def forget_checkpoints(output_dir: str) -> None:
-    """Let a run that starts have no checkpoint to continue from; those of another run stay as files.
-
-    Args:
-        output_dir: Where they are.
-    """
+    """Let a run that starts have no checkpoint to continue from; those of another run stay as files."""
     marker = Path(output_dir, run_files.LAST_CHECKPOINT)
     if marker.is_file():
         marker.replace(marker.with_name(run_files.PREVIOUS_CHECKPOINT))
@@ -179,10 +153,6 @@ def forget_metrics(path: Path, start_iter: int) -> None:
     """Remove from metrics.json what training is about to do again, and a line cut off by a kill.
 
     What a run left that is not continued is kept beside it, in metrics.previous.json.
-
-    Args:
-        path: The file; there may be none.
-        start_iter: The first iteration of this run.
     """
     if not path.is_file():
         return
@@ -204,11 +174,7 @@ def _is_past(line: str, start_iter: int) -> bool:
 
 
 def plot_curves(output_dir: str) -> None:
-    """Draw metrics.json to curves.png; a picture that fails is no reason to fail.
-
-    Args:
-        output_dir: Where both are.
-    """
+    """Draw metrics.json to curves.png beside it; a picture that fails is no reason to fail."""
     folder = Path(output_dir)
     try:
         # Here, because matplotlib takes a second to import and may be missing.

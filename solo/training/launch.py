@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ def launch(
         SystemExit: If a spawned process ended with an exit status of its own.
     """
     if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
-        _join_torchrun(os.environ, main, args)
+        _join_torchrun(main, args)
         return
     _check_counts(num_gpus, num_machines, machine_rank)
     num_gpus = max(num_gpus, 1)
@@ -139,15 +139,13 @@ def _spawned(
     _run_in_group(_Place(rank, local_size * num_machines, local_rank, local_size), url, main, args)
 
 
-def _join_torchrun(
-    environment: Mapping[str, str], main: Callable[..., Any], args: tuple[Any, ...]
-) -> None:
-    world_size = int(environment["WORLD_SIZE"])
+def _join_torchrun(main: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    world_size = int(os.environ["WORLD_SIZE"])
     place = _Place(
-        rank=int(environment["RANK"]),
+        rank=int(os.environ["RANK"]),
         world_size=world_size,
-        local_rank=int(environment["LOCAL_RANK"]),
-        local_size=int(environment.get("LOCAL_WORLD_SIZE", world_size)),
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", world_size)),
     )
     _check_gpus(place.local_size, "torchrun --nproc-per-node")
     _run_in_group(place, "env://", main, args)

@@ -27,21 +27,11 @@ from torch import Tensor, nn
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
 from solo.errors import NotFiniteError, UserError, told_as
-from solo.inference.datasets import (
-    OpenDataset,
-    evaluate,
-    evaluate_with_tta,
-    prepare_evaluation,
-)
+from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
-from solo.training.hooks import (
-    build_hooks,
-    build_writers,
-    forget_checkpoints,
-    plot_curves,
-)
+from solo.training.hooks import build_hooks, build_writers, forget_checkpoints, plot_curves
 from solo.training.solver import build_optimizer, build_scheduler
 
 logger = logging.getLogger(__name__)

@@ -23,15 +23,7 @@ _BUFFERS_FLAG = (
 
 
 def parallelize(model: nn.Module, device: torch.device) -> nn.Module:
-    """Wrap a model so that the workers average their gradients, if there are several.
-
-    Args:
-        model: The model, on its device.
-        device: Where it is.
-
-    Returns:
-        The model itself, or a `DistributedDataParallel` of it.
-    """
+    """Wrap a model, on its device, so that the workers average their gradients, if there are several."""
     if comm.get_world_size() == 1:
         return model
     # The statistics of plain batch normalisation would drift apart; other buffers never change.
@@ -83,14 +75,7 @@ def average_losses(losses: dict[str, Tensor], data_time: float) -> tuple[dict[st
 
 
 def check_workers(cfg: CfgNode) -> None:
-    """Raise where a config cannot be trained by as many workers as there are.
-
-    Args:
-        cfg: The config, scaled to the number of workers.
-
-    Raises:
-        UserError: If the batch cannot be shared equally, or the device is not the workers'.
-    """
+    """Raise a UserError where the workers cannot share the batch, or the device is not theirs."""
     workers = comm.get_world_size()
     check_batch_size(cfg, workers)
     if workers > 1 and cfg.MODEL.DEVICE == "cpu" and distributed.get_backend() == "nccl":
@@ -101,13 +86,9 @@ def check_workers(cfg: CfgNode) -> None:
 
 
 def check_same_format(cfg: CfgNode) -> None:
-    """Raise on every worker if their weights would not lie alike in memory, as their CPUs suggest.
+    """Raise a UserError on every worker if their weights would not lie alike in memory.
 
-    Args:
-        cfg: The config.
-
-    Raises:
-        UserError: If another one's would lie otherwise: gradients could not be averaged.
+    That is what CPUs of different kinds suggest; gradients could not be averaged.
     """
     formats = comm.all_gather(str(memory_format(cfg, training=True)))
     if len(set(formats)) > 1:
@@ -118,15 +99,7 @@ def check_same_format(cfg: CfgNode) -> None:
 
 
 def check_same_start(start_iter: int, output_dir: str) -> None:
-    """Raise on every worker if they would start at different iterations.
-
-    Args:
-        start_iter: Where this worker starts.
-        output_dir: Where it looked for a checkpoint.
-
-    Raises:
-        UserError: If another one starts elsewhere.
-    """
+    """Raise a UserError on every worker if they would start at different iterations."""
     starts = comm.all_gather(start_iter)
     if len(set(starts)) > 1:
         raise UserError(
@@ -138,14 +111,7 @@ def check_same_start(start_iter: int, output_dir: str) -> None:
 def report_losses(losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str:
     """Describe the losses and the images of those workers whose losses are not finite.
 
-    Every worker has to call it.
-
-    Args:
-        losses: The losses of this worker, by name.
-        batch: Its images, in detectron2's format.
-
-    Returns:
-        The same text everywhere.
+    Every worker has to call it, with its own, and gets the same text.
     """
     images = [str(item.get("file_name", "an image without file_name")) for item in batch]
     local = {name: float(losses[name]) for name in sorted(losses)}

@@ -3,12 +3,14 @@
 Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask size.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.utils.registry import Registry
@@ -16,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solo.config.choices import Collisions
-from solo.layers.conv import Tower, conv_tower
+from solo.layers.conv import Tower, conv_tower, init_conv
+from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
-from solo.modeling.heads.common import Predictor
 from solo.modeling.heads.head_config import HeadConfig
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
@@ -28,6 +30,25 @@ A head is made by `Head(cfg, input_shape)`, input_shape being the backbone's dic
 """
 
 M = TypeVar("M")
+
+
+class Predictor(nn.Conv2d):
+    """A convolution from a tower to logits, which starts at the prior probability."""
+
+    bias: nn.Parameter
+
+    def __init__(self, in_channels: int, channels: int, kernel_size: int, prior: float) -> None:
+        """Build it; `prior` is the probability that it says before training."""
+        super().__init__(in_channels, channels, kernel_size, padding=kernel_size // 2)
+        init_conv(self, bias=-math.log((1 - prior) / prior))
+
+
+class Predictors(nn.ModuleList):
+    """A predictor for each level."""
+
+    def of(self, level: int) -> Predictor:
+        """Return that of a level."""
+        return cast(Predictor, self[level])
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,31 @@ class Head(nn.Module, ABC, Generic[M]):
         A head may let it remember what its calls share.
         """
         return partial(self.soft_masks, masks, image, size=size)
+
+    def _by_level(
+        self,
+        cells: Tensor,
+        decode: Callable[[int, Tensor], Tensor],
+        size: tuple[int, int] | None,
+        finest: Tensor,
+    ) -> Tensor:
+        """Decode the soft masks of cells level by level, and put them into the order of the cells.
+
+        Args:
+            cells: (P,) cell numbers, on the CPU.
+            decode: Turns a level and (p,) numbers of its cells into (p, H, W).
+            size: (H, W); by default twice that of `finest`.
+            finest: (C, h, w) feature of the finest level.
+        """
+        levels = list(self.grids.by_level(cells))
+        if not levels:
+            height, width = finest.shape[-2:]
+            return torch.zeros((0, *(size or (2 * height, 2 * width))), device=finest.device)
+        parts = [decode(level, local) for level, _, local in levels]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.cat([positions for _, positions, _ in levels]).argsort()
+        return torch.cat(parts)[to_device(order, finest.device)]
 
     def level_features(self, features: dict[str, Tensor]) -> list[Tensor]:
         """Return the feature of each level, resized to the level's stride."""

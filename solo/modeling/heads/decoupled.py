@@ -18,8 +18,14 @@ from torch.utils.checkpoint import checkpoint
 from solo.config.choices import Collisions, Recompute
 from solo.layers.masks import resize_soft_masks
 from solo.layers.transfer import to_device
-from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import Predictor, Predictors, assemble_levels
+from solo.modeling.heads.base import (
+    SOLO_HEAD_REGISTRY,
+    Head,
+    HeadOutputs,
+    Predictor,
+    Predictors,
+    resize,
+)
 from solo.modeling.heads.head_config import HeadConfig
 
 
@@ -152,20 +158,17 @@ class DecoupledHead(Head[AxisFeatures]):
         known: MapCache | None = None,
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`, and `decoder` for `known`."""
-        finest = masks.x[0][0]
-        parts, positions = [], []
-        for level, where, local in self.grids.by_level(cells):
+
+        def decode(level: int, local: Tensor) -> Tensor:
             side = self.grids.sides[level]
             row = local.div(side, rounding_mode="floor")
+            column = local - row * side
             # Each factor is resized before the product, as in the official test procedure.
-            x = self.mask_predictors_x(
-                masks.x[level][image], level, local - row * side, size, known
-            )
-            y = self.mask_predictors_y(masks.y[level][image], level, row, size, known)
-            parts.append(x * y)
-            positions.append(where)
-        height, width = finest.shape[-2:]
-        return assemble_levels(parts, positions, size or (2 * height, 2 * width), finest.device)
+            x: Tensor = self.mask_predictors_x(masks.x[level][image], level, column, size, known)
+            y: Tensor = self.mask_predictors_y(masks.y[level][image], level, row, size, known)
+            return x * y
+
+        return self._by_level(cells, decode, size, finest=masks.x[0][0])
 
     def decoder(
         self, masks: AxisFeatures, image: int, size: tuple[int, int] | None = None

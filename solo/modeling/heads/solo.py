@@ -11,8 +11,14 @@ from torch import Tensor, nn
 from solo.config.choices import Collisions
 from solo.layers.masks import resize_soft_masks, to_probabilities
 from solo.layers.transfer import to_device
-from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
-from solo.modeling.heads.common import Predictor, Predictors, assemble_levels
+from solo.modeling.heads.base import (
+    SOLO_HEAD_REGISTRY,
+    Head,
+    HeadOutputs,
+    Predictor,
+    Predictors,
+    resize,
+)
 from solo.modeling.heads.head_config import HeadConfig
 
 Features = list[Sequence[Tensor]]
@@ -63,15 +69,13 @@ class SOLOHead(Head[Features]):
         self, masks: Features, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
-        finest = masks[0][0]
-        parts, positions = [], []
-        for level, where, local in self.grids.by_level(cells):
-            local = to_device(local, finest.device)
-            part = self.decode(masks[level][image], self.mask_predictors.of(level), local)
-            parts.append(resize_soft_masks(part, size) if size else part)
-            positions.append(where)
-        height, width = finest.shape[-2:]
-        return assemble_levels(parts, positions, size or (2 * height, 2 * width), finest.device)
+
+        def decode(level: int, local: Tensor) -> Tensor:
+            feature, predictor = masks[level][image], self.mask_predictors.of(level)
+            part = self.decode(feature, predictor, to_device(local, feature.device))
+            return resize_soft_masks(part, size) if size else part
+
+        return self._by_level(cells, decode, size, finest=masks[0][0])
 
     @staticmethod
     def decode(feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:

@@ -1,1 +1,0 @@
-"""What detectron2's backbones lack."""
