@@ -1,7 +1,8 @@
 r"""Show a web page that finds the instances on the images dropped on it; see README.md.
 
-example: python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \
-    --weights output/quickstart/model_final.pth
+example:
+  python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \
+      --weights output/quickstart/model_final.pth
 """
 
 import argparse

@@ -1,7 +1,8 @@
 r"""Find and draw the instances on images, in a video or before a camera; see README.md.
 
-example: python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \
-    --weights output/quickstart/model_final.pth --input photos/ --output drawn/
+example:
+  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \
+      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
 """
 
 import argparse
