@@ -11,7 +11,8 @@ import yaml
 
 from solo.errors import exit_on
 from solo.files import check_folder
-from solo.survey import Analysis, analysis_config, analyze_dataset
+from solo.survey.analysis import Analysis, analyze_dataset
+from solo.survey.seen_images import analysis_config
 from solo.survey.summary import class_counts, numbers, summary
 from solo.tools._command import add_config, build_parser
 from solo.visualization.survey_plot import LevelSettings, plot_survey
