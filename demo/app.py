@@ -1,4 +1,9 @@
-"""A web page that shows what a trained model finds on the images dropped on it; see README.md."""
+r"""Show a web page that finds the instances on the images dropped on it; see README.md.
+
+Example:
+  python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \
+      --weights output/quickstart/model_final.pth
+"""
 
 import argparse
 import os
@@ -11,29 +16,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from model_arguments import add_model_arguments, check_model_arguments
 from page_layout import CSS, FONTS, build_page
 
 from solo.config.load import inference_config
 from solo.errors import MissingPackageError, exit_on
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
+from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
 
-EXAMPLE = """example:
-  python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \\
-      --weights output/quickstart/model_final.pth
-"""
 MAX_FILE_SIZE = "200mb"
 # People whose last image is kept in memory, for the threshold.
 MAX_SESSIONS = 32
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Show the page until Ctrl-C.
-
-    Args:
-        argv: The arguments; None: those of the process.
-    """
+    """Show the page until Ctrl-C, with these arguments; None: with those of the process."""
     args = parse_arguments(argv)
     with tempfile.TemporaryDirectory(prefix="solo-page-") as files:
         try:
@@ -60,9 +57,8 @@ def show_page(args: argparse.Namespace, files: str) -> None:
     check_address(args.host, args.port)
     gr = import_gradio()
     predictor, details = load_model(args)
-    title = (args.onnx or args.config_file).stem
-    page = build_page(gr, predictor, title, details=details)
-    serve(gr, page, args.host, args.port)
+    title = Path(args.onnx or args.config_file).stem
+    serve(gr, build_page(gr, predictor, title, details=details), args.host, args.port)
 
 
 def keep_to_this_machine(host: str, files: str) -> None:
@@ -104,9 +100,8 @@ def check_address(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = (error.strerror or str(error)).split(" (")[
-            0
-        ]  # what follows is the address once more
+        # What follows is the address once more.
+        reason = (error.strerror or str(error)).split(" (")[0]
         raise OSError(
             f"the page cannot be at {host}, port {port} ({reason}): give another --port or --host."
         ) from error
@@ -161,37 +156,21 @@ def serve(gr: ModuleType, page: Any, host: str, port: int) -> None:
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line.
-
-    Args:
-        argv: The arguments; None: those of the process.
-
-    Returns:
-        The arguments, checked for what does not go together.
-    """
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    check_model_arguments(parser, args)
-    if not 1 <= args.port <= 65535:
-        parser.error(f"--port {args.port}: give 1 to 65535")
-    return args
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        description="Show a web page that finds the instances on the images dropped on it.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_model_arguments(parser)
+    """Parse the command line; stop at what does not go together."""
+    parser = build_parser(None, __doc__)
+    add_predictor(parser)
+    add_opts(parser, "--opts")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="default: %(default)s, this machine only; 0.0.0.0: whoever reaches it, unprotected",
     )
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
-    return parser
+    args = parser.parse_args(argv)
+    check_predictor(parser, args)
+    if not 1 <= args.port <= 65535:
+        parser.error(f"--port {args.port}: give 1 to 65535")
+    return args
 
 
 if __name__ == "__main__":

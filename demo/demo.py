@@ -1,4 +1,9 @@
-"""Find and draw the instances on images, in a video or before a camera; see README.md."""
+r"""Find and draw the instances on images, in a video or before a camera; see README.md.
+
+Example:
+  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \
+      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
+"""
 
 import argparse
 import signal
@@ -7,23 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from image_paths import find_images
-from model_arguments import add_model_arguments, check_model_arguments
 from runner import Options, Runner
 
-EXAMPLE = """example:
-  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \\
-      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
-"""
+from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
+
 MAX_STATUS = 100
 # What a shell reports for a program that Ctrl-C ended.
 INTERRUPTED_STATUS = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo.
-
-    Args:
-        argv: The arguments; None: those of the process.
+    """Run the demo with these arguments; None: with those of the process.
 
     Returns:
         The exit status: the number of failures, at most 100; 130 after Ctrl-C.
@@ -77,15 +76,11 @@ def summarise(runner: Runner, unit: str, interrupted: bool) -> str:
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line.
-
-    Args:
-        argv: The arguments; None: those of the process.
-
-    Returns:
-        The arguments, checked for what does not go together.
-    """
-    parser = build_parser()
+    """Parse the command line; stop at what does not go together."""
+    parser = build_parser(None, __doc__)
+    _add_model(parser.add_argument_group("model"))
+    _add_inputs(parser.add_argument_group("inputs (one of them)"))
+    _add_outputs(parser.add_argument_group("outputs"))
     args = parser.parse_args(argv)
     if not (args.output or args.json or args.show):
         parser.error("nothing to do with what is found: give --output, --json or --show")
@@ -93,49 +88,42 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--output and --json name the same file")
     if not 0 <= args.confidence_threshold <= 1:
         parser.error(f"--confidence-threshold {args.confidence_threshold}: give 0 to 1")
-    check_model_arguments(parser, args)
+    check_predictor(parser, args)
     return args
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        description="Find and draw the instances on images, in a video or before a camera.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    model = parser.add_argument_group("model")
-    add_model_arguments(model)
-    model.add_argument(
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    add_predictor(group)
+    add_opts(group, "--opts")
+    group.add_argument(
         "--confidence-threshold",
         type=float,
         default=0.3,
         metavar="P",
         help="score below which instances are left out; default: %(default)s",
     )
-    model.add_argument(
+    group.add_argument(
         "--tiles",
         type=int,
         metavar="SIZE",
         help="look at images whose longer side is over SIZE pixels in overlapping tiles of SIZE",
     )
-    _add_inputs(parser)
-    outputs = parser.add_argument_group("outputs")
-    outputs.add_argument(
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--output",
         type=Path,
         metavar="PATH",
         help="folder for the pictures or the video; or a file, for one image or the video (.mp4)",
     )
-    outputs.add_argument(
+    group.add_argument(
         "--json", type=Path, metavar="FILE", help="COCO-style list of the instances, masks as RLE"
     )
-    outputs.add_argument("--show", action="store_true", help="open a window; q ends")
-    return parser
+    group.add_argument("--show", action="store_true", help="open a window; q ends")
 
 
-def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("inputs (one of them)")
+def _add_inputs(group: argparse._ArgumentGroup) -> None:
     inputs = group.add_mutually_exclusive_group(required=True)
     inputs.add_argument(
         "--input",

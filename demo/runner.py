@@ -36,8 +36,8 @@ NO_SCREEN = (
 class Options(NamedTuple):
     """What the command line says, but for the inputs."""
 
-    config_file: Path | None
-    onnx: Path | None
+    config_file: str | None
+    onnx: str | None
     weights: str
     device: str
     opts: Sequence[str]

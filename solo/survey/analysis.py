@@ -18,27 +18,16 @@ from solo.survey.statistics import Survey, take_survey
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Analysis:
-    """What an analysis found.
-
-    Attributes:
-        datasets: Names of the data sets.
-        class_names: Name per class; empty where the data sets have none.
-        num_records: Images of the data sets; the surveys have a sample of them.
-        cfg: The present config.
-        present: How it gives the objects to cells.
-        proposed_cfg: The same config with the proposed settings in it.
-        proposed: How that gives the objects to cells.
-        settings: What is proposed, as yaml to paste would hold it.
-    """
+    """What an analysis found."""
 
     datasets: tuple[str, ...]
-    class_names: list[str]
-    num_records: int
+    class_names: list[str]  # empty where the data sets have none
+    num_records: int  # images of the data sets; the surveys have a sample of them
     cfg: CfgNode
-    present: Survey
-    proposed_cfg: CfgNode
+    present: Survey  # how `cfg` gives the objects to cells
+    proposed_cfg: CfgNode  # the same config with the proposed settings in it
     proposed: Survey
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # what is proposed, as yaml to paste would hold it
 
 
 def analyze_dataset(cfg: CfgNode, num_images: int) -> Analysis:

@@ -1,19 +1,21 @@
-"""Sheets of training images: the batches themselves, and the cells of their targets."""
+"""Sheets of training images: the batches themselves, and the cells that have to find their objects."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data.detection_utils import convert_image_to_rgb
+from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from solo.data import build_train_loader, dataset_class_names
+from solo.data import build_train_loader, dataset_class_names, resolve_num_classes
 from solo.errors import UserError
-from solo.survey.seen_images import SeenImage, take_images
-from solo.survey.training_targets import ImageTargets, training_targets
+from solo.modeling.targets import TargetAssigner, Targets
+from solo.survey.seen_images import SeenImage, seen_images, take_images
 from solo.visualization.gallery import Panel, gallery
 from solo.visualization.training_images import LevelTargets, draw_cells, draw_training_image
 
@@ -24,11 +26,6 @@ _GRAY = 128
 
 def batch_sheet(cfg: CfgNode, num_images: int, iteration: int) -> np.ndarray:
     """Draw the training images of the batches from an iteration on.
-
-    Args:
-        cfg: The config.
-        num_images: How many images.
-        iteration: Whose batch comes first.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -44,17 +41,14 @@ def batch_sheet(cfg: CfgNode, num_images: int, iteration: int) -> np.ndarray:
     for number, batch in enumerate(take_images(loader, num_images), iteration):
         for item in batch[: num_images - len(panels)]:
             picture = draw_training_image(_bgr(item, cfg.INPUT.FORMAT), item["instances"], names)
-            captions = (_name(item), f"iteration {number}, {_size(item)}, {_objects(item)}")
-            panels.append(Panel(picture, captions))
+            height, width = item["image"].shape[-2:]
+            caption = f"iteration {number}, {width} x {height}, {_objects(item)}"
+            panels.append(Panel(picture, (_name(item), caption)))
     return gallery(panels, _BATCH_COLUMNS)
 
 
 def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
     """Draw the first training images beside the positive cells of each level.
-
-    Args:
-        cfg: The config.
-        num_images: How many images.
 
     Returns:
         (H, W, 3) uint8, BGR; a row per image.
@@ -67,6 +61,39 @@ def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
     for found in tqdm(images, total=num_images, desc="targets", unit="image"):
         panels.extend(_target_row(found, cfg))
     return gallery(panels, 1 + len(cfg.MODEL.SOLO.NUM_GRIDS))
+
+
+class ImageTargets(NamedTuple):
+    """One training image, and the cells that have to find its objects."""
+
+    image: SeenImage
+    targets: Targets
+    assigner: TargetAssigner
+
+    @property
+    def unassigned(self) -> list[int]:
+        """Rows of the objects that no cell has to find."""
+        found = set(self.targets.instances.tolist())
+        return [row for row in range(len(self.image.truth)) if row not in found]
+
+
+def training_targets(cfg: CfgNode, num_images: int) -> Iterator[ImageTargets]:
+    """Yield the first images of training with their targets.
+
+    Raises:
+        UserError: The data cannot be trained on, or fewer than one image is asked for.
+    """
+    # First: mistakes in the data have better messages than a model without classes.
+    loader = build_train_loader(cfg)
+    cfg = cfg.clone()
+    resolve_num_classes(cfg)
+    model = build_model(cfg)
+    for image in seen_images(loader, model, num_images):
+        truth = image.truth
+        targets = model.assigner(
+            truth.gt_boxes.tensor, truth.gt_classes, truth.gt_masks, image.size
+        )
+        yield ImageTargets(image, targets, model.assigner)
 
 
 def _target_row(found: ImageTargets, cfg: CfgNode) -> list[Panel]:
@@ -123,11 +150,6 @@ def _padded_truth(image: SeenImage) -> Instances:
 
 def _name(item: dict[str, Any]) -> str:
     return Path(item.get("file_name", "")).name
-
-
-def _size(item: dict[str, Any]) -> str:
-    height, width = item["image"].shape[-2:]
-    return f"{width} x {height}"
 
 
 def _objects(item: dict[str, Any]) -> str:

@@ -4,8 +4,7 @@ Legend: I images, M objects of all of them, L levels.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -20,27 +19,16 @@ from solo.survey.seen_images import SeenImage
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Survey:
-    """What the rule that gives objects to cells makes of a sample of images.
+    """What the rule that gives objects to cells makes of a sample of images."""
 
-    Attributes:
-        sizes: (M,) sqrt(w * h) of the boxes, in pixels of the input.
-        classes: (M,) their classes.
-        objects: (I,) objects of each image.
-        frames: (I, 2) height and width of the inputs, padded to their batches.
-        claimed: (M, L) cells that an object claims.
-        kept: (M, L) cells that it has after COLLISIONS took effect.
-        occupied: (L,) positive cells.
-        shared: (L,) positive cells that several objects claim.
-    """
-
-    sizes: np.ndarray
-    classes: np.ndarray
-    objects: np.ndarray
-    frames: np.ndarray
-    claimed: np.ndarray
-    kept: np.ndarray
-    occupied: np.ndarray
-    shared: np.ndarray
+    sizes: np.ndarray  # (M,) sqrt(w * h) of the boxes, in pixels of the input
+    classes: np.ndarray  # (M,)
+    objects: np.ndarray  # (I,) of each image
+    frames: np.ndarray  # (I, 2) height and width of the inputs, padded to their batches
+    claimed: np.ndarray  # (M, L) cells that an object claims
+    kept: np.ndarray  # (M, L) cells that it has after COLLISIONS took effect
+    occupied: np.ndarray  # (L,) positive cells
+    shared: np.ndarray  # (L,) positive cells that several objects claim
 
     @property
     def out_of_range(self) -> float:
@@ -70,23 +58,11 @@ class Survey:
     def of_levels(self, columns: Sequence[int]) -> "Survey":
         """Return the survey of a rule that has only these of the levels."""
         names = ("claimed", "kept", "occupied", "shared")
-        picked = {name: getattr(self, name)[..., columns] for name in names}
-        return replace(self, **picked)
+        return replace(self, **{name: getattr(self, name)[..., columns] for name in names})
 
 
 def _share(part: float, whole: float, nothing: float = 0) -> float:
     return float(part / whole) if whole else nothing
-
-
-class _Counts(NamedTuple):
-    """The part of one image in a survey."""
-
-    sizes: Tensor
-    classes: Tensor
-    claimed: Tensor
-    kept: Tensor
-    occupied: Tensor
-    shared: Tensor
 
 
 def take_survey(images: Iterable[SeenImage], assigner: TargetAssigner) -> Survey:
@@ -99,28 +75,20 @@ def take_survey(images: Iterable[SeenImage], assigner: TargetAssigner) -> Survey
     Raises:
         UserError: There is no object in any of the images.
     """
-    rows, frames = [], []
-    for image in images:
-        frames.append(image.size)
-        rows.append(_count(image, assigner))
-    if not sum(len(row.sizes) for row in rows):
+    counted = [_survey_image(image, assigner) for image in images]
+    if not any(len(one.sizes) for one in counted):
         raise UserError(
-            f"None of the {len(rows)} images looked at shows an object after the augmentations: "
+            f"None of the {len(counted)} images looked at shows an object after the augmentations: "
             "check the annotations, or look at more images."
         )
-    return Survey(
-        sizes=torch.cat([row.sizes for row in rows]).numpy(),
-        classes=torch.cat([row.classes for row in rows]).numpy(),
-        objects=np.array([len(row.sizes) for row in rows]),
-        frames=np.array(frames),
-        claimed=torch.cat([row.claimed for row in rows]).numpy(),
-        kept=torch.cat([row.kept for row in rows]).numpy(),
-        occupied=torch.stack([row.occupied for row in rows]).sum(dim=0).numpy(),
-        shared=torch.stack([row.shared for row in rows]).sum(dim=0).numpy(),
-    )
+    columns = {
+        field.name: [getattr(one, field.name) for one in counted] for field in fields(Survey)
+    }
+    per_level = {name: sum(columns.pop(name)) for name in ("occupied", "shared")}
+    return Survey(**{name: np.concatenate(parts) for name, parts in columns.items()}, **per_level)
 
 
-def _count(image: SeenImage, assigner: TargetAssigner) -> _Counts:
+def _survey_image(image: SeenImage, assigner: TargetAssigner) -> Survey:
     boxes, classes = image.truth.gt_boxes.tensor, image.truth.gt_classes
     arguments = boxes, classes, image.truth.gt_masks, image.size
     grids = assigner.grids
@@ -128,9 +96,11 @@ def _count(image: SeenImage, assigner: TargetAssigner) -> _Counts:
     kept = claims if assigner.collisions == Collisions.ALL else assigner(*arguments)
 
     cells, claimants = claims.cells.unique(return_counts=True)
-    return _Counts(
-        sizes=(boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt(),
-        classes=classes,
+    return Survey(
+        sizes=(boxes[:, 2:] - boxes[:, :2]).prod(dim=1).sqrt().numpy(),
+        classes=classes.numpy(),
+        objects=np.array([len(boxes)]),
+        frames=np.array([image.size]),
         claimed=_cells_by_level(claims.cells, claims.instances, len(boxes), grids),
         kept=_cells_by_level(kept.cells, kept.instances, len(boxes), grids),
         occupied=_count_levels(cells, grids),
@@ -138,12 +108,12 @@ def _count(image: SeenImage, assigner: TargetAssigner) -> _Counts:
     )
 
 
-def _cells_by_level(cells: Tensor, owners: Tensor, num_objects: int, grids: Grids) -> Tensor:
+def _cells_by_level(cells: Tensor, owners: Tensor, num_objects: int, grids: Grids) -> np.ndarray:
     """Count the cells of each object on each level: (M, L)."""
     places = owners * grids.num_levels + grids.levels_of(cells)
     counts = torch.bincount(places, minlength=num_objects * grids.num_levels)
-    return counts.view(num_objects, grids.num_levels)
+    return counts.view(num_objects, grids.num_levels).numpy()
 
 
-def _count_levels(cells: Tensor, grids: Grids) -> Tensor:
-    return torch.bincount(grids.levels_of(cells), minlength=grids.num_levels)
+def _count_levels(cells: Tensor, grids: Grids) -> np.ndarray:
+    return torch.bincount(grids.levels_of(cells), minlength=grids.num_levels).numpy()

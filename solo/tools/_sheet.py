@@ -8,7 +8,7 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from solo.errors import exit_on
-from solo.survey import analysis_config
+from solo.survey.seen_images import analysis_config
 from solo.tools._command import add_config, build_parser
 from solo.visualization.pictures import check_picture_path, write_picture
 

@@ -4,7 +4,6 @@ example: python -m solo.tools.analyze_dataset --output analysis \
     --config-file configs/quickstart/solov2_digits.yaml
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import yaml
 
 from solo.errors import exit_on
 from solo.files import check_folder
-from solo.survey import Analysis, analysis_config, analyze_dataset
+from solo.survey.analysis import Analysis, analyze_dataset
+from solo.survey.seen_images import analysis_config
 from solo.survey.summary import class_counts, numbers, summary
 from solo.tools._command import add_config, build_parser
 from solo.visualization.survey_plot import LevelSettings, plot_survey
@@ -20,7 +20,24 @@ from solo.visualization.survey_plot import LevelSettings, plot_survey
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
+    parser = build_parser("analyze_dataset", __doc__)
+    add_config(parser, "config of the training run")
+    parser.add_argument("--dataset", default="", help="registered name; default: DATASETS.TRAIN")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("analysis"),
+        metavar="DIR",
+        help="folder for analysis.yaml and analysis.png; default: %(default)s",
+    )
+    parser.add_argument(
+        "--num-images",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="images to look at, the first ones of training; default: %(default)s",
+    )
+    args = parser.parse_args(argv)
     with exit_on():
         check_folder(args.output)
         cfg = analysis_config(args.config_file, args.opts, args.dataset)
@@ -51,27 +68,6 @@ def _write(analysis: Analysis, folder: Path) -> None:
             for name, (cfg, survey) in configs.items()
         },
     )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = build_parser("analyze_dataset", __doc__)
-    add_config(parser, "config of the training run")
-    parser.add_argument("--dataset", default="", help="registered name; default: DATASETS.TRAIN")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("analysis"),
-        metavar="DIR",
-        help="folder for analysis.yaml and analysis.png; default: %(default)s",
-    )
-    parser.add_argument(
-        "--num-images",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="images to look at, the first ones of training; default: %(default)s",
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from solo.benchmark.tables import Report, write_json
 from solo.config.load import inference_config, load_config
 from solo.errors import UserError, exit_on
 from solo.model_zoo import get_config_file
-from solo.tools._command import add_config, add_opts, build_parser, read_size
+from solo.tools._command import add_config, add_opts, add_weights, build_parser, read_size
 
 _PROGRAM = "python -m solo.tools.benchmark"
 # For the examples of the verbs.
@@ -83,10 +83,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a model and its input, and how often it is run."""
     add_output(parser)
     add_config(parser, "a file, or a name in the model zoo")
-    parser.add_argument(
-        "--weights", default="", metavar="FILE", help="default: random ones, which find nothing"
-    )
-    parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    add_weights(parser, "default: random ones, which find nothing")
     _add_size(parser, "--size", INPUT, "of the input")
     parser.add_argument("--repeats", type=int, default=10, help="default: %(default)s")
 
@@ -164,7 +161,7 @@ def _run_cpu(args: argparse.Namespace) -> Report:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = build_parser("benchmark", __doc__ or "")
+    parser = build_parser("benchmark", __doc__)
     add = parser.add_subparsers(metavar="VERB", required=True).add_parser
     dataset = f"{MODEL} --weights model_final.pth --dataset coco_2017_val"
     verb = add_verb(add, f"{_PROGRAM} infer", "inference, from the image to run lengths", dataset)

@@ -24,7 +24,30 @@ from solo.tools._command import add_opts, build_parser
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
+    parser = build_parser("check_dataset", __doc__)
+    parser.add_argument("--json", metavar="FILE", help="annotations in COCO's format")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images of --json")
+    parser.add_argument(
+        "--dataset", nargs="+", default=[], metavar="NAME", help="registered data sets"
+    )
+    parser.add_argument(
+        "--config-file",
+        default="",
+        metavar="FILE",
+        help="check DATASETS.TRAIN and TEST of this config, or register its DATASETS.COCO_JSON "
+        "for --dataset",
+    )
+    parser.add_argument(
+        "--read-images",
+        action="store_true",
+        help="decode each image; else only the header of its file is read",
+    )
+    parser.add_argument(
+        "--first", type=int, default=5, metavar="N", help="listed of each kind (default: 5)"
+    )
+    parser.add_argument("--json-report", metavar="FILE", help="write all that is wrong as json")
+    add_opts(parser)
+    args = parser.parse_args(argv)
     with exit_on():
         findings = check(args)
     for name, found in findings.items():
@@ -108,33 +131,6 @@ def _rows(findings: dict[str, list[Finding]]) -> Iterator[dict[str, Any]]:
                 "annotation_id": finding.annotation_id,
                 "detail": finding.detail,
             }
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = build_parser("check_dataset", __doc__)
-    parser.add_argument("--json", metavar="FILE", help="annotations in COCO's format")
-    parser.add_argument("--images", metavar="DIR", help="folder of the images of --json")
-    parser.add_argument(
-        "--dataset", nargs="+", default=[], metavar="NAME", help="registered data sets"
-    )
-    parser.add_argument(
-        "--config-file",
-        default="",
-        metavar="FILE",
-        help="check DATASETS.TRAIN and TEST of this config, or register its DATASETS.COCO_JSON "
-        "for --dataset",
-    )
-    parser.add_argument(
-        "--read-images",
-        action="store_true",
-        help="decode each image; else only the header of its file is read",
-    )
-    parser.add_argument(
-        "--first", type=int, default=5, metavar="N", help="listed of each kind (default: 5)"
-    )
-    parser.add_argument("--json-report", metavar="FILE", help="write all that is wrong as json")
-    add_opts(parser)
-    return parser
 
 
 if __name__ == "__main__":

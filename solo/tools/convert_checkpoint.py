@@ -7,7 +7,6 @@ example: python -m solo.tools.convert_checkpoint SOLOv2_R50_3x.pth solov2.pth \
     --config-file configs/coco/solov2_R_50_FPN_3x.yaml
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,27 @@ from solo.tools._command import build_parser
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = vars(_parser().parse_args(argv))
+    parser = build_parser("convert_checkpoint", __doc__)
+    parser.add_argument("source", type=Path, metavar="IN", help="checkpoint to read")
+    parser.add_argument("target", type=Path, metavar="OUT", help="checkpoint to write")
+    parser.add_argument(
+        "--to", choices=("solo", "mmdet"), default="solo", help="layout of OUT (default: solo)"
+    )
+    parser.add_argument(
+        "--config-file",
+        default="",
+        metavar="FILE",
+        help="check that the weights are all that the model of this config needs",
+    )
+    add_import(parser)
+    parser.add_argument(
+        "--trained-otherwise",
+        dest="as_published",
+        action="store_false",
+        help="do not write which colour order, mean, std and strides the weights expect: for weights "
+        "that were not trained as the published ones of their lineage were",
+    )
+    args = vars(parser.parse_args(argv))
     del args["imports"]
     with exit_on():
         print(convert(**args))
@@ -97,30 +116,6 @@ def _model_weights(config_file: str) -> dict[str, Any]:
     cfg = load_config(config_file, device="meta")
     with torch.device("meta"):
         return build_model(cfg).state_dict()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = build_parser("convert_checkpoint", __doc__)
-    parser.add_argument("source", type=Path, metavar="IN", help="checkpoint to read")
-    parser.add_argument("target", type=Path, metavar="OUT", help="checkpoint to write")
-    parser.add_argument(
-        "--to", choices=("solo", "mmdet"), default="solo", help="layout of OUT (default: solo)"
-    )
-    parser.add_argument(
-        "--config-file",
-        default="",
-        metavar="FILE",
-        help="check that the weights are all that the model of this config needs",
-    )
-    add_import(parser)
-    parser.add_argument(
-        "--trained-otherwise",
-        dest="as_published",
-        action="store_false",
-        help="do not write which colour order, mean, std and strides the weights expect: for weights "
-        "that were not trained as the published ones of their lineage were",
-    )
-    return parser
 
 
 if __name__ == "__main__":

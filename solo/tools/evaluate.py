@@ -18,7 +18,7 @@ from detectron2.utils.logger import setup_logger
 from solo.errors import exit_on
 from solo.inference import Predictor, TileRule
 from solo.inference.datasets import evaluate_predictor
-from solo.tools._command import add_opts, build_parser
+from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -57,22 +57,8 @@ def build_predictor(args: argparse.Namespace) -> Predictor:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; stop at arguments that do not go together."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if args.onnx and (args.weights or args.device or args.opts):
-        parser.error(
-            "--onnx FILE holds weights and config: leave out --weights, --device, KEY VALUE"
-        )
-    return args
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = build_parser("evaluate", __doc__)
-    kinds = parser.add_mutually_exclusive_group(required=True)
-    kinds.add_argument("--config-file", metavar="FILE", help="config of the model")
-    kinds.add_argument("--onnx", metavar="FILE", help="exported model, run by onnxruntime")
-    parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
-    parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
+    add_predictor(parser)
     parser.add_argument("--dataset", required=True, metavar="NAME", help="registered name")
     parser.add_argument(
         "--tiles",
@@ -87,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "--num-images", type=int, metavar="N", help="N images of the data set; default: all"
     )
     add_opts(parser)
-    return parser
+    args = parser.parse_args(argv)
+    check_predictor(parser, args, "KEY VALUE")
+    return args
 
 
 if __name__ == "__main__":

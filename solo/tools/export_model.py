@@ -4,27 +4,17 @@ example: python -m solo.tools.export_model --output exported/ \
     --config-file configs/quickstart/solov2_digits.yaml --weights output/quickstart/model_final.pth
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from solo.config.user_modules import add_import
 from solo.errors import exit_on
 from solo.export.export import ExportRequest, export_model
 from solo.export.file_format import ExportFormat, Post
-from solo.tools._command import build_parser, read_size
+from solo.tools._command import add_opts, build_parser, read_size
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = vars(_parser().parse_args(argv))
-    del args["imports"]
-    with exit_on():
-        done = export_model(ExportRequest(**args))
-    print(f"{done.path}: {done.agreement}.")
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = build_parser("export_model", __doc__)
     parser.add_argument("--config-file", required=True, metavar="FILE", help="config of the model")
     parser.add_argument("--weights", required=True, metavar="FILE", help="checkpoint to load")
@@ -56,11 +46,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="images to compare on; default: some of DATASETS.TEST if they are here, else made-up ones",
     )
-    add_import(parser)
-    parser.add_argument(
-        "--opts", nargs="*", default=[], metavar="KEY VALUE", help="config keys to override"
-    )
-    return parser
+    add_opts(parser, "--opts")
+    args = vars(parser.parse_args(argv))
+    del args["imports"]
+    with exit_on():
+        done = export_model(ExportRequest(**args))
+    print(f"{done.path}: {done.agreement}.")
 
 
 if __name__ == "__main__":

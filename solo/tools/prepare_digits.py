@@ -5,7 +5,6 @@ It has about 4,200 images and is written once; nothing is downloaded.
 example: python -m solo.tools.prepare_digits --output datasets
 """
 
-import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +21,6 @@ logger = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
-    setup_logger(name="solo")
-    with exit_on():
-        folder = build_digits(args.output)
-    logger.info("digits_train and digits_val are in %s", folder)
-    if args.output.resolve() != default_root().resolve():
-        logger.info("to train on them there, set SOLO_DATASETS=%s", args.output)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = build_parser("prepare_digits", __doc__)
     parser.add_argument(
         "--output",
@@ -41,7 +30,13 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for the data set's folder (default: $SOLO_DATASETS, $DETECTRON2_DATASETS "
         "or ./datasets, where training looks)",
     )
-    return parser
+    args = parser.parse_args(argv)
+    setup_logger(name="solo")
+    with exit_on():
+        folder = build_digits(args.output)
+    logger.info("digits_train and digits_val are in %s", folder)
+    if args.output.resolve() != default_root().resolve():
+        logger.info("to train on them there, set SOLO_DATASETS=%s", args.output)
 
 
 if __name__ == "__main__":

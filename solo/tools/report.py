@@ -25,31 +25,6 @@ _OPTIONS = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
-    output = args.output or args.run / "report.html"
-    with exit_on():
-        _write_report(args, output)
-    print(f"written: {output}")
-
-
-def _write_report(args: argparse.Namespace, output: Path) -> None:
-    run = open_run(args.run, args.weights)
-    _check_output(output)
-    dataset = args.dataset or next(iter(run.cfg.DATASETS.TEST), "")
-    if not dataset:
-        raise UserError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
-    predictor = Predictor.from_config(run.config_file, str(run.weights), opts=_OPTIONS)
-    held_out = examine(predictor, dataset, args.num_images)
-    write_text(render_report(run, held_out), output)
-
-
-def _check_output(output: Path) -> None:
-    if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
-        raise UserError(f"--output {output}: give the name of a file that ends in .html.")
-    check_folder(output.parent)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = build_parser("report", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="output folder of a run")
     parser.add_argument(
@@ -71,7 +46,28 @@ def _parser() -> argparse.ArgumentParser:
         help="look at N held-out images, spread evenly; default: at all",
     )
     add_import(parser)
-    return parser
+    args = parser.parse_args(argv)
+    output = args.output or args.run / "report.html"
+    with exit_on():
+        _write_report(args, output)
+    print(f"written: {output}")
+
+
+def _write_report(args: argparse.Namespace, output: Path) -> None:
+    run = open_run(args.run, args.weights)
+    _check_output(output)
+    dataset = args.dataset or next(iter(run.cfg.DATASETS.TEST), "")
+    if not dataset:
+        raise UserError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
+    predictor = Predictor.from_config(run.config_file, str(run.weights), opts=_OPTIONS)
+    held_out = examine(predictor, dataset, args.num_images)
+    write_text(render_report(run, held_out), output)
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
+        raise UserError(f"--output {output}: give the name of a file that ends in .html.")
+    check_folder(output.parent)
 
 
 if __name__ == "__main__":

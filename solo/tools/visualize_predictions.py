@@ -16,14 +16,28 @@ from solo.errors import exit_on
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
 from solo.report.dataset_rows import dataset_rows
-from solo.tools._command import add_config, build_parser
+from solo.tools._command import add_config, add_weights, build_parser
 from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import prediction_sheet
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
-    args = _parser().parse_args(argv)
+    parser = build_parser("visualize_predictions", __doc__)
+    add_config(parser)
+    add_weights(parser)
+    parser.add_argument("--dataset", default="", help="registered name; default: DATASETS.TEST[0]")
+    parser.add_argument("--num-images", type=int, default=12, help="default: %(default)s")
+    parser.add_argument(
+        "--output", type=Path, default=Path("predictions.png"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--confidence-threshold",
+        type=float,
+        default=0.3,
+        help="score below which instances are left out; default: %(default)s",
+    )
+    args = parser.parse_args(argv)
     with exit_on():
         draw_dataset(args)
 
@@ -43,25 +57,6 @@ def draw_dataset(args: argparse.Namespace) -> None:
     rows = dataset_rows(records, predictor, args.num_images)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), args.output)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = build_parser("visualize_predictions", __doc__)
-    add_config(parser)
-    parser.add_argument("--weights", default="", metavar="FILE", help="checkpoint to load")
-    parser.add_argument("--dataset", default="", help="registered name; default: DATASETS.TEST[0]")
-    parser.add_argument("--num-images", type=int, default=12, help="default: %(default)s")
-    parser.add_argument(
-        "--output", type=Path, default=Path("predictions.png"), help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--confidence-threshold",
-        type=float,
-        default=0.3,
-        help="score below which instances are left out; default: %(default)s",
-    )
-    parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
-    return parser
 
 
 if __name__ == "__main__":

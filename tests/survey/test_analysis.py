@@ -2,7 +2,8 @@ import pytest
 import yaml
 from detectron2.modeling import build_model
 
-from solo.survey import analysis_config, analyze_dataset
+from solo.survey.analysis import analyze_dataset
+from solo.survey.seen_images import analysis_config
 from solo.survey.summary import numbers, proposal_yaml, summary
 from tests.toys import registered, toy_cfg, write_config, write_records
 

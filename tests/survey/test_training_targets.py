@@ -2,7 +2,7 @@ import torch
 
 from solo.data import build_train_loader
 from solo.modeling.targets import TargetAssigner
-from solo.survey import training_targets
+from solo.survey.drawings import training_targets
 from tests.conftest import build
 
 
