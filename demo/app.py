@@ -1,9 +1,4 @@
-r"""Show a web page that finds the instances on the images dropped on it; see README.md.
-
-Example:
-  python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \
-      --weights output/quickstart/model_final.pth
-"""
+"""Show a web page that finds the instances on the images dropped on it; see README.md."""
 
 import argparse
 import os
@@ -24,6 +19,10 @@ from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
 from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
 
+EXAMPLE = """example:
+  python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \\
+      --weights output/quickstart/model_final.pth
+"""
 MAX_FILE_SIZE = "200mb"
 # People whose last image is kept in memory, for the threshold.
 MAX_SESSIONS = 32
@@ -157,7 +156,7 @@ def serve(gr: ModuleType, page: Any, host: str, port: int) -> None:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; stop at what does not go together."""
-    parser = build_parser(None, __doc__)
+    parser = build_parser(None, f"{__doc__}\n\n{EXAMPLE}")
     add_predictor(parser)
     add_opts(parser, "--opts")
     parser.add_argument(

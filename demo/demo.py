@@ -1,9 +1,4 @@
-r"""Find and draw the instances on images, in a video or before a camera; see README.md.
-
-Example:
-  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \
-      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
-"""
+"""Find and draw the instances on images, in a video or before a camera; see README.md."""
 
 import argparse
 import signal
@@ -16,6 +11,10 @@ from runner import Options, Runner
 
 from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
 
+EXAMPLE = """example:
+  python demo/demo.py --config-file configs/quickstart/solov2_digits.yaml \\
+      --weights output/quickstart/model_final.pth --input photos/ --output drawn/
+"""
 MAX_STATUS = 100
 # What a shell reports for a program that Ctrl-C ended.
 INTERRUPTED_STATUS = 130
@@ -77,7 +76,7 @@ def summarise(runner: Runner, unit: str, interrupted: bool) -> str:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; stop at what does not go together."""
-    parser = build_parser(None, __doc__)
+    parser = build_parser(None, f"{__doc__}\n\n{EXAMPLE}")
     _add_model(parser.add_argument_group("model"))
     _add_inputs(parser.add_argument_group("inputs (one of them)"))
     _add_outputs(parser.add_argument_group("outputs"))
