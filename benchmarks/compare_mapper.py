@@ -23,8 +23,7 @@ from detectron2.data import transforms as T
 from tqdm import tqdm
 
 from solo.benchmark.tables import Report
-from solo.config import get_cfg
-from solo.config.load import merge_options
+from solo.config.load import load_config
 from solo.data.augmentation.build import build_multi_image
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
@@ -214,8 +213,7 @@ def _rows(times: dict[str, np.ndarray]) -> list[Row]:
 
 
 def _run(args: argparse.Namespace) -> Report:
-    cfg = get_cfg()
-    merge_options(cfg, args.opts)
+    cfg = load_config("", args.opts, device="cpu", needs_classes=False)
     rows = benchmark_data(
         cfg, size=args.size, images=args.images, repeats=args.repeats, progress=True
     )

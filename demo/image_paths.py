@@ -63,7 +63,9 @@ def _resolve(argument: str) -> list[Path]:
 
 
 def _images_among(paths: Iterator[Path]) -> Iterator[Path]:
-    return (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    # A hidden file may be one that is being written.
+    shown = (path for path in paths if not path.name.startswith("."))
+    return (path for path in shown if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
 
 
 def plan_outputs(images: Sequence[Path], output: Path) -> dict[Path, Path]:

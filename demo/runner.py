@@ -23,7 +23,7 @@ from solo.inference import Predictor
 from solo.inference.tiling import TileRule
 from solo.inference.tracking import MaskIoUTracker
 from solo.structures.instances import select_confident
-from solo.visualization.draw import draw_instances
+from solo.visualization.draw import PALETTE, draw_instances
 from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
@@ -204,7 +204,7 @@ class Runner:
         self, frames: Iterable[tuple[np.ndarray, Instances]], name: str
     ) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
-        tracker = MaskIoUTracker()
+        tracker = MaskIoUTracker(num_colors=len(PALETTE))
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
             names = self._built.class_names

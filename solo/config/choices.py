@@ -9,11 +9,15 @@ from solo.errors import UserError
 
 
 class Word(str, Enum):
-    """A word of a config: equal to its text, and printed as it."""
+    """A word of a config: printed as its text, and equal to it, as a config keeps texts (so no `is`)."""
 
     def __str__(self) -> str:
         """Return the text."""
         return str(self.value)
+
+    def __repr__(self) -> str:
+        """Return the text in quotes, as argparse lists choices."""
+        return repr(self.value)
 
 
 W = TypeVar("W", bound=Word)

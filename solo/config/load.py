@@ -1,4 +1,7 @@
-"""THE way to a config that is complete and frozen; mistakes are named before any work starts."""
+"""THE way to a config that is complete and frozen; mistakes are named before any work starts.
+
+`model_zoo.get_config` gives a plain one to change, as detectron2's does: unfrozen, and not looked at.
+"""
 
 import logging
 from collections.abc import Sequence

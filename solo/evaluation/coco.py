@@ -20,6 +20,7 @@ from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError
 from solo.evaluation.coco_truth import indexed, load_ground_truth
+from solo.files import write_text
 from solo.structures.run_lengths import rles_of
 
 try:
@@ -107,7 +108,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         results = list(itertools.chain.from_iterable(item["instances"] for item in predictions))
         self._use_dataset_categories(results)
         if self._output_dir:
-            Path(self._output_dir, "coco_instances_results.json").write_text(json.dumps(results))
+            write_text(json.dumps(results), Path(self._output_dir, "coco_instances_results.json"))
         if not self._do_evaluation:
             logger.info("the annotation file has no annotations: nothing to evaluate against")
             return

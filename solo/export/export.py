@@ -23,6 +23,7 @@ from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
 from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.wrapper import TraceableSOLO
+from solo.files import write_text
 from solo.inference.torch_backend import TorchBackend
 
 FORMATS: dict[ExportFormat, FileFormat] = {
@@ -95,7 +96,7 @@ def export_model(request: ExportRequest) -> Exported:
         raise UserError(f"{error} The file stays as {unchecked}.") from error
 
     path = unchecked.replace(request.output / f"model{suffix}")
-    path.with_suffix(f"{suffix}.json").write_text(json.dumps(metadata, indent=2))
+    write_text(json.dumps(metadata, indent=2), path.with_suffix(f"{suffix}.json"))
     for name, source in file_format.companions.items():
         shutil.copyfile(source, request.output / name)
     return Exported(path, agreement)

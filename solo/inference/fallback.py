@@ -19,7 +19,7 @@ class WithCPUFallback(nn.Module):
         """Wrap a model that tells its `device`."""
         super().__init__()
         self.model = model
-        # detectron2's evaluation puts back the mode that it finds here.
+        # Evaluation puts back the mode that it finds here.
         self.train(model.training)
         self._warned = False
 

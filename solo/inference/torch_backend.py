@@ -46,13 +46,13 @@ class TorchBackend:
         cfg = cfg.clone()
         cfg.defrost()
         _check_config(cfg)
+        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
+        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
         content = None
         if not cfg.MODEL.SOLO.NUM_CLASSES:
             if "://" not in cfg.MODEL.WEIGHTS:
                 content = read_checkpoint(cfg.MODEL.WEIGHTS.partition("?")[0])
-            resolve_num_classes(cfg, (content or {}).get("class_names") or ())
-        metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
-        names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
+            resolve_num_classes(cfg, (content or {}).get("class_names") or names_of_metadata)
         num_classes = cfg.MODEL.SOLO.NUM_CLASSES
 
         self.model = build_model(cfg)

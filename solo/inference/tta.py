@@ -66,7 +66,7 @@ class SOLOWithTTA(nn.Module):
             )
         self.model = model
         self.tta_mapper = tta_mapper or DatasetMapperTTA(cfg)
-        # detectron2's evaluation puts back the mode that it finds here.
+        # Evaluation puts back the mode that it finds here.
         self.train(model.training)
 
     @property

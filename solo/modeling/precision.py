@@ -40,17 +40,17 @@ def training_precision(cfg: CfgNode) -> tuple[torch.autocast, torch.amp.GradScal
 
     The scaler keeps the gradients of float16 from vanishing; for other types it does nothing.
     """
-    context = _autocast(cfg, enabled=cfg.SOLVER.AMP.ENABLED)
-    in_float16 = cfg.SOLVER.AMP.ENABLED and context.fast_dtype is torch.float16
-    return context, torch.amp.GradScaler(context.device, enabled=in_float16)
+    device, dtype = _device_and_dtype(cfg, enabled=cfg.SOLVER.AMP.ENABLED)
+    scaler = torch.amp.GradScaler(device, enabled=dtype is torch.float16)
+    return torch.autocast(device, dtype=dtype, enabled=dtype is not None), scaler
 
 
 def inference_precision(cfg: CfgNode) -> torch.autocast:
     """Return the context that TEST.AMP.ENABLED asks for."""
-    return _autocast(cfg, enabled=cfg.TEST.AMP.ENABLED)
+    device, dtype = _device_and_dtype(cfg, enabled=cfg.TEST.AMP.ENABLED)
+    return torch.autocast(device, dtype=dtype, enabled=dtype is not None)
 
 
-def _autocast(cfg: CfgNode, *, enabled: bool) -> torch.autocast:
+def _device_and_dtype(cfg: CfgNode, *, enabled: bool) -> tuple[str, torch.dtype | None]:
     device = torch.device(cfg.MODEL.DEVICE)
-    dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if enabled else None
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+    return device.type, amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if enabled else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from solo.errors import exit_on
-from solo.files import check_folder
+from solo.files import check_folder, write_text
 from solo.survey.analysis import Analysis, analyze_dataset
 from solo.survey.seen_images import analysis_config
 from solo.survey.summary import class_counts, numbers, summary
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _write(analysis: Analysis, folder: Path) -> None:
     text = yaml.safe_dump(numbers(analysis), default_flow_style=None, sort_keys=False)
-    (folder / "analysis.yaml").write_text(text, encoding="utf-8")
+    write_text(text, folder / "analysis.yaml")
     configs = {
         "present": (analysis.cfg, analysis.present),
         "proposed": (analysis.proposed_cfg, analysis.proposed),

@@ -19,6 +19,7 @@ from solo.data.checks import check_records
 from solo.data.findings import Finding, Kind
 from solo.data.formats.coco_document import check_coco_json
 from solo.errors import UserError, exit_on
+from solo.files import write_text
 from solo.tools._command import add_opts, build_parser
 
 
@@ -73,7 +74,7 @@ def check(args: argparse.Namespace) -> dict[str, list[Finding]]:
     if not findings:
         raise UserError("Name a data set: --json and --images, --dataset or --config-file.")
     if args.json_report:
-        Path(args.json_report).write_text(json.dumps(list(_rows(findings)), indent=1))
+        write_text(json.dumps(list(_rows(findings)), indent=1), args.json_report)
     return findings
 
 

@@ -19,6 +19,7 @@ from solo.checkpoint.run_files import CONFIG, write_run_record
 from solo.config.load import load_config
 from solo.config.user_modules import import_modules
 from solo.config.validity import check_solver
+from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import write_text
 
@@ -39,10 +40,15 @@ def training_config(args: argparse.Namespace) -> CfgNode:
         UserError: If a file or key that the user gave is wrong.
         OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
     """
-    device = "cpu" if getattr(args, "num_gpus", 1) == 0 else ""
-    cfg = load_config(args.config_file, args.opts or [], device=device)
+    # Classes last: what they are asked of may take long to load.
+    cfg = load_config(args.config_file, args.opts or [], needs_classes=False)
     check_solver(cfg)
     _check_output_dir(cfg.OUTPUT_DIR)
+    if getattr(args, "num_gpus", 1) == 0 and cfg.MODEL.DEVICE.startswith("cuda"):
+        cfg.defrost()
+        cfg.MODEL.DEVICE = "cpu"
+        cfg.freeze()
+    resolve_num_classes(cfg)
     return cfg
 
 

@@ -1,7 +1,10 @@
+import argparse
+
 import pytest
 import torch
 
 from solo.config import get_cfg
+from solo.config.choices import NMS
 from solo.config.validity import check_batch_size, check_device
 
 
@@ -21,3 +24,12 @@ def test_a_gpu_beyond_the_last_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     check_device("cuda:1")
     with pytest.raises(ValueError, match="'cuda:2', but torch finds 2 CUDA devices"):
         check_device("cuda:2")
+
+
+def test_choices_of_a_command_are_listed_as_they_are_written(capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nms", choices=list(NMS))
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--nms", "soft"])
+    message = capsys.readouterr().err
+    assert "Word" not in message and "NMS." not in message and "matrix" in message

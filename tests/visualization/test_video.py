@@ -224,7 +224,7 @@ def test_errors_come_where_the_item_would():
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt])
 def test_leaving_early_ends_the_threads(error):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     made = []
 
     def use(doubled):
@@ -242,7 +242,7 @@ def test_leaving_early_ends_the_threads(error):
             use(doubled)
     except KeyboardInterrupt:
         assert error
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # those of others may end meanwhile
     count = len(made)
     assert count <= 3 + 1 + 3
     time.sleep(0.02)
