@@ -78,7 +78,7 @@ def mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:
     masks = fields.get("pred_masks", fields.get("gt_masks"))
     if masks is None:
         raise ValueError(
-            f"Instances with the fields {sorted(fields)} have no masks: "
+            f"Instances with the fields {sorted(fields)} have no masks to draw: "
             "give pred_masks, pred_rles or gt_masks."
         )
     if isinstance(masks, PolygonMasks):
