@@ -57,7 +57,8 @@ def test_profiler_shows_the_stages():
 
 
 def test_graphs_have_no_marks():
-    program = torch.export.export(Double(), (torch.ones(2),), strict=True)
+    # Not strict, as `solo.export` asks for it: the compiler of torch before 2.8 does not read contexts as decorators.
+    program = torch.export.export(Double(), (torch.ones(2),), strict=False)
     calls = [node.target for node in program.graph.nodes if node.op == "call_function"]
     assert calls == [torch.ops.aten.mul.Tensor]
     traced = torch.jit.trace(Double(), torch.ones(2))
