@@ -53,8 +53,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, name: str = "") -> None:
     """Make a folder and try that it can be written to.
+
+    Args:
+        folder: The folder.
+        name: What to call it in the message; empty: by its path.
 
     Raises:
         OSError: It cannot.
@@ -65,5 +69,5 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise OSError(
-            f"{folder} cannot be written to ({error.strerror}); choose another."
+            f"{name or folder} cannot be written to ({error.strerror}); choose another."
         ) from error

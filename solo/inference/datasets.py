@@ -2,7 +2,7 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,8 +190,13 @@ def choose_records(
         return records
     if num_images < 1:
         raise UserError(f"Cannot evaluate on {num_images} images: ask for 1 at least.")
-    count = min(num_images, len(records))
-    return [records[i] for i in np.linspace(0, len(records) - 1, count).round().astype(int)]
+    return spread_evenly(records, num_images)
+
+
+def spread_evenly(records: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return so many records, at most all, spread evenly over them."""
+    indices = np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)
+    return [records[index] for index in indices]
 
 
 def read_bgr(record: dict[str, Any]) -> np.ndarray:

@@ -9,6 +9,7 @@ from detectron2.structures import Instances
 
 from solo.errors import UserError
 from solo.images import read_picture
+from solo.inference.datasets import spread_evenly
 from solo.visualization.sheet import SheetRow
 
 
@@ -35,10 +36,8 @@ def dataset_rows(
             f"Cannot take {num_images} images of a data set of {len(dataset)}: ask for at least "
             "one, of a data set that has any."
         )
-    count = min(num_images, len(dataset))
     rows = []
-    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int):
-        record = dataset[index]
+    for record in spread_evenly(dataset, num_images):
         image = read_picture(record["file_name"])
         rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
     return rows

@@ -2,9 +2,7 @@
 
 import argparse
 import logging
-import os
 import platform
-import tempfile
 from pathlib import Path
 
 import detectron2
@@ -21,7 +19,7 @@ from solo.config.user_modules import import_modules
 from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
-from solo.files import write_text
+from solo.files import check_folder, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,8 @@ def training_config(args: argparse.Namespace) -> CfgNode:
     # Classes last: what they are asked of may take long to load.
     cfg = load_config(args.config_file, args.opts or [], needs_classes=False)
     check_solver(cfg)
-    _check_output_dir(cfg.OUTPUT_DIR)
+    # Now, rather than at the first checkpoint.
+    check_folder(Path(cfg.OUTPUT_DIR), f"OUTPUT_DIR {cfg.OUTPUT_DIR!r}")
     if getattr(args, "num_gpus", 1) == 0 and cfg.MODEL.DEVICE.startswith("cuda"):
         cfg.defrost()
         cfg.MODEL.DEVICE = "cpu"
@@ -87,16 +86,6 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
-
-
-def _check_output_dir(path: str) -> None:
-    """Fail now, rather than at the first checkpoint, where results could not be written."""
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise OSError(f"OUTPUT_DIR {path!r} cannot be written: {error}; choose another.") from error
 
 
 def _versions(device: str) -> str:
