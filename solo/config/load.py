@@ -26,6 +26,7 @@ def load_config(
     device: str = "",
     weights: str | Path | None = None,
     dataset: str = "",
+    gpus: bool = True,
     needs_classes: bool = True,
 ) -> CfgNode:
     """Return the config that a file and options make, with all that they leave open.
@@ -40,6 +41,7 @@ def load_config(
             rule a backbone without a head, and where. None: nothing is trained yet.
         dataset: Registered name, in place of DATASETS.TRAIN and TEST. It says how many classes
             there are, too.
+        gpus: Whether a GPU that is there may be used; if not, MODEL.DEVICE becomes cpu in its place.
         needs_classes: Whether MODEL.SOLO.NUM_CLASSES 0 becomes the number of the data sets.
 
     Returns:
@@ -47,8 +49,7 @@ def load_config(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UserError: If file or options hold an unknown key or a value of a wrong type, or ask for
-            what there is not.
+        UserError: If a key is unknown, a value of a wrong type, or what is asked for is not there.
     """
     cfg = get_cfg()
     merge_file(cfg, file)
@@ -57,12 +58,11 @@ def load_config(
     merge_options(cfg, options)
     cfg.MODEL.WEIGHTS = str(weights or cfg.MODEL.WEIGHTS)
     if dataset:
-        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (dataset,), ()
-        cfg.MODEL.SOLO.NUM_CLASSES = 0
+        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, cfg.MODEL.SOLO.NUM_CLASSES = (dataset,), (), 0
     if device:
         cfg.MODEL.DEVICE = device
     elif weights is None:
-        _leave_missing_gpu(cfg)
+        _leave_gpu(cfg, allowed=gpus)
     check_config(cfg)
     register_coco_json(cfg)
     if needs_classes:
@@ -82,8 +82,11 @@ def inference_config(
     return load_config(config_file, opts, device=device, weights=weights, needs_classes=False)
 
 
-def _leave_missing_gpu(cfg: CfgNode) -> None:
-    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+def _leave_gpu(cfg: CfgNode, *, allowed: bool) -> None:
+    """Turn to the CPU where a GPU is missing, or not wanted."""
+    if not cfg.MODEL.DEVICE.startswith("cuda") or (allowed and torch.cuda.is_available()):
+        return
+    if allowed:
         # Before any log is set up: a warning is seen nevertheless.
         logger.warning("No GPU was found: MODEL.DEVICE is cpu now, and everything runs there.")
-        cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.DEVICE = "cpu"

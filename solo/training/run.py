@@ -39,14 +39,11 @@ def training_config(args: argparse.Namespace) -> CfgNode:
         OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
     """
     # Classes last: what they are asked of may take long to load.
-    cfg = load_config(args.config_file, args.opts or [], needs_classes=False)
+    gpus = getattr(args, "num_gpus", 1) != 0
+    cfg = load_config(args.config_file, args.opts or [], gpus=gpus, needs_classes=False)
     check_solver(cfg)
     # Now, rather than at the first checkpoint.
     check_folder(Path(cfg.OUTPUT_DIR), f"OUTPUT_DIR {cfg.OUTPUT_DIR!r}")
-    if getattr(args, "num_gpus", 1) == 0 and cfg.MODEL.DEVICE.startswith("cuda"):
-        cfg.defrost()
-        cfg.MODEL.DEVICE = "cpu"
-        cfg.freeze()
     resolve_num_classes(cfg)
     return cfg
 
