@@ -13,7 +13,8 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 class Effect(Enum):
     """What became of the thing that a finding is about."""
 
-    NONE = auto()  # it is used as it is, or as the finding says
+    NONE = auto()  # it is used as it is
+    GUESSED = auto()  # it is used as the finding says
     LEFT_OUT = auto()  # neither trained on nor evaluated
     STOPS = auto()  # the data set is not to be used
 
@@ -52,6 +53,10 @@ class Kind(Enum):
         "broken polygon",
         "Each polygon is a list [x1, y1, x2, y2, ...] of three corners or more: draw it again.",
     )
+    FLAT_POLYGON = (
+        "polygon without a list around it",
+        "A mask is a list of polygons: write [[x1, y1, x2, y2, ...]].",
+    )
     BROKEN_RLE = (
         "broken RLE",
         "Export the mask again; size is [height, width] of the image, runs go down the columns.",
@@ -84,7 +89,10 @@ class Kind(Enum):
     @property
     def is_error(self) -> bool:
         """Whether something has to be mended; else it is worth knowing only."""
-        return self not in (Kind.NO_ANNOTATIONS, Kind.DUPLICATE_ANNOTATION_ID)
+        return self not in _NOTES
+
+
+_NOTES = (Kind.NO_ANNOTATIONS, Kind.DUPLICATE_ANNOTATION_ID, Kind.FLAT_POLYGON)
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,17 @@ class Finding:
 def shown(value: Any) -> str:
     """Return what a value looks like in a sentence: short, however long or deep it is."""
     return _REPR.repr(value)[:60]
+
+
+def lacking(section: str, index: int, entry: Any, key: str, effect: Effect) -> Finding:
+    """Return that an entry of a list of the file lacks a field, or has something useless in its place."""
+    if not isinstance(entry, dict):
+        return Finding(
+            Kind.MISSING_FIELD, f"{section}[{index}] is no object: {shown(entry)}", effect=effect
+        )
+    given = f"the {key} {shown(entry[key])}" if key in entry else f"no {key}"
+    name = str(entry.get("file_name", ""))[:200]
+    return Finding(Kind.MISSING_FIELD, f"{section}[{index}] has {given}", name, effect=effect)
 
 
 def duplicates(kind: Kind, values: Iterable[tuple[Any, str]]) -> list[Finding]:

@@ -71,7 +71,7 @@ READ = {
     "negative annotation ids": every("annotations", id=lambda n: -n),
     "annotation ids that are lists": every("annotations", id=lambda n: [n]),
     "ids with a point": every("images", id=float),
-    "names that are numbers": every("categories", name=lambda name: len(name)),
+    "names that are numbers": every("categories", name=lambda name: ord(name[0])),
     "sizes that are text": every("images", height=lambda n: str(int(n)), width=str),
     "backslashes": every("images", file_name=lambda name: name.replace("/", "\\")),
     "no boxes": every("annotations", bbox=None),
@@ -100,6 +100,10 @@ READ = {
 }
 
 
+# Wrong nevertheless: the check says so.
+TOLD = ("a polygon of a point beside",)
+
+
 @pytest.mark.parametrize("oddity", READ)
 def test_what_can_be_read_is_read(oddity):
     expected = objects(normalise(clean_document(), "images"))
@@ -107,7 +111,8 @@ def test_what_can_be_read_is_read(oddity):
     READ[oddity](document)
     read = normalise(document, "images")
     assert objects(read) == expected
-    assert not [finding for finding in read.findings if finding.effect is not Effect.NONE]
+    assert not read.with_effect(Effect.LEFT_OUT) and not read.with_effect(Effect.STOPS)
+    assert not any(finding.kind.is_error for finding in read.findings) or oddity in TOLD
 
 
 def test_ids_of_the_file_come_back():

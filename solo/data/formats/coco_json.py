@@ -85,6 +85,8 @@ def load_coco(
             _first(lost),
             hint,
         )
+    if guessed := document.with_effect(Effect.GUESSED):
+        logger.warning("%s: %d oddities; %s %s", name, len(guessed), _first(guessed), hint)
     MetadataCatalog.get(name).set(
         thing_classes=document.class_names,
         thing_dataset_id_to_contiguous_id={
