@@ -1,6 +1,7 @@
 """Data sets in COCO's format that the config names: no Python is needed to train on one's own."""
 
 import logging
+import os
 from functools import partial
 from typing import Any
 
@@ -36,7 +37,8 @@ def register_coco_json(cfg: CfgNode) -> None:
             raise UserError(
                 f"DATASETS.COCO_JSON has the entry {entry!r}; give [name, json file, image folder]."
             )
-        name, json_file, image_root = entry
+        name = entry[0]
+        json_file, image_root = (os.path.expanduser(path) for path in entry[1:])
         leave_folder = cfg.DATASETS.LEAVE_FOLDER
         load = partial(load_coco, json_file, image_root, name, leave_folder=leave_folder)
         files = {"json_file": json_file, "image_root": image_root}
