@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
-from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from solo.data.findings import Finding, Kind, duplicates
-from solo.data.reading import READ_ERRORS
 from solo.data.segmentations import decode_mask, polygon_corners
 from solo.errors import UserError
-from solo.images import check_depth, read_image
+from solo.images import UnreadableImageError, image_size, read_image
 from solo.structures.run_lengths import RLE, as_compressed
 
 # Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
@@ -25,8 +23,6 @@ from solo.structures.run_lengths import RLE, as_compressed
 _SLACK = 2.0
 # ... to which large objects add this share of their side.
 _RELATIVE_SLACK = 0.05
-# Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
-_ORIENTATION, _FIRST_EXCHANGED = 274, 5
 
 
 class _BrokenMaskError(ValueError):
@@ -109,32 +105,16 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
         yield Finding(Kind.MISSING_IMAGE, "there is no such file", path)
         return
     try:
-        width, height = _size_of_file(path)
+        height, width = image_size(path)
         if read_images:
             read_image(path, "BGR")
-    except READ_ERRORS as error:
-        yield Finding(Kind.UNREADABLE_IMAGE, f"{type(error).__name__}: {error}", path)
+    except UnreadableImageError as error:
+        yield Finding(Kind.UNREADABLE_IMAGE, str(error).removeprefix(f"{path}: "), path)
         return
     said = (record.get("width", width), record.get("height", height))
     if said != (width, height):
         detail = f"the file has {width}x{height} pixels, the annotations say {said[0]}x{said[1]}"
         yield Finding(Kind.WRONG_SIZE, detail, path)
-
-
-def _size_of_file(path: str) -> tuple[int, int]:
-    """Return width and height as detectron2 reads the image, from the header alone.
-
-    Raises:
-        PixelDepthError: If the image has more bits than can be read.
-    """
-    with Image.open(path) as image:
-        check_depth(image)
-        width, height = image.size
-        # Pillow would decode the whole of a PNG to look for what may follow the pixels.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
-    exchanged = orientation >= _FIRST_EXCHANGED
-    return (height, width) if exchanged else (width, height)
 
 
 def _check_annotations(
