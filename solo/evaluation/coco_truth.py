@@ -120,8 +120,7 @@ def _size(record: dict[str, Any]) -> tuple[int, int]:
     """Return (H, W) in pixels: of the record, or of the file where it has none."""
     if "height" in record and "width" in record:
         return record["height"], record["width"]
-    width, height = image_size(record["file_name"])
-    return height, width
+    return image_size(record["file_name"])
 
 
 def _box(item: dict[str, Any]) -> list[float] | None:

@@ -210,7 +210,7 @@ def test_ctrl_c_keeps_what_is_finished(run, photo, tmp_path, monkeypatch, capsys
         photo(f"photos/{name}.png")
     import runner
 
-    def read(path):
+    def read(path, max_pixels):
         if path.name == "c.png":
             raise KeyboardInterrupt
         return make_picture()
