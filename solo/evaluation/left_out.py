@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectron2.utils import comm
+from tqdm import tqdm
 
 from solo.errors import UserError
-from solo.images import UnreadableImageError, WrongSizeError
+from solo.images import UnreadableImageError, WrongSizeError, image_size
 
 logger = logging.getLogger(__name__)
 
@@ -80,18 +81,50 @@ class LeftOut:
             )
         return [image for image in self._read if image_ids is None or image in image_ids]
 
-    def tell(self) -> None:
-        """Say below the tables what they leave out."""
+    def tell(self, how: str = "could not be read and are not measured") -> None:
+        """Say below the tables what they leave out, or before them what they are going to."""
         if not self._unread:
             return
         names = ", ".join(name for name, _ in self._unread[:_NAMED])
         more = len(self._unread) - _NAMED
         logger.warning(
-            "%d of %d images of %s could not be read and are not measured: %s%s. The first: %s",
+            "%d of %d images of %s %s: %s%s. The first: %s",
             len(self._unread),
             len(self._read) + len(self._unread),
             self._name,
+            how,
             names,
             f", ... and {more} more" if more > 0 else "",
             self._unread[0][1],
         )
+
+
+def look_ahead(name: str, records: Sequence[Item], max_pixels: int) -> None:
+    """Tell by the headers of the files, hours before it, which images an evaluation will leave out.
+
+    Every process has to call it, with all the records; each looks at its share.
+
+    Args:
+        name: Of the data set.
+        records: In detectron2's standard format.
+        max_pixels: See `solo.images.read_image`.
+
+    Raises:
+        UserError: If no image can be read.
+    """
+
+    def look(record: Item) -> Item:
+        size = image_size(record["file_name"], max_pixels)
+        said = record.get("height", size[0]), record.get("width", size[1])
+        if said != size:
+            raise WrongSizeError(
+                f"{record['file_name']} has {size[1]}x{size[0]} pixels, its annotations say "
+                f"{said[1]}x{said[0]}"
+            )
+        return record
+
+    left_out = LeftOut(name)
+    share = records[comm.get_rank() :: comm.get_world_size()]
+    left_out.take_from([OrReason(look)(record) for record in tqdm(share, name, disable=None)])
+    left_out.gather(None)
+    left_out.tell("will not be measured")

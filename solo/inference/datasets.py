@@ -18,7 +18,7 @@ from torch import nn
 from solo.data import SOLODatasetMapper, build_test_loader, load_records
 from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
-from solo.evaluation.left_out import OrReason
+from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
 from solo.images import MAX_PIXELS
 from solo.inference.fallback import WithCPUFallback
@@ -53,7 +53,10 @@ def prepare_evaluation(cfg: CfgNode, model: nn.Module) -> list[OpenDataset]:
     """
     if cfg.TEST.AUG.ENABLED:
         SOLOWithTTA(cfg, model)
-    return list(_open_datasets(cfg))
+    datasets = list(_open_datasets(cfg))
+    for name in cfg.DATASETS.TEST:
+        look_ahead(name, load_records(name), cfg.INPUT.MAX_PIXELS)
+    return datasets
 
 
 def _open_datasets(cfg: CfgNode) -> Iterator[OpenDataset]:

@@ -2,9 +2,10 @@
 
 import pytest
 from detectron2.utils import comm
+from PIL import Image
 
 from solo.errors import UserError
-from solo.evaluation.left_out import LeftOut, OrReason
+from solo.evaluation.left_out import LeftOut, OrReason, look_ahead
 from solo.images import UnreadableImageError, WrongSizeError
 
 
@@ -58,3 +59,18 @@ def test_no_image_at_all_is_an_error():
     left_out, _ = left_out_of([OSError])
     with pytest.raises(UserError, match=r"none of the 1 images of photos .*0\.png is no image"):
         left_out.gather(None)
+
+
+def test_headers_tell_before_what_will_be_left_out(tmp_path, caplog):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (30, 20)).save(tmp_path / name)
+    records = [
+        {"file_name": str(tmp_path / name), "height": 20, "width": width}
+        for name, width in (("a.png", 30), ("b.png", 31), ("c.png", 30))
+    ]
+    look_ahead("photos", records, 600)
+    assert "2 of 3 images of photos will not be measured" in caplog.text
+    assert "b.png has 30x20 pixels, its annotations say 31x20" in caplog.text
+    assert "c.png" in caplog.text
+    with pytest.raises(UserError, match="none of the 3 images of photos can be evaluated"):
+        look_ahead("photos", records, 599)
