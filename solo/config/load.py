@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def load_config(
     if weights is not None:
         cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
-    cfg.MODEL.WEIGHTS = str(weights or cfg.MODEL.WEIGHTS)
+    # In a yaml, and after an option's =, no shell has expanded it.
+    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or cfg.MODEL.WEIGHTS)
     if dataset:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, cfg.MODEL.SOLO.NUM_CLASSES = (dataset,), (), 0
     if device:
