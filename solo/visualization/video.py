@@ -112,8 +112,8 @@ class VideoSink(AbstractContextManager["VideoSink"]):
 
     The file gets its name when it is complete: on leaving the context, also by an exception such as
     Ctrl-C. Without any frame there is no file, and one that was there before is left as it was.
-    Until then its name is hidden (".clip.partial.mp4"); of H.264, what a killed process leaves there
-    is playable.
+    Until then its name is hidden (".clip.0123abcd.partial.mp4"); of H.264, what a killed process leaves
+    there is playable, and stays until the next one writes to the folder.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
