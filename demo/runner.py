@@ -131,6 +131,8 @@ class Runner:
                     self._run_frames(video, sink)
             finally:
                 self.seconds = time.perf_counter() - started
+                if sink:
+                    self.num_done = sink.num_frames
             if not self.num_done:
                 raise UserError(f"{video.name}: a video without frames.")
 
