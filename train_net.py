@@ -41,7 +41,8 @@ def main() -> None:
     with exit_on():
         # Before any worker starts, so that a mistake is reported once.
         cfg = training.training_config(args)
-        training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
+        with training.reserved_output_dir(cfg, args):
+            training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
 
 
 def work(cfg: CfgNode, args: argparse.Namespace) -> None:

@@ -15,6 +15,8 @@ RUN = "run.json"
 METRICS = "metrics.json"
 CURVES = "curves.png"
 FINAL_CHECKPOINT = "model_final.pth"
+# Locked by the process that trains.
+LOCK = ".lock"
 # Names the checkpoint to continue from.
 LAST_CHECKPOINT = "last_checkpoint"
 # What is kept of a run in whose folder another one was started: which checkpoint was its last, its numbers.
