@@ -1,10 +1,12 @@
-"""OUTPUT_DIR belongs to one run: it is locked while one trains."""
+"""OUTPUT_DIR belongs to one run: it is locked while one trains, and none is begun anew over another unasked."""
 
 import argparse
 import errno
 import fcntl
 import logging
 import os
+import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,10 +30,10 @@ def reserved_output_dir(cfg: CfgNode, args: argparse.Namespace) -> Iterator[None
 
     Args:
         cfg: The config.
-        args: ``eval_only`` and ``machine_rank`` matter.
+        args: ``eval_only``, ``machine_rank``, ``resume`` and ``overwrite`` matter.
 
     Raises:
-        UserError: If another training writes to it.
+        UserError: If another training writes to it, or it holds a run that would be begun anew.
     """
     if args.eval_only or not is_first_process(args.machine_rank):
         yield
@@ -40,7 +42,30 @@ def reserved_output_dir(cfg: CfgNode, args: argparse.Namespace) -> Iterator[None
     # Unbuffered: closing it has nothing to write, which might fail.
     with (folder / run_files.LOCK).open("a+b", buffering=0) as file:
         _lock(file, folder)
+        _check_run(folder, resume=args.resume, overwrite=args.overwrite)
         yield
+
+
+def set_aside(folder: Path) -> None:
+    """Move the run that OUTPUT_DIR holds, if there is one, into a folder in it, in place of what is there.
+
+    Config and record are copied: those of the run that begins may lie there already.
+
+    Raises:
+        OSError: A file cannot be moved.
+    """
+    if not _holds_run(folder):
+        return
+    previous = folder / run_files.PREVIOUS_RUN
+    previous.mkdir(exist_ok=True)
+    for path in run_files.of_a_run(previous):
+        path.unlink()
+    for path in run_files.of_a_run(folder):
+        if path.name in (run_files.CONFIG, run_files.RUN):
+            shutil.copy2(path, previous)
+        else:
+            path.replace(previous / path.name)
+    logger.info("The run that was in %s is in %s now.", folder, previous)
 
 
 def _lock(file: IO[bytes], folder: Path) -> None:
@@ -64,3 +89,35 @@ def _lock(file: IO[bytes], folder: Path) -> None:
     with suppress(OSError):  # the lock is what counts
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _check_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise UserError("--resume goes on with a run, --overwrite begins anew: give one of them.")
+    if overwrite or not _holds_run(folder):
+        return
+    marker = folder / run_files.LAST_CHECKPOINT
+    if not resume:
+        raise UserError(
+            f"OUTPUT_DIR {folder} holds a run {_extent(folder)}: --resume goes on with it, --overwrite "
+            f"begins anew and moves it to {folder / run_files.PREVIOUS_RUN}; or set another OUTPUT_DIR."
+        )
+    if not marker.is_file():
+        raise UserError(
+            f"OUTPUT_DIR {folder} holds a run {_extent(folder)}, but no file {marker.name} that says "
+            "where to resume: write the name of its last checkpoint into one, or begin anew with "
+            "--overwrite."
+        )
+
+
+def _holds_run(folder: Path) -> bool:
+    return (folder / run_files.LAST_CHECKPOINT).is_file() or bool(run_files.checkpoints(folder))
+
+
+def _extent(folder: Path) -> str:
+    """Say how far the run in a folder has come, by the name of its last checkpoint."""
+    marker = folder / run_files.LAST_CHECKPOINT
+    names = [path.name for path in run_files.checkpoints(folder)]
+    last = marker.read_text(errors="replace").strip() if marker.is_file() else names[-1]
+    number = re.fullmatch(r"model_(\d+)\.pth", last)
+    return f"up to iteration {int(number[1]) + 1}" if number else f"that wrote {last}"
