@@ -35,8 +35,7 @@ def load_config(
     Args:
         file: A yaml file. Empty: the defaults.
         options: KEY VALUE KEY VALUE ..., laid over the file.
-        device: "cpu", "cuda" or "cuda:1". Empty: MODEL.DEVICE, and cpu where it is a GPU and there
-            is none.
+        device: "cpu", "cuda" or "cuda:1". Empty: MODEL.DEVICE, and cpu where that GPU is missing.
         weights: The checkpoint of a trained model. Empty: MODEL.WEIGHTS of `options`. MODEL.WEIGHTS
             and MODEL.DEVICE of the file are not used then: they are what training starts from, as a
             rule a backbone without a head, and where. None: nothing is trained yet.

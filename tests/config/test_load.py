@@ -95,6 +95,6 @@ def test_a_path_may_begin_with_the_folder_of_the_user(
     monkeypatch.setenv("HOME", str(path.parent))
     expected = str(path.parent / "model.pth")
     file = f"~/{path.name}"
-    assert load_config(file, ["MODEL.WEIGHTS", "~/model.pth"]).MODEL.WEIGHTS == expected
-    assert load_config(file, weights="~/model.pth").MODEL.WEIGHTS == expected
-    assert load_config(file, weights=Path("~/model.pth")).MODEL.WEIGHTS == expected
+    assert expected == load_config(file, ["MODEL.WEIGHTS", "~/model.pth"]).MODEL.WEIGHTS
+    assert expected == load_config(file, weights="~/model.pth").MODEL.WEIGHTS
+    assert expected == load_config(file, weights=Path("~/model.pth")).MODEL.WEIGHTS
