@@ -117,7 +117,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         Raises:
             UserError: If they are of images or classes that the data set does not have.
         """
-        self._results = OrderedDict()
+        self._results: OrderedDict[str, dict[str, float]] = OrderedDict()
         predictions = self._predictions
         if self._distributed:
             comm.synchronize()
