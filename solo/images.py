@@ -9,6 +9,8 @@ from PIL import Image
 
 from solo.errors import UserError
 
+# Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
+_ORIENTATION, _FIRST_EXCHANGED = 274, 5
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
 
@@ -51,6 +53,23 @@ def read_picture(path: str | Path) -> np.ndarray:
         return np.ascontiguousarray(read_image(str(path), "BGR"))
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise UserError(f"{path}: cannot be read as an image ({error}).") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return width and height of an image as it is read, upright, from the header of its file alone.
+
+    Raises:
+        PixelDepthError: As ``read_image``.
+        OSError: As ``read_image``, which lists what else damaged files raise.
+    """
+    with Image.open(path) as image:
+        check_depth(image)
+        width, height = image.size
+        # Pillow would decode the whole of a PNG to look for what may follow the pixels.
+        has_exif = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
+    exchanged = orientation >= _FIRST_EXCHANGED
+    return (height, width) if exchanged else (width, height)
 
 
 def upright(image: Image.Image) -> Image.Image:

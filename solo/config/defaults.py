@@ -135,6 +135,9 @@ def _add_training(cfg: CfgNode) -> None:
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
+    # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
+    # "via", "cvat", "voc_xml", or "auto", which tells them apart.
+    cfg.DATASETS.FILES = []
     # Unreadable images that training skips, with a warning, before it stops: different ones, counted by
     # all loader processes of a worker together, from the start or the resumption of a run on.
     cfg.DATALOADER.MAX_UNREADABLE = 10

@@ -1,15 +1,19 @@
 """Data sets in COCO's format that the config names: no Python is needed to train on one's own."""
 
 import logging
+import os
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from solo.config.choices import AnnotationFormat, choose
 from solo.data.catalog import register_once
 from solo.data.findings import Kind
-from solo.data.formats.coco_document import check_document, document_records, read_document
+from solo.data.formats.coco_document import check_document, document_records
+from solo.data.formats.registry import read_annotations
 from solo.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -26,38 +30,52 @@ _KEPT = ("iscrowd", "bbox", "bbox_mode", "category_id", "segmentation", "id")
 
 
 def register_coco_json(cfg: CfgNode) -> None:
-    """Register the entries of DATASETS.COCO_JSON, each [name, json file, image folder].
+    """Register the entries of DATASETS.FILES, and those of DATASETS.COCO_JSON, its short form.
 
     A name that is registered with the same files stays as it is. Files are not looked at: a demo or
     an evaluation needs no training data.
 
     Raises:
-        UserError: If an entry is no such triple, or its name stands for other files.
+        UserError: If an entry is not as it should be, or its name stands for other files.
     """
-    entries = cfg.DATASETS.COCO_JSON
+    for name, json_file, images in _entries(cfg, "COCO_JSON", "name, json file, image folder"):
+        _register("COCO_JSON", name, AnnotationFormat.COCO, json_file, images)
+    for name, form, path, images in _entries(cfg, "FILES", "name, format, path, image folder"):
+        word = choose(AnnotationFormat, form, f"The format of {name} in DATASETS.FILES")
+        _register("FILES", name, word, path, images)
+
+
+def _entries(cfg: CfgNode, key: str, parts: str) -> Iterator[Sequence[str]]:
+    """Yield the entries of a key of DATASETS, each of so many texts."""
+    entries = cfg.DATASETS[key]
     if not isinstance(entries, list | tuple):
-        raise UserError(f"DATASETS.COCO_JSON is {entries!r}; give a list of triples.")
+        raise UserError(f"DATASETS.{key} is {entries!r}; give a list of [{parts}].")
     for entry in entries:
         if (
             not isinstance(entry, list | tuple)
-            or len(entry) != 3
+            or len(entry) != len(parts.split(", "))
             or not all(isinstance(part, str) for part in entry)
         ):
-            raise UserError(
-                f"DATASETS.COCO_JSON has the entry {entry!r}; give [name, json file, image folder]."
-            )
-        name, json_file, image_root = entry
-        load = partial(load_coco, json_file, image_root, name)
-        files = {"json_file": json_file, "image_root": image_root}
-        register_once(name, load, **files, evaluator_type="coco")
-        if MetadataCatalog.get(name).get("json_file") != json_file:
-            raise UserError(
-                f"DATASETS.COCO_JSON: the name {name} is taken by another data set; choose another."
-            )
+            raise UserError(f"DATASETS.{key} has the entry {entry!r}; give [{parts}].")
+        yield entry
 
 
-def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]]:
-    """Load a file in COCO's format, and tell the metadata its classes, in the order of their ids.
+def _register(key: str, name: str, form: AnnotationFormat, path: str, images: str) -> None:
+    path, images = os.path.expanduser(path), os.path.expanduser(images)
+    # Of the other formats no file is one that detectron2 could read.
+    file = "json_file" if form == AnnotationFormat.COCO else "annotation_file"
+    load = partial(load_coco, path, images, name, str(form))
+    register_once(name, load, **{file: path}, image_root=images, evaluator_type="coco")
+    if MetadataCatalog.get(name).get(file) != path:
+        raise UserError(
+            f"DATASETS.{key}: the name {name} is taken by another data set; choose another."
+        )
+
+
+def load_coco(
+    json_file: str, image_root: str, name: str, form: str = AnnotationFormat.COCO
+) -> list[dict[str, Any]]:
+    """Load a file in COCO's format, or in another, and tell the metadata its classes, in the order of their ids.
 
     Polygons that are none are left out with a warning, as detectron2 does, and so are annotations
     of unknown images.
@@ -66,6 +84,7 @@ def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]
         json_file: The annotations; `id`, `area`, `bbox` and `iscrowd` may be missing.
         image_root: The folder that file names are relative to.
         name: Of the data set.
+        form: A word of AnnotationFormat.
 
     Returns:
         Records in detectron2's standard format, in the order of the image ids.
@@ -74,7 +93,7 @@ def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]
         OSError: If the file cannot be read.
         UserError: If it is not in COCO's format; names the first mistake.
     """
-    document = read_document(json_file)
+    document = read_annotations(json_file, image_root, form)
     findings = check_document(document)
     hint = f"python -m solo.tools.check_dataset --json {json_file} --images {image_root} lists all"
     if fatal := [finding for finding in findings if finding.kind in _FATAL]:
