@@ -17,6 +17,9 @@ from solo.images import image_size
 
 # Bytes that are looked at to tell a format.
 _HEAD = 1 << 18
+# Width and height of an image; None where nobody knows them.
+Size = tuple[int | None, int | None]
+
 _JSON_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[{}\[\]]', re.DOTALL)
 
 
@@ -94,7 +97,7 @@ def xml_root(path: Path) -> str:
     return ""
 
 
-def files_below(folder: Path, suffix: str) -> Iterator[Path]:
+def files_below(folder: Path, suffix: str | tuple[str, ...]) -> Iterator[Path]:
     """Yield the files of a folder, and of those in it, that are not hidden, in the order of names."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -114,7 +117,7 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in suffixes.items() if name in Image.OPEN)
 
 
-def known_size(path: Path) -> tuple[int, int] | tuple[None, None]:
+def known_size(path: Path) -> Size:
     """Return width and height of an image, upright, from its header; None if it cannot be read."""
     try:
         return image_size(path)

@@ -207,10 +207,11 @@ def mask_in_image(pixels: np.ndarray, corner: tuple[int, int], size: tuple[Any, 
 
 def _joined(masks: Sequence[Polygons | RLE], size: tuple[Any, Any]) -> Polygons | RLE:
     """Return the parts of an object as one mask: polygons while there are only those."""
-    if all(isinstance(mask, list) for mask in masks):
-        return [polygon for polygons in masks for polygon in polygons]
     if len(masks) == 1:
         return masks[0]
+    polygons = [mask for mask in masks if isinstance(mask, list)]
+    if len(polygons) == len(masks):
+        return [polygon for part in polygons for polygon in part]
     rles = [_drawn(mask, size) if isinstance(mask, list) else mask for mask in masks]
     return _as_text(coco_mask.merge(rles))
 
