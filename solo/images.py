@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from detectron2.data import detection_utils as utils
 from detectron2.utils.file_io import PathManager
-from PIL import Image
+from PIL import ExifTags, Image
 
 from solo.errors import UserError
 
-# Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
-_ORIENTATION, _FIRST_EXCHANGED = 274, 5
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
+# Orientations of EXIF from this on exchange width and height.
+_FIRST_EXCHANGED = 5
 
 
 class PixelDepthError(UserError):
@@ -56,20 +56,19 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return width and height of an image as it is read, upright, from the header of its file alone.
+    """Return the width and height that reading an image gives, from its header alone.
 
     Raises:
         PixelDepthError: As ``read_image``.
-        OSError: As ``read_image``, which lists what else damaged files raise.
+        OSError: If the file is missing or no image. Pillow has other errors for damaged ones.
     """
     with Image.open(path) as image:
         check_depth(image)
         width, height = image.size
         # Pillow would decode the whole of a PNG to look for what may follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
-    exchanged = orientation >= _FIRST_EXCHANGED
-    return (height, width) if exchanged else (width, height)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if has_exif else 1
+    return (height, width) if orientation >= _FIRST_EXCHANGED else (width, height)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -138,6 +138,8 @@ def _add_training(cfg: CfgNode) -> None:
     # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
     # "via", "cvat", "voc_xml", or "auto", which tells them apart.
     cfg.DATASETS.FILES = []
+    # Whether their file names may lead out of the image folder, as ../secret.jpg does.
+    cfg.DATASETS.LEAVE_FOLDER = False
     # Unreadable images that training skips, with a warning, before it stops: different ones, counted by
     # all loader processes of a worker together, from the start or the resumption of a run on.
     cfg.DATALOADER.MAX_UNREADABLE = 10

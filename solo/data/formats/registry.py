@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solo.config.choices import AnnotationFormat, choose
-from solo.data.formats.coco_document import read_document
+from solo.data.formats.coco_document import read_json
 from solo.data.formats.cvat import looks_like_cvat, read_cvat
 from solo.data.formats.file_heads import json_keys
 from solo.data.formats.labelme import looks_like_labelme, read_labelme
@@ -53,7 +53,7 @@ def _read_coco(path: Path, _: Path) -> Document:
             f"{path} is {other.title}, and not in COCO's format: name the format {other.name} "
             "in DATASETS.FILES"
         )
-    return read_document(path)
+    return read_json(path)
 
 
 _OTHERS = (
@@ -90,7 +90,7 @@ def read_annotations(
         UserError: If it is not in this format, or in none that can be told.
     """
     if "://" in str(path):  # another machine's
-        return read_document(path)
+        return read_json(path)
     path, images = Path(path).expanduser(), Path(images).expanduser()
     return find_format(path, form).read(path, images)
 

@@ -6,9 +6,9 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data import transforms as T
 
 from solo.config import get_cfg
-from solo.data.catalog import load_records
 from solo.data.formats import register_coco_json
 from solo.data.formats.registry import FORMATS, find_format, read_annotations
+from solo.data.kept_records import load_records
 from solo.data.segmentations import moved_region
 from solo.errors import UserError
 from tests.data.annotated import CLASSES, WRITERS, mask_of, scenes, write_coco, write_voc_xml
@@ -52,6 +52,19 @@ def test_all_formats_give_the_same_masks(tmp_path, form, told):
         for mask, drawn in zip(masks_of(record), scene.objects, strict=True):
             expected = mask_of(drawn, scene.size)
             assert (mask & expected).sum() / (mask | expected).sum() > 0.99
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_train_a_step_and_evaluate(tmp_path, form, train_and_evaluate):
+    loaded(*WRITERS[form](tmp_path, scenes(parts=False, holes=False)))
+    results = train_and_evaluate("formats_test", "formats_test", num_classes=len(CLASSES))
+    assert 0 <= results["segm"]["AP"] < 50 and "AP-höhle" in results["bbox"]
+
+
+def test_boxes_are_refused_in_a_sentence(tmp_path, train_and_evaluate):
+    loaded(*write_voc_xml(tmp_path, scenes()))
+    with pytest.raises(UserError, match="has boxes only: none of its 5 annotations"):
+        train_and_evaluate("formats_test", "formats_test", num_classes=len(CLASSES))
 
 
 @pytest.mark.parametrize("form", ALL)
