@@ -29,11 +29,12 @@ def register_coco_json(cfg: CfgNode) -> None:
     Raises:
         UserError: If an entry is not as it should be, or its name stands for other files.
     """
+    register = partial(_register, leave_folder=cfg.DATASETS.LEAVE_FOLDER)
     for name, json_file, images in _entries(cfg, "COCO_JSON", "name, json file, image folder"):
-        _register(cfg, "COCO_JSON", name, AnnotationFormat.COCO, json_file, images)
+        register("COCO_JSON", name, AnnotationFormat.COCO, json_file, images)
     for name, form, path, images in _entries(cfg, "FILES", "name, format, path, image folder"):
         word = choose(AnnotationFormat, form, f"The format of {name} in DATASETS.FILES")
-        _register(cfg, "FILES", name, word, path, images)
+        register("FILES", name, word, path, images)
 
 
 def _entries(cfg: CfgNode, key: str, parts: str) -> Iterator[Sequence[str]]:
@@ -52,12 +53,11 @@ def _entries(cfg: CfgNode, key: str, parts: str) -> Iterator[Sequence[str]]:
 
 
 def _register(
-    cfg: CfgNode, key: str, name: str, form: AnnotationFormat, path: str, images: str
+    key: str, name: str, form: AnnotationFormat, path: str, images: str, *, leave_folder: bool
 ) -> None:
     path, images = os.path.expanduser(path), os.path.expanduser(images)
     # Of the other formats no file is one that detectron2 could read.
     file = "json_file" if form == AnnotationFormat.COCO else "annotation_file"
-    leave_folder = cfg.DATASETS.LEAVE_FOLDER
     load = partial(load_coco, path, images, name, str(form), leave_folder=leave_folder)
     register_once(name, load, **{file: path}, image_root=images, evaluator_type="coco")
     if MetadataCatalog.get(name).get(file) != path:

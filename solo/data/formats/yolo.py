@@ -49,8 +49,9 @@ def read_yolo(path: Path, images: Path) -> Document:
     """Read a split of a data.yaml, or a folder of labels.
 
     Args:
-        path: ``data.yaml:train``; without a split if there is one only; or the folder of the labels,
-            with the classes in a data.yaml, classes.txt or labels.txt in it or beside it.
+        path: ``data.yaml:train``, or the folder of a data.yaml; without a split if there is one
+            only. Or the folder of the labels, with the classes in a classes.txt or labels.txt in it,
+            or in these or a data.yaml beside it.
         images: A folder that holds all images of the split; or that of the images with these labels.
 
     Returns:
@@ -69,19 +70,31 @@ def read_yolo(path: Path, images: Path) -> Document:
             {"id": number, "name": name} for number, name in sorted(files.names.items())
         ],
     }
-    contents = read_all(_read_pair, files.pairs, str(path))
+    contents = read_all(_read_pair, files.pairs, path.name)
     for pair, (size, lines) in zip(files.pairs, contents, strict=True):
         _add(document, pair, _relative(pair.image, images), size, lines)
     return document
 
 
 def _warn(path: Path, files: YoloFiles) -> None:
-    if strangers := files.strangers:
+    """Tell of labels without an image, and of images without labels.
+
+    Raises:
+        UserError: If there are both, and no image has labels.
+    """
+    strangers = files.strangers
+    missing = "" if any(pair.labels.is_file() for pair in files.pairs) else files.pairs[0].labels
+    if strangers and missing:
+        raise UserError(
+            f"{path}: no image has labels, and {strangers[0]} has no image: {files.pairs[0].image} "
+            f"would have {missing}"
+        )
+    if strangers:
         logger.warning(
             "%s: %d files of labels have no image, as %s", path, len(strangers), strangers[0]
         )
-    if not any(pair.labels.is_file() for pair in files.pairs):
-        logger.warning("%s: no image has labels; there is no %s", path, files.pairs[0].labels)
+    if missing:
+        logger.warning("%s: no image has labels; there is no %s", path, missing)
 
 
 def _read_pair(pair: Pair) -> tuple[Size, list[str]]:

@@ -51,7 +51,10 @@ class YoloFiles(NamedTuple):
 def parse_path(path: Path) -> tuple[Path, str]:
     """Return a data.yaml and its split, "" if none is named; or else the path."""
     file, _, split = str(path).rpartition(":")
-    return (Path(file), split) if file.lower().endswith(YAML_SUFFIXES) else (path, "")
+    if file.lower().endswith(YAML_SUFFIXES):
+        return Path(file), split
+    inside = path / "data.yaml"
+    return (inside if inside.is_file() else path), ""
 
 
 def find_files(path: Path, images: Path) -> YoloFiles:
@@ -115,7 +118,7 @@ def _names(file: Path, config: dict[str, Any]) -> dict[int, str]:
 
 
 def _names_beside(labels: Path, images: Path) -> dict[int, str]:
-    for folder in (labels, labels.parent, labels.parent.parent):
+    for folder in (labels.parent, labels.parent.parent):
         if (file := folder / "data.yaml").is_file():
             return _names(file, read_data_yaml(file))
     names = read_class_names(labels, labels.parent, labels.parent.parent, images)
@@ -129,7 +132,8 @@ def _names_beside(labels: Path, images: Path) -> dict[int, str]:
 
 def _split_pairs(file: Path, config: dict[str, Any], split: str) -> tuple[list[Pair], list[Path]]:
     given = [name for name in SPLITS if config.get(name)]
-    split = split or (given[0] if len(given) == 1 else "")
+    if not split and given and all(config[name] == config[given[0]] for name in given):
+        split = given[0]
     entries = config.get(split)
     if not split or not entries:
         example = f"{file}:{given[0] if given else 'train'}"

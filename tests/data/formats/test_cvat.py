@@ -172,4 +172,4 @@ def test_memory_is_that_of_an_image(tmp_path):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 5e6, "the whole tree takes 50 MB"
+    assert peak < 5e6, "the whole tree takes 44 MB"

@@ -115,6 +115,19 @@ def test_two_folders(tmp_path, caplog):
     assert read_yolo(labels, images) == first
 
 
+def test_the_folder_of_a_data_yaml(tmp_path):
+    path, images = write_yolo(tmp_path, SCENES)
+    assert looks_like_yolo(tmp_path)
+    assert read_yolo(tmp_path, images) == read_yolo(path, images), "train and val are the same"
+
+
+def test_labels_of_other_images_are_refused(tmp_path):
+    _, images = write_yolo(tmp_path, SCENES)
+    (tmp_path / "labels" / "classes.txt").write_text("\n".join(CLASSES))
+    with pytest.raises(UserError, match=r"no image has labels, and .*a b\.txt has no image: "):
+        read_yolo(tmp_path / "labels", images)
+
+
 def test_a_set_without_labels_is_told(data, caplog):
     root, path, images = data
     (root / "labels").rename(root / "label")
@@ -127,7 +140,7 @@ def test_a_set_without_labels_is_told(data, caplog):
     ("text", "split", "sentence"),
     [
         (
-            "train: images/train\nval: images/train\nnames: [a]",
+            "train: images/train\nval: images/val\nnames: [a]",
             "",
             "has the splits train, val: name",
         ),
