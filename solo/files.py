@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -148,3 +149,33 @@ def check_folder(folder: Path, name: str = "") -> None:
         raise OSError(
             f"{name or folder} cannot be written to ({reason_of(error)}); choose another."
         ) from error
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Write a folder that is there as a whole, or not at all.
+
+    Args:
+        folder: One that does not exist yet, or is empty.
+
+    Yields:
+        A hidden folder beside it to write into. It becomes `folder` on leaving, but for an exception.
+
+    Raises:
+        OSError: If it could not be written, or holds something.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed process left behind
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(partial, folder)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OSError(
+                f"{folder} cannot be written ({error}); nothing is left of it."
+            ) from error
+        raise

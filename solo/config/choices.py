@@ -123,6 +123,18 @@ class TrainSampler(Word):
     REPEAT_FACTOR = "RepeatFactorTrainingSampler"
 
 
+class AnnotationFormat(Word):
+    """What annotations are written in; "auto" tells the others apart."""
+
+    AUTO = "auto"
+    COCO = "coco"
+    YOLO = "yolo"
+    LABELME = "labelme"
+    VIA = "via"
+    CVAT = "cvat"
+    VOC_XML = "voc_xml"
+
+
 KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.RECOMPUTE": Recompute,

@@ -135,6 +135,9 @@ def _add_training(cfg: CfgNode) -> None:
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
+    # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
+    # "via", "cvat", "voc_xml", or "auto", which tells them apart.
+    cfg.DATASETS.FILES = []
     # Whether their file names may lead out of the image folder, as ../secret.jpg does.
     cfg.DATASETS.LEAVE_FOLDER = False
     # Unreadable images that training skips, with a warning, before it stops: different ones, counted by

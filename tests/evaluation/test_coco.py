@@ -287,7 +287,9 @@ def test_data_set_without_json_file_is_converted(dataset, tmp_path):
         MetadataCatalog.remove("by_hand")
 
 
-def test_on_a_full_disk_the_tables_come_nevertheless(predictions, tmp_path, file_size_limit, caplog):
+def test_on_a_full_disk_the_tables_come_nevertheless(
+    predictions, tmp_path, file_size_limit, caplog
+):
     expected = run(COCOEvaluator("ellipses"), predictions)
     folder = tmp_path / "inference"
     evaluator = COCOEvaluator("ellipses", output_dir=str(folder))

@@ -1,7 +1,7 @@
 """Images whose pixels hold the number of their instance, as Pascal VOC and Cityscapes have them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from detectron2.structures import BoxMode
@@ -9,6 +9,8 @@ from pycocotools import mask as coco_mask
 from tqdm.contrib.concurrent import thread_map
 
 from solo.structures.run_lengths import RLE
+
+T = TypeVar("T")
 
 # Decoding PNGs leaves Python free for other threads; more of them than this wait for each other.
 _THREADS = 8
@@ -44,11 +46,10 @@ def annotate(rle: RLE, category_id: int, *, iscrowd: int = 0) -> dict[str, Any]:
     }
 
 
-def read_all(
-    read: Callable[[Any], dict[str, Any]], items: Sequence[Any], name: str
-) -> list[dict[str, Any]]:
+def read_all(read: Callable[[Any], T], items: Sequence[Any], name: str) -> list[T]:
     """Return ``read(item)`` of each item, in their order: by several threads, under a named bar."""
-    return thread_map(read, items, max_workers=_THREADS, desc=name, unit="image")
+    results: list[T] = thread_map(read, items, max_workers=_THREADS, desc=name, unit="image")
+    return results
 
 
 def _rle(starts: np.ndarray, ends: np.ndarray, size: Sequence[int]) -> RLE:
