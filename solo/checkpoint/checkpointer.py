@@ -10,6 +10,7 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
+from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
@@ -102,6 +103,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
         Raises:
             FileNotFoundError: If there is no such file.
+            OSError: If it cannot be fetched, with the place to put it.
             UserError: If the file is corrupt, would run code, or does not fit the model.
         """
         if path and "://" not in path and not Path(path.partition("?")[0]).is_file():
@@ -111,7 +113,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
         self._path, self._content = path, content
         try:
-            return super().load(path, *args, **kwargs)
+            with fetching(path):
+                return super().load(path, *args, **kwargs)
         finally:
             # detectron2's main branch leaves it set after an error, and then refuses to load again.
             self._parsed_url_during_load = None
