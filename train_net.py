@@ -29,6 +29,9 @@ examples:
   on 8 GPUs, in either way:
     python train_net.py --config-file ... --num-gpus 8
     torchrun --nproc-per-node 8 train_net.py --config-file ...
+  on two machines, of which the first is called gpu1:
+    python train_net.py --config-file ... --num-machines 2 --dist-url tcp://gpu1:29500 --machine-rank 0
+    python train_net.py --config-file ... --num-machines 2 --dist-url tcp://gpu1:29500 --machine-rank 1
   evaluate:
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS output/model_final.pth
 """

@@ -1,7 +1,8 @@
 """Training and evaluation."""
 
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
-from solo.training.launch import LaunchError, launch
+from solo.training.launch import launch
+from solo.training.meeting import LaunchError
 from solo.training.output_dir import reserved_output_dir
 from solo.training.run import record_run, setup_config, setup_run, training_config
 from solo.training.solver import build_optimizer
