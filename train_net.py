@@ -74,9 +74,10 @@ def evaluate(cfg: CfgNode) -> dict:
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
     prepare_for_inference(model, cfg)
-    results = training.evaluate(cfg, model, training.prepare_evaluation(cfg, model))
-    if cfg.TEST.AUG.ENABLED:
-        results.update(training.evaluate_with_tta(cfg, model))
+    with training.told_lost_loaders(cfg):
+        results = training.evaluate(cfg, model, training.prepare_evaluation(cfg, model))
+        if cfg.TEST.AUG.ENABLED:
+            results.update(training.evaluate_with_tta(cfg, model))
     return results
 
 

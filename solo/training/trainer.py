@@ -163,7 +163,8 @@ class Trainer(TrainerBase):
         self._prepare()
         with EventStorage(self.start_iter) as self.storage:
             try:
-                self._loop()
+                with workers.told_lost_loaders(self.cfg, self.how_to_resume):
+                    self._loop()
             except UserError as error:
                 logger.error("%s", error)
                 raise
