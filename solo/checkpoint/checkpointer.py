@@ -23,6 +23,15 @@ from solo.files import write_text
 _Mismatches = dict[str, tuple[list[int], list[int]]]
 
 
+class MisfitError(UserError):
+    """A checkpoint that is of another model, of other classes or of another optimizer."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        """Say what does not fit, and what to do about it."""
+        super().__init__(f"{what} {advice}")
+        self.what = what
+
+
 class SOLOCheckpointer(DetectionCheckpointer):
     """Save a model with the names of its classes, and load only what fits it."""
 
@@ -42,7 +51,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             save_dir: Folder of the checkpoints.
             class_names: Names of the model's classes, in the order of their numbers; saved beside
                 the weights, and compared when weights are loaded. Empty: not known.
-            complete: Raise where a file lacks a tensor of the model, as evaluation needs.
+            complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
+                need.
             checkpointables: What :meth:`save` saves beside the model, by name.
         """
         super().__init__(model, save_dir, **checkpointables)
@@ -213,32 +223,34 @@ class SOLOCheckpointer(DetectionCheckpointer):
             if key in model and value.shape != model[key].shape
         }
         if class_names and self.class_names and class_names != self.class_names:
-            raise UserError(self._other_classes(class_names, mismatches))
+            raise self._other_classes(class_names, mismatches)
         if mismatches:
-            raise UserError(self._other_shapes(mismatches))
+            raise self._other_shapes(mismatches)
         if weights and not any(key in model for key in weights):
-            raise UserError(
+            raise MisfitError(
                 f"Nothing in the checkpoint {self._path} fits this model: it has "
-                f"{listed(list(weights))}, the model {listed(list(model))}."
+                f"{listed(list(weights))}, the model {listed(list(model))}.",
+                "Take the config it was trained with.",
             )
 
-    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> str:
-        return (
+    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> MisfitError:
+        return MisfitError(
             f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
             f"({listed(class_names)}), but this one has {len(self.class_names)} "
-            f"({listed(self.class_names)}). To evaluate, take the data set it was trained on. "
-            + self._how_to_fine_tune(mismatches)
+            f"({listed(self.class_names)}).",
+            "To evaluate, take the data set it was trained on. "
+            + self._how_to_fine_tune(mismatches),
         )
 
-    def _other_shapes(self, mismatches: _Mismatches) -> str:
+    def _other_shapes(self, mismatches: _Mismatches) -> MisfitError:
         shapes = "; ".join(
             f"{key} is {saved} in the checkpoint and {wanted} in the model"
             for key, (saved, wanted) in islice(mismatches.items(), 8)
         )
         more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
-        return (
-            f"The checkpoint {self._path} does not fit the model: {shapes}{more}. Take the config "
-            "it was trained with. " + self._how_to_fine_tune(mismatches)
+        return MisfitError(
+            f"The checkpoint {self._path} does not fit the model: {shapes}{more}.",
+            "Take the config it was trained with. " + self._how_to_fine_tune(mismatches),
         )
 
     def _how_to_fine_tune(self, mismatches: _Mismatches) -> str:
@@ -256,10 +268,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]
         if self.complete and missing:
-            raise UserError(
+            raise MisfitError(
                 f"The checkpoint {self._path} lacks {len(missing)} tensors of "
-                f"the model ({listed(missing)}); they would be random. "
-                "Take a checkpoint of the whole model, and the config it was trained with."
+                f"the model ({listed(missing)}); they would be random.",
+                "Take a checkpoint of the whole model, and the config it was trained with.",
             )
         super()._log_incompatible_keys(incompatible)
 

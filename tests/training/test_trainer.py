@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,11 +15,12 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from solo.checkpoint import read_checkpoint
 from solo.errors import UserError
 from solo.report.run_folder import open_run
-from solo.training import Trainer
+from solo.training import Trainer, told_lost_loaders
 from tests.training.training_toys import ToyTrainer, solov2_config, toy_config, train
 
 
@@ -136,6 +139,37 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path, bad: fl
     assert reference.iter == 6
     saved = weights_of(tmp_path / "three/model_0000002.pth")
     assert torch.equal(saved["mask.weight"], trainer.module.mask.weight)
+
+
+class KilledAtNumber12(Dataset):
+    """Images of the toys; the process that loads the one of this number is killed."""
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if number == 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"image": torch.zeros(3, 8, 8), "file_name": ""}
+
+
+def test_a_killed_process_of_the_loader_is_told_in_a_sentence(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path)
+    cfg.DATALOADER.NUM_WORKERS = 1
+    trainer = ToyTrainer(cfg)
+    trainer.resume_or_load()
+    options = {"batch_size": 4, "sampler": range(24), "collate_fn": list, "num_workers": 1}
+    # Few ahead, so that the steps before are taken.
+    loader = DataLoader(KilledAtNumber12(), prefetch_factor=1, **options)
+    trainer.build_train_loader = lambda start_iteration: loader
+    sentence = (
+        r"has ended \(DataLoader worker \(pid.*\), .* memory .* DATALOADER\.NUM_WORKERS, which is 1"
+        rf".*--resume continues from {tmp_path}/model_0000001\.pth\.$"
+    )
+    with pytest.raises(UserError, match=sentence):
+        trainer.train()
+
+
+def test_other_failures_are_no_lost_loaders(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="bug"), told_lost_loaders(toy_config(tmp_path)):
+        raise RuntimeError("bug")
 
 
 def test_an_infinite_gradient_does_not_reach_the_checkpoint(tmp_path: Path) -> None:
