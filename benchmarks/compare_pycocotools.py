@@ -168,7 +168,10 @@ def make_results(
         outputs[image_id] = found
     document = {
         "info": {},
-        "images": [{"id": i, "height": _SIZE[0], "width": _SIZE[1]} for i in outputs],
+        "images": [
+            {"id": i, "file_name": f"{i}.jpg", "height": _SIZE[0], "width": _SIZE[1]}
+            for i in outputs
+        ],
         "categories": [{"id": i + 1, "name": str(i)} for i in range(_CLASSES)],
         "annotations": annotations,
     }
