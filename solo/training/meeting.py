@@ -53,15 +53,16 @@ def meet(url: str, num_machines: int = 1, machine_rank: int = 0) -> tuple[TCPSto
         who, now = " and ".join(map(str, absent)), time.monotonic()
         if now > end:
             raise LaunchError(
-                f"No machine of rank {who} came to {url} within {TIMEOUT.total_seconds() / 60:g} minutes: "
-                f"start the same command there with --machine-rank {who}, where this address leads here."
+                f"Machine {who} of {num_machines} (counted from 0) did not come to {url} within "
+                f"{TIMEOUT.total_seconds() / 60:g} minutes: start the same command there with "
+                f"--machine-rank {who}, and see that it reaches this address."
             )
         if now > reminder:
             reminder = now + _REMINDER
             logger.warning(
-                "Waiting at %s for the machine of rank %s, of %d from 0: start the same command there "
-                "with --machine-rank %s.",
-                *(url, who, num_machines, who),
+                "Waiting for machine %s of %d (counted from 0) at %s: start the same command there with "
+                "--machine-rank %s.",
+                *(who, num_machines, url, who),
             )
         time.sleep(_PAUSE)
 

@@ -94,15 +94,20 @@ def _lock(file: IO[bytes], folder: Path) -> None:
 def _check_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UserError("--resume goes on with a run, --overwrite begins anew: give one of them.")
-    if overwrite or not _holds_run(folder):
-        return
-    marker = folder / run_files.LAST_CHECKPOINT
-    if not resume:
+    previous = folder / run_files.PREVIOUS_RUN
+    if not _holds_run(folder):
+        if resume and _holds_run(previous):
+            logger.warning(
+                "%s has no checkpoint yet, so training starts; to resume the run before, which is in %s, "
+                "set OUTPUT_DIR to that.",
+                *(folder, previous),
+            )
+    elif not (resume or overwrite):
         raise UserError(
             f"OUTPUT_DIR {folder} holds a run {_extent(folder)}: --resume goes on with it, --overwrite "
-            f"begins anew and moves it to {folder / run_files.PREVIOUS_RUN}; or set another OUTPUT_DIR."
+            f"begins anew and moves it to {previous}; or set another OUTPUT_DIR."
         )
-    if not marker.is_file():
+    elif resume and not (marker := folder / run_files.LAST_CHECKPOINT).is_file():
         raise UserError(
             f"OUTPUT_DIR {folder} holds a run {_extent(folder)}, but no file {marker.name} that says "
             "where to resume: write the name of its last checkpoint into one, or begin anew with "

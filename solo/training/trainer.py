@@ -58,7 +58,7 @@ class Trainer(TrainerBase):
             UserError: If the config asks for something that this machine or solo has not.
         """
         super().__init__()
-        self._given = cfg
+        self._given = cfg  # as config.yaml has it, for any number of workers
         self.cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         workers.check_workers(self.cfg)
         workers.check_same_format(self.cfg)
@@ -205,10 +205,8 @@ class Trainer(TrainerBase):
 
         detectron2 runs it in any case, and then evaluates and saves what a failure left.
         """
-        span, rate = (self.start_iter, self.max_iter), self.optimizer.param_groups[0]["lr"]
-        logger.info(
-            "Training from iteration %d to %d, now with a learning rate of %g.", *span, rate
-        )
+        start, rate = self.start_iter, self.optimizer.param_groups[0]["lr"]
+        logger.info("Training from iteration %d to %d, now at rate %g.", start, self.max_iter, rate)
         self.before_train()
         while self.iter < self.max_iter:
             self.before_step()

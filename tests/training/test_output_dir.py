@@ -102,6 +102,18 @@ def test_a_run_is_not_begun_anew_unasked(tmp_path: Path, names: list[str], exten
         pass
 
 
+def test_the_run_before_is_told_where_there_is_nothing_to_resume(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_run(tmp_path, "model_final.pth")
+    set_aside(tmp_path)
+    with caplog.at_level(logging.WARNING), reserve(tmp_path, resume=True):
+        pass
+    assert f"the run before, which is in {tmp_path}/previous, set OUTPUT_DIR" in caplog.text
+    with reserve(tmp_path / "previous", resume=True):
+        pass
+
+
 def test_a_run_is_set_aside_as_a_whole(tmp_path: Path) -> None:
     files = {"model_0000019.pth", "model_best.pth", "metrics.json", "config.yaml", "curves.png"}
     write_run(tmp_path, *files, "model_final.pth")

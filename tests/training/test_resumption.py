@@ -53,7 +53,7 @@ def test_the_schedule_of_a_changed_config_holds_from_the_next_step_on(
     expected = rates(tmp_path / "reference")
     assert len(set(expected)) == 7
     assert rates(tmp_path / "run")[2:] == expected[2:]
-    assert f"from iteration 2 to 8, now with a learning rate of {expected[2]:g}" in caplog.text
+    assert f"from iteration 2 to 8, now at rate {expected[2]:g}" in caplog.text
     (told,) = [record for record in caplog.records if record.msg.startswith("Changed since")]
     for change in ("BASE_LR (0.05 -> 0.01)", "MAX_ITER (2 -> 8)", "STEPS ([1] -> [5, 7])"):
         assert f"SOLVER.{change}" in told.getMessage()
