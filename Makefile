@@ -26,8 +26,9 @@ $(VENV)/installed: setup.py dev/install_detectron2.py
 	$(BIN)/python -m pip install --quiet --editable ".[dev,quickstart]"
 	touch $@
 
+# A second time it does what is left to do; rm -r $(OUTPUT) to train anew.
 quickstart: install
-	$(BIN)/python train_net.py --config-file $(CONFIG) OUTPUT_DIR $(OUTPUT)
+	$(BIN)/python train_net.py --config-file $(CONFIG) --resume OUTPUT_DIR $(OUTPUT)
 	$(BIN)/python -m solo.tools.visualize_predictions --config-file $(CONFIG) \
 		--weights $(OUTPUT)/model_final.pth --dataset digits_val --output $(OUTPUT)/predictions.png
 	@$(BIN)/python -m solo.tools.show_results $(OUTPUT)

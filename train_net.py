@@ -6,6 +6,7 @@ import sys
 
 from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser
+from detectron2.engine.hooks import CallbackHook
 from detectron2.evaluation import verify_results
 from detectron2.modeling import build_model
 from detectron2.utils import comm
@@ -23,6 +24,8 @@ examples:
     python train_net.py --config-file configs/quickstart/solov2_digits.yaml
   continue after an interruption:
     python train_net.py --config-file ... --resume
+  begin anew in the same OUTPUT_DIR; the run that it holds is moved to its folder previous/:
+    python train_net.py --config-file ... --overwrite
   on 8 GPUs, in either way:
     python train_net.py --config-file ... --num-gpus 8
     torchrun --nproc-per-node 8 train_net.py --config-file ...
@@ -36,19 +39,26 @@ def main() -> None:
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
     add_import(parser)
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew where OUTPUT_DIR holds a run, which is then kept in its folder previous/, in "
+        "place of what is there",
+    )
     args = parser.parse_args()
     flags = ("num_gpus", "num_machines", "machine_rank", "dist_url")
     with exit_on():
         # Before any worker starts, so that a mistake is reported once.
         cfg = training.training_config(args)
-        training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
+        with training.reserved_output_dir(cfg, args):
+            training.launch(work, (cfg, args), **{flag: vars(args)[flag] for flag in flags})
 
 
 def work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only, as one of the workers."""
     with exit_on():  # Here, too: a worker may be a process of its own.
         training.setup_run(cfg, args)
-        results = evaluate(cfg) if args.eval_only else train(cfg, resume=args.resume)
+        results = evaluate(cfg) if args.eval_only else train(cfg, args)
         if comm.is_main_process():
             verify_results(cfg, results)
 
@@ -67,10 +77,13 @@ def evaluate(cfg: CfgNode) -> dict:
     return results
 
 
-def train(cfg: CfgNode, *, resume: bool) -> dict:
+def train(cfg: CfgNode, args: argparse.Namespace) -> dict:
     """Train as the config says."""
     trainer = training.Trainer(cfg)
-    trainer.resume_or_load(resume=resume)
+    # Not before, so that a start which fails leaves what is there of another run.
+    record = CallbackHook(before_train=lambda _: training.record_run(cfg, args.config_file))
+    trainer.register_hooks([record])
+    trainer.resume_or_load(resume=args.resume)
     trainer.prepare_data()
     try:
         return trainer.train()

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from page_guard import MAX_UPLOAD, Guard, is_this_machine_only
 from page_layout import CSS, FONTS, build_page
 
 from solo.config.load import inference_config
@@ -23,8 +25,13 @@ EXAMPLE = """example:
   python demo/app.py --config-file configs/quickstart/solov2_digits.yaml \\
       --weights output/quickstart/model_final.pth
 """
-MAX_FILE_SIZE = "200mb"
-# People whose last image is kept in memory, for the threshold.
+# Where a password does not show in a list of processes.
+PASSWORD_VARIABLE = "SOLO_PAGE_PASSWORD"
+OPEN_TO_ALL = (
+    "warning: whoever reaches this machine can use the page: put a password into the environment, "
+    f"{PASSWORD_VARIABLE}=..., or leave out --host."
+)
+# People whose last image is kept in memory, for the threshold; and who may wait for the model.
 MAX_SESSIONS = 32
 
 
@@ -52,12 +59,14 @@ def show_page(args: argparse.Namespace, files: str) -> None:
         UserError: The arguments or the files are wrong, or a package is missing.
     """
     keep_to_this_machine(args.host, files)
+    if not args.password and not is_this_machine_only(args.host):
+        print(OPEN_TO_ALL, file=sys.stderr)
     # Building a model takes long; so what may be wrong with the rest comes first.
     check_address(args.host, args.port)
     gr = import_gradio()
     predictor, details = load_model(args)
     title = Path(args.onnx or args.config_file).stem
-    serve(gr, build_page(gr, predictor, title, details=details), args.host, args.port)
+    serve(gr, build_page(gr, predictor, title, details=details), args, files)
 
 
 def keep_to_this_machine(host: str, files: str) -> None:
@@ -124,16 +133,31 @@ def load_model(args: argparse.Namespace) -> tuple[Predictor, list[str]]:
     return Predictor(TorchBackend(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
 
 
-def serve(gr: ModuleType, page: Any, host: str, port: int) -> None:
+def serve(gr: ModuleType, page: Any, args: argparse.Namespace, files: str) -> None:
     """Show the page at an address, and wait for Ctrl-C.
+
+    Args:
+        gr: The module gradio.
+        page: Of `build_page`.
+        args: Of the command line.
+        files: Folder for what is uploaded and what is made of it.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; the page is closed.
         OSError: The port is taken.
     """
-    page.launch(
-        server_name=host,
-        server_port=port,
+    from starlette.middleware import Middleware  # comes with gradio
+
+    guard = Middleware(
+        Guard,
+        host=args.host,
+        allowed=args.allow_host,
+        password=args.password,
+        files=Path(files),
+    )
+    page.queue(max_size=MAX_SESSIONS).launch(
+        server_name=args.host,
+        server_port=args.port,
         share=False,
         quiet=True,
         prevent_thread_lock=True,
@@ -142,7 +166,8 @@ def serve(gr: ModuleType, page: Any, host: str, port: int) -> None:
         enable_monitoring=False,
         run_history=False,
         footer_links=[],
-        max_file_size=MAX_FILE_SIZE,
+        app_kwargs={"middleware": [guard]},
+        max_file_size=MAX_UPLOAD,
         state_session_capacity=MAX_SESSIONS,
         theme=gr.themes.Default(primary_hue="blue", **FONTS),
         css=CSS,
@@ -162,7 +187,20 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="default: %(default)s, this machine only; 0.0.0.0: whoever reaches it, unprotected",
+        help="default: %(default)s, this machine only; 0.0.0.0: whoever reaches it",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name of the page, as behind a proxy; repeatable",
+    )
+    parser.add_argument(
+        "--password",
+        default=os.environ.get(PASSWORD_VARIABLE, ""),
+        metavar="WORD",
+        help=f"asked for by the page; better in the environment, as {PASSWORD_VARIABLE}",
     )
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
     args = parser.parse_args(argv)

@@ -4,9 +4,8 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from image_paths import find_images
+from image_paths import describe_left_out, find_images, user_path
 from runner import Options, Runner
 
 from solo.tools._command import add_opts, add_predictor, build_parser, check_predictor
@@ -53,6 +52,8 @@ def run(runner: Runner, args: argparse.Namespace) -> None:
         runner.run_video(args.video if args.video else args.webcam)
         return
     found = find_images(args.input)
+    if found.left_out:
+        print(describe_left_out(found.left_out), file=sys.stderr)
     for problem in found.problems:
         runner.fail(problem)
     if found.paths:
@@ -112,12 +113,15 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 def _add_outputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         metavar="PATH",
         help="folder for the pictures or the video; or a file, for one image or the video (.mp4)",
     )
     group.add_argument(
-        "--json", type=Path, metavar="FILE", help="COCO-style list of the instances, masks as RLE"
+        "--json",
+        type=user_path,
+        metavar="FILE",
+        help="COCO-style list of the instances, masks as RLE",
     )
     group.add_argument("--show", action="store_true", help="open a window; q ends")
 
@@ -130,7 +134,7 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         metavar="PATH",
         help='images, folders of images, and patterns such as "photos/**/*.jpg"',
     )
-    inputs.add_argument("--video", type=Path, metavar="FILE", help="video file")
+    inputs.add_argument("--video", type=user_path, metavar="FILE", help="video file")
     inputs.add_argument(
         "--webcam",
         type=int,

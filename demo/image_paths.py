@@ -2,13 +2,20 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from solo.errors import UserError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
+# Of what Pillow opens: videos, files that it has no decoder for, and those that a program draws.
+_NO_IMAGES = {"MPEG", "BUFR", "GRIB", "HDF5", "WMF", "EPS"}
+# What systems put into folders of images.
+_OF_SYSTEMS = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
+_MAX_NAMES = 5
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 # Of these a picture keeps the format of its image; all others become PNG.
 _WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -19,6 +26,7 @@ class FoundImages(NamedTuple):
 
     paths: list[Path]  # each image once, in the order of the arguments
     problems: list[str]  # arguments that lead to none, in words
+    left_out: list[Path]  # files of folders and patterns that Pillow cannot read
 
 
 def find_images(arguments: Sequence[str]) -> FoundImages:
@@ -26,46 +34,76 @@ def find_images(arguments: Sequence[str]) -> FoundImages:
 
     Args:
         arguments: Paths of images or of folders (whose own images are taken, not those of folders
-            in them), and patterns such as "photos/**/*.jpg".
+            in them), and patterns such as "photos/**/*.jpg"; all may begin with ~.
 
     Returns:
-        The images, and what is wrong with the arguments that lead to none.
+        The images, what is wrong with the arguments that lead to none, and what was left out.
     """
     paths: dict[str, Path] = {}
     problems = []
+    left_out = []
     for argument in arguments:
         try:
-            for path in _resolve(argument):
-                paths.setdefault(os.path.abspath(path), path)
+            images, others = _resolve(user_path(argument))
         except (OSError, UserError) as error:
             problems.append(str(error))
-    return FoundImages(list(paths.values()), problems)
+            continue
+        if not images:
+            lacks = (
+                "a folder without images" if user_path(argument).is_dir() else "no image matches"
+            )
+            problems.append(f"{argument}: {lacks}.")
+        left_out += others
+        for path in images:
+            paths.setdefault(os.path.abspath(path), path)
+    return FoundImages(list(paths.values()), problems, left_out)
 
 
-def _resolve(argument: str) -> list[Path]:
-    path = Path(argument)
+def user_path(text: str) -> Path:
+    """Return a path of the command line; ~ is the user's folder, also where the shell leaves it."""
+    return Path(os.path.expanduser(text))
+
+
+def _resolve(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images that an argument leads to, and the other files."""
     # Looked at before the glob, as a file's own name may hold a bracket.
     if path.is_dir():
-        images = sorted(_images_among(path.iterdir()))
-        if not images:
-            raise UserError(f"{argument}: a folder without images.")
-        return images
+        return _split(path.iterdir())
     if path.is_file():
         if path.suffix.lower() in VIDEO_SUFFIXES:
-            raise UserError(f"{argument}: a video; give it with --video.")
-        return [path]
-    if glob.has_magic(argument):
-        images = sorted(_images_among(map(Path, glob.iglob(argument, recursive=True))))
-        if not images:
-            raise UserError(f"{argument}: no image matches.")
-        return images
-    raise FileNotFoundError(f"{argument}: no such file or folder.")
+            raise UserError(f"{path}: a video; give it with --video.")
+        return [path], []
+    if glob.has_magic(str(path)):
+        return _split(map(Path, glob.iglob(str(path), recursive=True)))
+    raise FileNotFoundError(f"{path}: no such file or folder.")
 
 
-def _images_among(paths: Iterator[Path]) -> Iterator[Path]:
-    # A hidden file may be one that is being written.
-    shown = (path for path in paths if not path.name.startswith("."))
-    return (path for path in shown if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+def _split(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(paths):
+        # A hidden file may be one that is being written, or what macOS puts beside an image.
+        if path.name.startswith(".") or path.name.lower() in _OF_SYSTEMS or not path.is_file():
+            continue
+        (images if path.suffix.lower() in image_suffixes() else others).append(path)
+    return images, others
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Return the suffixes of the images that Pillow reads here, such as ".jpg"."""
+    Image.init()
+    kinds = Image.OPEN.keys() - _NO_IMAGES
+    return frozenset(
+        suffix for suffix, kind in Image.registered_extensions().items() if kind in kinds
+    )
+
+
+def describe_left_out(paths: Sequence[Path]) -> str:
+    """Say in one line which files are no images."""
+    names = ", ".join(map(str, paths[:_MAX_NAMES]))
+    more = f" and {len(paths) - _MAX_NAMES} more" if len(paths) > _MAX_NAMES else ""
+    return f"left out, no images that Pillow can read: {names}{more}"
 
 
 def plan_outputs(images: Sequence[Path], output: Path) -> dict[Path, Path]:

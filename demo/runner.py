@@ -92,12 +92,13 @@ class Runner:
         outputs = plan_outputs(images, output) if output else {}
         for folder in {path.parent for path in outputs.values()}:
             check_folder(folder)
-        self._prepare(images)
+        # A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths.
+        self._prepare(images, lean=True)
         for image in tqdm(images, unit=" images"):
             try:
                 if outputs:
                     check_output(outputs[image], images)
-                pixels = read_picture(image)
+                pixels = read_picture(image, self._built.max_pixels)
                 found = self._find(pixels)
                 picture = draw_instances(pixels, found, self._built.class_names)
                 records = self._describe(found, {"file_name": str(image)})
@@ -122,13 +123,16 @@ class Runner:
         files = [source] if isinstance(source, Path) else []
         with VideoSource(source) as video:
             sink = self._video_sink(source, video.fps, files)
-            self._prepare(files)
+            # Of frames bitmaps are faster, but for the thousand objects that tiles may find.
+            self._prepare(files, lean=self.options.tiles is not None)
             started = time.perf_counter()
             try:
                 with sink or contextlib.nullcontext():
                     self._run_frames(video, sink)
             finally:
                 self.seconds = time.perf_counter() - started
+                if sink:
+                    self.num_done = sink.num_frames
             if not self.num_done:
                 raise UserError(f"{video.name}: a video without frames.")
 
@@ -141,7 +145,7 @@ class Runner:
         except OSError as error:
             self.fail(error)
 
-    def _prepare(self, inputs: Sequence[Path]) -> None:
+    def _prepare(self, inputs: Sequence[Path], *, lean: bool) -> None:
         """Check the screen and the JSON file, then build the model: what takes long comes last."""
         options = self.options
         if options.show and not _has_screen():
@@ -152,20 +156,19 @@ class Runner:
             check_folder(options.json.parent)
             check_output(options.json, inputs)
         tiles = None if options.tiles is None else TileRule(size=options.tiles)
-        # Tiles may find a thousand objects: megabytes as RLE, gigabytes as bitmaps.
-        mask_format = "rle" if tiles else "bitmask"
         if options.onnx:
+            mask_format = "rle" if lean else "bitmask"
             self._predictor = Predictor.from_onnx(
                 options.onnx, mask_format=mask_format, tiles=tiles
             )
             return
         assert options.config_file, "there is neither a config nor an ONNX file"
-        lean = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if tiles else []
+        run_lengths = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if lean else []
         self._predictor = Predictor.from_config(
             options.config_file,
             options.weights,
             device=options.device,
-            opts=[*lean, *options.opts],
+            opts=[*run_lengths, *options.opts],
             tiles=tiles,
         )
 

@@ -1,12 +1,28 @@
 """Files that are written whole or not at all, and folders that are tried before the work."""
 
 import contextlib
+import functools
+import logging
 import os
 import shutil
+import sys
 import tempfile
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
+
+logger = logging.getLogger(__name__)
+
+# Names of files that are being written, as `glob` has them.
+_PARTIAL = f".*.{'[0-9a-f]' * 8}.partial*"
+# Seconds without a change: a file is left alone before that, and is nobody's after that, where nothing
+# but its age is known.
+_YOUNG, _OLD = 30, 24 * 3600
 
 
 def write_text(text: str, path: str | os.PathLike[str]) -> None:
@@ -24,34 +40,94 @@ def write_with(write: Callable[[IO[bytes]], object], path: str | os.PathLike[str
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file so that `path` is at every moment either the old file or the new one.
 
+    Several may write to one path at once: each writes a file of its own, and the last to end stays.
+
     Args:
         path: A file on this machine; replaced if it exists.
 
     Yields:
-        A hidden name beside it, with its suffix, to write to. It becomes `path` on leaving, but for an
-        exception, or where it was removed: then `path` is as before.
+        An empty file beside it, of a hidden name with its suffix, to write to. It becomes `path` on
+        leaving, but for an exception, or where it was removed: then `path` is as before.
 
     Raises:
         OSError: If it could not be written; `path` is as before.
     """
     path = Path(path)
-    # The name is fixed: what a killed process left behind is overwritten by the next one.
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    # The first letters do: with the rest, a long name would become too long.
+    partial = path.with_name(f".{path.stem[:50]}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:
-        yield partial
-        if partial.exists():
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, path)
+        _remove_abandoned(path.parent.absolute())
+        with _held(partial):
+            yield partial
+            if partial.exists():
+                with partial.open("rb+") as file:
+                    os.fsync(file.fileno())
+                os.replace(partial, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         # torch reports a full disk as a RuntimeError.
         if isinstance(error, (OSError, RuntimeError)):
             raise OSError(
-                f"{path} cannot be written ({error}); what was there before is untouched."
+                f"{path} cannot be written ({reason_of(error)}); what was there before is untouched."
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _held(partial: Path) -> Iterator[None]:
+    """Make a file and lock it: so other processes see that its writer lives."""
+    with partial.open("xb") as file:
+        if sys.platform == "win32":
+            file.close()  # an open file cannot be renamed there
+        else:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@functools.lru_cache(maxsize=128)
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left in a folder; once a process, as folders may be large."""
+    for partial in folder.glob(_PARTIAL):
+        with contextlib.suppress(OSError), partial.open("rb+") as file:
+            if _is_abandoned(file):
+                partial.unlink()
+
+
+def _is_abandoned(file: IO[bytes]) -> bool:
+    age = time.time() - os.fstat(file.fileno()).st_mtime
+    if sys.platform == "win32":
+        return age > _OLD
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return age > _OLD
+    return age > _YOUNG
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in a few words why a file cannot be written: by the first error, which has led to others."""
+    first: BaseException | None = error
+    while first is not None:
+        if isinstance(first, OSError) and first.strerror:
+            return first.strerror
+        first = first.__cause__ or first.__context__
+    return str(error).partition("\n")[0]
+
+
+@contextlib.contextmanager
+def warned_if_unwritten() -> Iterator[None]:
+    """Let a file that cannot be written be a warning: the work is worth more than the file.
+
+    Only for what is written by this module, whose errors name the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        logger.warning("%s", error)
 
 
 def check_folder(folder: Path, name: str = "") -> None:
@@ -66,11 +142,12 @@ def check_folder(folder: Path, name: str = "") -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A full disk has room for a name, and for no content.
+            file.write(bytes(4096))
     except OSError as error:
         raise OSError(
-            f"{name or folder} cannot be written to ({error.strerror}); choose another."
+            f"{name or folder} cannot be written to ({reason_of(error)}); choose another."
         ) from error
 
 
@@ -87,10 +164,10 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: If it could not be written, or holds something.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed process left behind
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(".partial", f".{folder.name[:50]}.", folder.absolute().parent))
     try:
-        partial.mkdir(parents=True)
+        partial.chmod(folder.parent.stat().st_mode)  # a temporary folder is its owner's alone
         yield partial
         if folder.is_dir():
             folder.rmdir()
@@ -99,6 +176,6 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError):
             raise OSError(
-                f"{folder} cannot be written ({error}); nothing is left of it."
+                f"{folder} cannot be written ({reason_of(error)}); nothing is left of it."
             ) from error
         raise

@@ -1,6 +1,9 @@
-"""Image files as arrays of 8 bits, whatever depth the files have."""
+"""Image files as arrays of 8 bits, whatever depth the files have; each that cannot be read is named."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from detectron2.data import detection_utils as utils
@@ -9,75 +12,95 @@ from PIL import ExifTags, Image
 
 from solo.errors import UserError
 
+# Beyond them a file is taken for a bomb, which is small and decodes to all memory; Pillow's own limit.
+MAX_PIXELS = 178_956_970
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
-# Orientations of EXIF from this on exchange width and height.
-_FIRST_EXCHANGED = 5
+# The EXIF orientations that exchange width and height.
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 
-class PixelDepthError(UserError):
-    """An image whose values have no known range, and so no place in 8 bits."""
+class UnreadableImageError(UserError):
+    """An image file that is missing, damaged, of an unknown format, or of too many pixels or bits."""
 
 
-def read_image(path: str, image_format: str) -> np.ndarray:
+class WrongSizeError(UserError):
+    """An image of another size than its annotations say."""
+
+
+@contextmanager
+def opened(path: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Open an image file, whose pixels are decoded in the block, when they are asked for.
+
+    Raises:
+        UnreadableImageError: If anything goes wrong here or in the block.
+    """
+    try:
+        with PathManager.open(str(path), "rb") as file:
+            image = _open_limited(file, max_pixels)
+            _check_depth(image)
+            yield image
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        is_told = isinstance(error, OSError | ValueError) and str(error)
+        reason = error if is_told else f"{type(error).__name__} {error}".strip()
+        raise UnreadableImageError(f"{path}: cannot be read as an image ({reason}).") from error
+
+
+def read_image(path: str | Path, image_format: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image as detectron2 does, except that 16 bits become 8, and are not cut off at 255.
 
     Args:
         path: The file.
         image_format: "RGB" or "BGR", or another that detectron2 knows.
+        max_pixels: A header that tells of more is not followed.
 
     Returns:
-        (H, W, 3) uint8, upright.
+        (H, W, 3) uint8, upright. Of several frames the first.
 
     Raises:
-        PixelDepthError: If the pixels are floating point, 32-bit or signed numbers.
-        OSError: If the file is missing or no image. Pillow has other errors for damaged ones.
+        UnreadableImageError: If the file is missing, damaged, no image or too large, or the pixels
+            are floating point, 32-bit or signed numbers.
     """
-    with PathManager.open(path, "rb") as file:
-        return utils.convert_PIL_to_numpy(upright(Image.open(file)), image_format)
+    with opened(path, max_pixels) as image:
+        return utils.convert_PIL_to_numpy(upright(image), image_format)
 
 
-def read_picture(path: str | Path) -> np.ndarray:
+def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image that a user names, as training does.
 
     Args:
         path: The file.
+        max_pixels: See `read_image`.
 
     Returns:
         (H, W, 3) uint8, BGR, upright.
 
     Raises:
-        UserError: If it cannot be read as an image.
+        UnreadableImageError: See `read_image`.
     """
-    try:
-        return np.ascontiguousarray(read_image(str(path), "BGR"))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise UserError(f"{path}: cannot be read as an image ({error}).") from error
+    return np.ascontiguousarray(read_image(path, "BGR", max_pixels))
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the width and height that reading an image gives, from its header alone.
+def image_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Return the (H, W) that an image is read with, from the header of its file alone.
 
     Raises:
-        PixelDepthError: As ``read_image``.
-        OSError: If the file is missing or no image. Pillow has other errors for damaged ones.
+        UnreadableImageError: See `read_image`, as far as a header tells.
     """
-    with Image.open(path) as image:
-        check_depth(image)
+    with opened(path, max_pixels) as image:
         width, height = image.size
         # Pillow would decode the whole of a PNG to look for what may follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if has_exif else 1
-    return (height, width) if orientation >= _FIRST_EXCHANGED else (width, height)
+        return (width, height) if has_exif and is_turned(image) else (height, width)
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Tell whether an opened file's EXIF orientation exchanges width and height."""
+    return image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn an opened file as its EXIF orientation says, and make 16 bits 8.
-
-    Raises:
-        PixelDepthError: As ``read_image``.
-    """
-    check_depth(image)
+    """Turn an opened file as its EXIF orientation says, and make 16 bits 8."""
     image = utils._apply_exif_orientation(image)
     if not image.mode.startswith("I"):
         return image
@@ -85,13 +108,26 @@ def upright(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
 
 
-def check_depth(image: Image.Image) -> None:
-    """Refuse an opened file, by its header alone, whose values cannot be made 8 bits.
+def _open_limited(file: IO[bytes], max_pixels: int) -> Image.Image:
+    """Open an image of so many pixels at most."""
+    problem = (
+        f"it has more pixels than INPUT.MAX_PIXELS, {max_pixels}: reduce it, or raise the limit"
+    )
+    # Pillow warns of more than its own number, and refuses twice as many.
+    if Image.MAX_IMAGE_PIXELS and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        image = Image.open(file)
+    except Image.DecompressionBombError as error:
+        raise ValueError(problem) from error
+    if image.width * image.height > max_pixels:
+        raise ValueError(problem)
+    return image
 
-    Raises:
-        PixelDepthError: As ``read_image``.
-    """
+
+def _check_depth(image: Image.Image) -> None:
+    """Refuse an opened file, by its header alone, whose values cannot be made 8 bits."""
     if image.mode == "F":
-        raise PixelDepthError("it has floating point values: convert it to 8 bits per channel")
+        raise ValueError("it has floating point values: convert it to 8 bits per channel")
     if image.mode == "I" and image.format not in _SIXTEEN_BITS_AT_MOST:
-        raise PixelDepthError("it has 32-bit or signed values: convert it to 8 bits per channel")
+        raise ValueError("it has 32-bit or signed values: convert it to 8 bits per channel")

@@ -1,4 +1,6 @@
-"""Tiny models and images that the tests share."""
+"""Tiny models and images that the tests share, and a disk that is full."""
+
+import contextlib
 
 import pytest
 import torch
@@ -81,3 +83,21 @@ def variant(request):
 @pytest.fixture
 def tiny_cfg():
     return make_cfg()
+
+
+@pytest.fixture
+def file_size_limit():
+    """Return a context in which no file can grow beyond so many bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="there are no such limits on Windows")
+
+    @contextlib.contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # Python ignores the signal: the write fails with EFBIG, where a full disk has ENOSPC.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

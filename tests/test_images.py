@@ -1,12 +1,20 @@
 """Images of more than 8 bits show what their 8-bit versions show; the others are as before."""
 
+import io
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 from detectron2.data import detection_utils
 from PIL import Image
 
-from solo.images import PixelDepthError, check_depth, read_image, upright
+from solo.config import get_cfg
+from solo.data.reading import read_reduced
+from solo.images import MAX_PIXELS, UnreadableImageError, image_size, read_image, upright
+
+READERS = (image_size, lambda path: read_image(path, "BGR"))
 
 
 @pytest.fixture
@@ -57,10 +65,9 @@ def test_16_bits_are_turned_upright(tmp_path, deep):
 def test_values_without_a_range_are_refused(tmp_path, deep, dtype, sentence):
     path = str(tmp_path / "a.tif")
     Image.fromarray(deep.astype(dtype)).save(path)
-    with pytest.raises(PixelDepthError, match=sentence):
-        read_image(path, "RGB")
-    with Image.open(path) as image, pytest.raises(PixelDepthError, match="8 bits"):
-        check_depth(image)
+    for read in READERS:
+        with pytest.raises(UnreadableImageError, match=rf"a\.tif: .*{sentence}"):
+            read(path)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "LA", "1"])
@@ -71,3 +78,78 @@ def test_8_bits_are_as_detectron2_reads_them(tmp_path, deep, mode, image_format)
     Image.fromarray(colours).convert(mode).save(path)
     expected = detection_utils.read_image(path, image_format)
     assert np.array_equal(read_image(path, image_format), expected)
+
+
+def png(*chunks):
+    """The bytes of a PNG, right but for what its chunks say."""
+    body = b""
+    for kind, data in (*chunks, (b"IEND", b"")):
+        body += struct.pack(">I", len(data)) + kind + data
+        body += struct.pack(">I", zlib.crc32(kind + data))
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def header(width, height):
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+
+def test_the_limit_of_pixels_is_asked_for_before_they_are_decoded(tmp_path, deep, monkeypatch):
+    assert get_cfg().INPUT.MAX_PIXELS == MAX_PIXELS == 2 * Image.MAX_IMAGE_PIXELS
+    path = tmp_path / "a.jpg"
+    Image.fromarray((deep // 256).astype(np.uint8)).save(path)
+    for read in (image_size, lambda *args: read_image(args[0], "BGR", args[1])):
+        with pytest.raises(UnreadableImageError, match=r"a\.jpg: .* INPUT\.MAX_PIXELS, 767: "):
+            read(path, 24 * 32 - 1)
+        read(path, 24 * 32)
+    # A few bytes that claim 201 million pixels.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    bomb = tmp_path / "b.png"
+    bomb.write_bytes(png(header(15000, 13400), (b"IDAT", zlib.compress(b""))))
+    for read in READERS:
+        with pytest.raises(UnreadableImageError, match=r"b\.png: .* INPUT\.MAX_PIXELS"):
+            read(bomb)
+    assert image_size(bomb, 201_000_000) == (13400, 15000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(header(4, 4), (b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 21)))),
+        png(header(4, 4), (b"IDAT", zlib.compress(bytes(1 << 9))[:4])),
+        png((b"IHDR", b"short")),
+        png(header(0, 4)),
+        b"II*\0\x08\0\0\0" + b"\xff" * 40,  # a TIFF of 65,535 tags
+        b"GIF89a\x04\0\x04\0\0\0\0,",  # ends in its first frame
+    ],
+)
+def test_broken_parts_of_a_file_are_told_by_its_name(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=r"a\.png: cannot be read as an image \(.+\)"):
+        read_image(tmp_path / "a.png", "BGR")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PNG", "WEBP"])
+def test_of_several_frames_the_first_is_read(tmp_path, kind):
+    first, second = (Image.new("RGB", (16, 8), color) for color in ("red", "blue"))
+    first.save(tmp_path / "a", kind, save_all=True, append_images=[second, second])
+    image = read_image(tmp_path / "a", "RGB")
+    assert np.abs(image.astype(int) - (255, 0, 0)).max() < 5
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP"])
+def test_a_damaged_file_is_read_or_named(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    buffer = io.BytesIO()
+    Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(buffer, kind)
+    path = tmp_path / "a"
+    named = 0
+    for _ in range(60):
+        content = bytearray(buffer.getvalue())
+        content[rng.integers(min(len(content), 200))] = rng.integers(256)
+        path.write_bytes(content)
+        for read in (*READERS, lambda path: read_reduced(path, "RGB", (12, 16))):
+            try:
+                read(path)
+            except UnreadableImageError as error:
+                named += str(path) in str(error)
+    assert named

@@ -179,9 +179,9 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def _report(self, checkpoint: dict[str, Any]) -> None:
         """Log what fits, and stop where the weights are incomplete or want other images."""
-        Preprocessing.of_checkpoint(checkpoint).check(
-            Preprocessing.of_model(self.model), f"The checkpoint {self._path}"
-        )
+        source = f"The checkpoint {self._path}"
+        expected = Preprocessing.of_checkpoint(checkpoint, source)
+        expected.check(Preprocessing.of_model(self.model), source)
         if self._lineage is None:
             return
         report = compare(

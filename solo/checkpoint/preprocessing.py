@@ -5,6 +5,8 @@ wrong ones a model loads without a word and finds little.
 """
 
 import math
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,13 +59,28 @@ class Preprocessing:
         return cls(input_format=order, stride_in_1x1=_stride_in_1x1(model), **values)
 
     @classmethod
-    def of_checkpoint(cls, content: dict[str, Any]) -> "Preprocessing":
-        """Read what a checkpoint of ours carries; nothing, where it carries nothing."""
-        carried = content.get("preprocessing") or {}
-        values: dict[str, Any] = {
-            key: tuple(v) if isinstance(v, list) else v for key, v in carried.items()
-        }
-        return cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
+    def of_checkpoint(
+        cls, content: dict[str, Any], source: str = "The checkpoint"
+    ) -> "Preprocessing":
+        """Read what a checkpoint of ours carries; nothing, where it carries nothing.
+
+        Args:
+            content: Of the file, which may be anyone's.
+            source: The checkpoint, for the message.
+
+        Raises:
+            UserError: If it carries something else under that name.
+        """
+        carried = content.get("preprocessing", {})
+        if not isinstance(carried, Mapping):
+            raise UserError(_unknown(source, "preprocessing", carried))
+        values: dict[str, Any] = {}
+        for key in filter(carried.__contains__, cls.__dataclass_fields__):
+            value = carried[key]
+            if value is not None and not _FITS[key](value):
+                raise UserError(_unknown(source, f"preprocessing.{key}", value))
+            values[key] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known, as a checkpoint carries it: strings, numbers, lists of them."""
@@ -104,6 +121,31 @@ _KEYS = {
     "pixel_std": "MODEL.PIXEL_STD",
     "stride_in_1x1": "MODEL.RESNETS.STRIDE_IN_1X1",
 }
+
+
+def _is_per_channel(value: object) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and 1 <= len(value) <= 16
+        # Not a number that is none, nor one that float has no room for.
+        and all(isinstance(each, (int, float)) and abs(each) <= 1e6 for each in value)
+    )
+
+
+# Whether a value of a checkpoint is one of these.
+_FITS: Mapping[str, Callable[[object], bool]] = {
+    "input_format": lambda value: isinstance(value, str) and len(value) <= 16,
+    "pixel_mean": _is_per_channel,
+    "pixel_std": _is_per_channel,
+    "stride_in_1x1": lambda value: isinstance(value, bool),
+}
+
+
+def _unknown(source: str, entry: str, value: object) -> str:
+    return (
+        f"{source} says {entry} {reprlib.repr(value)}, which is nothing that training writes: take "
+        "another one, or fetch it again."
+    )
 
 
 def _agree(expected: Any, actual: Any) -> bool:

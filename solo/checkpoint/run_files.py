@@ -17,9 +17,26 @@ CURVES = "curves.png"
 FINAL_CHECKPOINT = "model_final.pth"
 # Names the checkpoint to continue from.
 LAST_CHECKPOINT = "last_checkpoint"
-# What is kept of a run in whose folder another one was started: which checkpoint was its last, its numbers.
-PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
+# A folder in OUTPUT_DIR: the run before, with --overwrite.
+PREVIOUS_RUN = "previous"
+# The numbers of a run that ended without a checkpoint, before another one was started.
 PREVIOUS_METRICS = "metrics.previous.json"
+# What older versions kept of a run in whose folder another one was started.
+PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
+# Locked by the process that trains.
+LOCK = ".lock"
+
+_CHECKPOINTS = "model_*.pth"
+# All but the log, which goes on.
+_OF_A_RUN = (
+    _CHECKPOINTS,
+    LAST_CHECKPOINT,
+    METRICS,
+    CURVES,
+    CONFIG,
+    RUN,
+    "events.out.tfevents.*",
+)
 
 
 class RunRecord(NamedTuple):
@@ -29,6 +46,16 @@ class RunRecord(NamedTuple):
     command: str
     started: str  # date and time, in ISO format
     iterations: int  # at which it ends
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, sorted by name."""
+    return sorted(folder.glob(_CHECKPOINTS))
+
+
+def of_a_run(folder: Path) -> list[Path]:
+    """Return all files in a folder that a run consists of."""
+    return [path for pattern in _OF_A_RUN for path in folder.glob(pattern)]
 
 
 def write_run_record(folder: Path, config_file: str, iterations: int) -> None:

@@ -3,15 +3,17 @@
 import codecs
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
 from solo.checkpoint.inert import RefusedGlobalError, load_tensors
+from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.errors import UserError
 from solo.files import write_with
 
@@ -32,6 +34,11 @@ _ALLOWED_GLOBALS: dict[str, Any] = {
     **{f"numpy.core.{name}": value for name, value in _ARRAY_GLOBALS.items()},
     **{f"numpy._core.{name}": value for name, value in _ARRAY_GLOBALS.items()},
 }
+
+
+# What torch writes begins so, since 1.6; and how much of it is looked at at once.
+_ZIP_MAGIC = b"PK\x03\x04"
+_CHUNK = 1 << 20
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -59,8 +66,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
     try:
-        is_pickle = path.suffix == ".pkl"
-        content = _unpickle_arrays(path) if is_pickle else load_tensors(path, _ALLOWED_GLOBALS)
+        if path.suffix == ".pkl":
+            content = _unpickle_arrays(path)
+        else:
+            _check_sums(path)
+            content = load_tensors(path, _ALLOWED_GLOBALS)
     except OSError:
         raise
     except RefusedGlobalError as error:
@@ -82,6 +92,33 @@ def _unpickle_arrays(path: Path) -> Any:
         return _ArrayUnpickler(file, encoding="latin1").load()
 
 
+def _check_sums(path: Path) -> None:
+    """Compare what a file of torch holds with the sums in it, which `torch.load` does not look at.
+
+    Files older than torch 1.6 have none.
+
+    Raises:
+        OSError: It cannot be opened.
+        Exception: What `zipfile` raises of a file that is damaged.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_ZIP_MAGIC)) != _ZIP_MAGIC:
+            return
+        try:
+            _read_records(file)
+        except OSError as error:  # the disk's, or of a damaged number that is no place in a file
+            raise zipfile.BadZipFile(error.strerror) from error
+
+
+def _read_records(file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file) as archive:
+        for record in archive.infolist():
+            if record.CRC:  # 0: torch was told to write no sums
+                with archive.open(record) as content:
+                    while content.read(_CHUNK):
+                        pass
+
+
 def _corrupt(path: Path, error: Exception) -> str:
     # torch puts what is wrong behind advice to load the file unsafely.
     message = str(error).rpartition("WeightsUnpickler error:")[2].strip()
@@ -89,8 +126,21 @@ def _corrupt(path: Path, error: Exception) -> str:
     size = path.stat().st_size
     return (
         f"The checkpoint {path} ({size} bytes) cannot be read: it is corrupt, truncated or no "
-        f"checkpoint ({reason}); take another one, or fetch it again."
+        f"checkpoint ({reason}); {_what_instead(path)}."
     )
+
+
+def _what_instead(path: Path) -> str:
+    """Advise what to do without a file; of a training, name the checkpoint before it."""
+    of_training = path.parent.glob("model_[0-9]*.pth") if path.name.startswith("model_") else ()
+    before = max((other.name for other in of_training if other.name < path.name), default="")
+    if not before:
+        return "take another one, or fetch it again"
+    advice = f"fetch it again, or take the one before it, {path.with_name(before)}"
+    marker = path.with_name(LAST_CHECKPOINT)
+    if marker.is_file() and marker.read_text().strip() == path.name:
+        advice += f"; to resume from that, write {before} into {marker}"
+    return advice
 
 
 def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> None:

@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,8 +35,7 @@ def load_config(
     Args:
         file: A yaml file. Empty: the defaults.
         options: KEY VALUE KEY VALUE ..., laid over the file.
-        device: "cpu", "cuda" or "cuda:1". Empty: MODEL.DEVICE, and cpu where it is a GPU and there
-            is none.
+        device: "cpu", "cuda" or "cuda:1". Empty: MODEL.DEVICE, and cpu where that GPU is missing.
         weights: The checkpoint of a trained model. Empty: MODEL.WEIGHTS of `options`. MODEL.WEIGHTS
             and MODEL.DEVICE of the file are not used then: they are what training starts from, as a
             rule a backbone without a head, and where. None: nothing is trained yet.
@@ -56,7 +56,8 @@ def load_config(
     if weights is not None:
         cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
-    cfg.MODEL.WEIGHTS = str(weights or cfg.MODEL.WEIGHTS)
+    # In a yaml, and after an option's =, no shell has expanded it.
+    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or cfg.MODEL.WEIGHTS)
     if dataset:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, cfg.MODEL.SOLO.NUM_CLASSES = (dataset,), (), 0
     if device:

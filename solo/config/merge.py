@@ -1,6 +1,7 @@
 """A file and options laid over a config; an unknown key is told with the one that may be meant."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
         FileNotFoundError: If there is no such file.
         UserError: If the file is no yaml, or has an unknown key or a value of the wrong type.
     """
-    path = str(path)
+    path = os.path.expanduser(path)
     if not path:
         return
     if "://" not in path and not Path(path).is_file():

@@ -5,8 +5,9 @@ from solo.data.catalog import check_registered
 from solo.data.classes import check_class_counts, dataset_class_names, resolve_num_classes
 from solo.data.kept_records import load_records
 from solo.data.loader import build_test_loader, build_train_loader
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import TrainingBatchSampler
+from solo.images import UnreadableImageError
 
 __all__ = [
     "SOLODatasetMapper",

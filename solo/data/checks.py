@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from solo.data.findings import Finding, Kind, duplicates, shown
 from solo.data.mask_forms import BrokenMaskError, read_mask
-from solo.data.reading import READ_ERRORS
-from solo.images import image_size, read_image
+from solo.images import UnreadableImageError, image_size, read_image
 from solo.structures.polygons import draw_polygons
 from solo.structures.run_lengths import RLE
 
@@ -98,11 +97,11 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
         yield Finding(Kind.MISSING_IMAGE, "there is no such file", path)
         return
     try:
-        width, height = image_size(path)
+        height, width = image_size(path)
         if read_images:
             read_image(path, "BGR")
-    except READ_ERRORS as error:
-        yield Finding(Kind.UNREADABLE_IMAGE, f"{type(error).__name__}: {error}", path)
+    except UnreadableImageError as error:
+        yield Finding(Kind.UNREADABLE_IMAGE, str(error).removeprefix(f"{path}: "), path)
         return
     said = (record.get("width", width), record.get("height", height))
     if said != (width, height):

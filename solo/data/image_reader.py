@@ -7,8 +7,7 @@ from typing import Any
 from solo.data.findings import Effect, Finding, Kind, duplicates, lacking
 from solo.data.identities import Identity, as_identity
 from solo.data.plain_values import file_name_of, side_of
-from solo.data.reading import READ_ERRORS
-from solo.images import image_size
+from solo.images import UnreadableImageError, image_size
 
 # pycocotools counts pixels in 32 bits.
 _MOST_PIXELS = 2**31 - 1
@@ -69,8 +68,8 @@ class ImageReader:
         given = [entry.get("height"), entry.get("width")]
         if given == [None, None]:
             try:
-                return image_size(path)[::-1]
-            except READ_ERRORS as error:
+                return image_size(path)
+            except UnreadableImageError as error:
                 detail = f"{error}; and images[{index}] has no height and width"
                 self._tell(Finding(Kind.UNREADABLE_IMAGE, detail, path, effect=Effect.LEFT_OUT))
                 return None

@@ -16,14 +16,10 @@ from PIL import Image
 from solo.data.augmentation.build import build_augmentations, build_test_resize, build_visibility
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.sample import Sample, Visibility
-from solo.data.reading import READ_ERRORS, read_reduced
+from solo.data.reading import read_reduced
 from solo.data.scene import Scene
 from solo.errors import UserError, told_as
-from solo.images import read_image
-
-
-class UnreadableImageError(UserError):
-    """An image file that is missing, damaged, of an unknown format or of too many bits."""
+from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError, read_image
 
 
 class SOLODatasetMapper(DatasetMapper):
@@ -39,17 +35,24 @@ class SOLODatasetMapper(DatasetMapper):
 
     @configurable
     def __init__(
-        self, is_train: bool, *, visibility: Visibility | None = None, **kwargs: Any
+        self,
+        is_train: bool,
+        *,
+        visibility: Visibility | None = None,
+        max_pixels: int = MAX_PIXELS,
+        **kwargs: Any,
     ) -> None:
         """Take what detectron2's mapper takes; masks are always used.
 
         Args:
             is_train: Whether to hand out annotations.
             visibility: Which objects to keep. None: all that have a pixel left.
+            max_pixels: Of an image that is read.
             **kwargs: Of ``detectron2.data.DatasetMapper``.
         """
         super().__init__(is_train, **kwargs)
         self.visibility = visibility or Visibility()
+        self.max_pixels = max_pixels
         self._of_parts = [a for a in self.augmentations.augs if not isinstance(a, RESIZING)]
 
     @classmethod
@@ -63,6 +66,7 @@ class SOLODatasetMapper(DatasetMapper):
             raise UserError(f'INPUT.FORMAT is {cfg.INPUT.FORMAT!r}: give "BGR" or "RGB"')
         with told_as("INPUT in the config cannot be used"):  # detectron2 builds its own, too
             arguments = super().from_config(cfg, is_train)
+        arguments["max_pixels"] = cfg.INPUT.MAX_PIXELS
         if is_train:
             arguments["augmentations"] = build_augmentations(cfg)
             arguments["visibility"] = build_visibility(cfg)
@@ -86,7 +90,8 @@ class SOLODatasetMapper(DatasetMapper):
 
         Raises:
             UnreadableImageError: If the image file cannot be read.
-            UserError: If the image or an annotation is not what the record says; names the file.
+            WrongSizeError: If it has another size than the record says.
+            UserError: If an annotation is not what the record says; names the file.
         """
         if self.is_train:
             record = dict(dataset_dict)
@@ -94,8 +99,9 @@ class SOLODatasetMapper(DatasetMapper):
         unused = ("annotations", "sem_seg_file_name")
         item = {key: value for key, value in dataset_dict.items() if key not in unused}
         with _errors_that_name(item):
-            seen = T.AugInput(read_image(item["file_name"], self.image_format))
-            utils.check_image_size(item, seen.image)
+            image = read_image(item["file_name"], self.image_format, self.max_pixels)
+            utils.check_image_size(item, image)
+        seen = T.AugInput(image)
         self.augmentations(seen)
         item["image"] = _as_tensor(seen.image)
         return item
@@ -110,14 +116,16 @@ class SOLODatasetMapper(DatasetMapper):
 
         Raises:
             UnreadableImageError: As ``__call__``.
+            WrongSizeError: As ``__call__``.
             UserError: As ``__call__``.
         """
+        source = record["file_name"], self.image_format
         with _errors_that_name(record):
             if fit is None:
-                image = read_image(record["file_name"], self.image_format)
+                image = read_image(*source, self.max_pixels)
                 size, augmentations = image.shape[:2], self.augmentations
             else:
-                image, size = read_reduced(record["file_name"], self.image_format, fit)
+                image, size = read_reduced(*source, fit, self.max_pixels)
                 resize = FastResizeTransform(*size, *fitting_size(size, fit))
                 augmentations = T.AugmentationList([resize, *self._of_parts])
             # It asks for the shape only.
@@ -143,17 +151,15 @@ def _as_tensor(image: np.ndarray) -> torch.Tensor:
 
 @contextmanager
 def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
-    """Say which image cannot be read, or is not the one that was annotated."""
-    name = record.get("file_name", "an image without file_name")
+    """Say what to do about an image that cannot be read, or is not the one that was annotated."""
     try:
         yield
     except utils.SizeMismatchError as error:
-        raise UserError(
-            f"{error} Or restore the original image, if {name} was resized after its "
+        raise WrongSizeError(
+            f"{error} Or restore the original image, if {record['file_name']} was resized after its "
             "annotations were made"
         ) from error
-    except READ_ERRORS as error:
+    except UnreadableImageError as error:
         raise UnreadableImageError(
-            f"cannot read the image {name}: {type(error).__name__}: {error}. Restore the file, "
-            "or remove it from the annotations"
+            f"{error} Restore the file, or remove it from the annotations"
         ) from error

@@ -1,21 +1,14 @@
-"""Image files for training: what may be wrong with them, and reading them no larger than needed."""
-
-import struct
+"""Image files for training, read no larger than needed."""
 
 import cv2
 import numpy as np
-from detectron2.utils.file_io import PathManager
-from PIL import ExifTags, Image
 
 from solo.data.augmentation.geometry import fitting_size
-from solo.images import PixelDepthError, upright
-
-# What is raised for files that are missing, cut short, no images at all, or of too many bits.
-READ_ERRORS = (OSError, SyntaxError, EOFError, struct.error, PixelDepthError)
+from solo.images import MAX_PIXELS, is_turned, opened, upright
 
 
 def read_reduced(
-    path: str, image_format: str, fit: tuple[float, float]
+    path: str, image_format: str, fit: tuple[float, float], max_pixels: int = MAX_PIXELS
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """Read an image that is going to be made smaller, as detectron2 reads it.
 
@@ -25,14 +18,17 @@ def read_reduced(
         path: The file.
         image_format: "RGB" or "BGR".
         fit: (H, W) in pixels that the image is to fit into.
+        max_pixels: Of the whole image; see `read_image`.
 
     Returns:
         image: (h, w, 3) uint8, upright, at least as large as is needed.
         size: (H, W) of the whole image.
+
+    Raises:
+        UnreadableImageError: See `read_image`.
     """
-    with PathManager.open(path, "rb") as file:
-        image = Image.open(file)
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by a quarter
+    with opened(path, max_pixels) as image:
+        turned = is_turned(image)
         stored = image.size
         size = stored if turned else stored[::-1]
         needed = fitting_size(size, fit)

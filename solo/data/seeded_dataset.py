@@ -11,11 +11,12 @@ from torch.utils.data import Dataset
 
 from solo.data.augmentation.multi_image import Images, MultiImage
 from solo.data.augmentation.sample import Sample
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import Draw
 from solo.data.seeding import derive_seeds, seeded_by
 from solo.data.training_records import Record
 from solo.errors import UserError
+from solo.images import UnreadableImageError
 
 logger = logging.getLogger(__name__)
 

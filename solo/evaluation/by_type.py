@@ -1,5 +1,9 @@
 """Which evaluator a data set gets."""
 
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Any
+
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
@@ -25,10 +29,19 @@ def build_evaluator(dataset_name: str, output_dir: str | None) -> DatasetEvaluat
         return COCOEvaluator(dataset_name, output_dir=output_dir)
     if kind == "voc_instance":
         coco = COCOEvaluator(dataset_name, output_dir=output_dir)
-        return DatasetEvaluators([coco, VOCInstanceEvaluator(dataset_name)])
+        return _Several([coco, VOCInstanceEvaluator(dataset_name)])
     if kind == "cityscapes_instance":
         return CityscapesInstanceEvaluator(dataset_name)
     raise UserError(
         f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
         "(every data set with masks can use it), 'voc_instance' and 'cityscapes_instance'"
     )
+
+
+class _Several(DatasetEvaluators):
+    """Evaluators side by side, each of which may be asked for some images only."""
+
+    def evaluate(self, image_ids: Collection[Any] | None = None) -> OrderedDict[str, Any]:
+        """Return the tables of all; empty but on the main worker."""
+        tables = [evaluator.evaluate(image_ids) for evaluator in self._evaluators]
+        return OrderedDict(item for table in tables for item in (table or {}).items())

@@ -7,6 +7,7 @@ worker matches its images as they come, and the scripts compute AP from the matc
 
 import logging
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,14 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
             ids = np.asarray(Image.open(truth))
             self._matches[str(truth)] = self._match(ids, output["instances"])
 
-    def evaluate(self) -> OrderedDict[str, dict[str, float]] | None:
-        """Return ``{"segm": {"AP", "AP50", "AP-person", ...}}`` on the main worker."""
+    def evaluate(
+        self, image_ids: Collection[Any] | None = None
+    ) -> OrderedDict[str, dict[str, float]] | None:
+        """Return ``{"segm": {"AP", "AP50", "AP-person", ...}}`` on the main worker.
+
+        Args:
+            image_ids: Not needed: only the objects of processed images count.
+        """
         gathered = comm.gather(self._matches)
         if not comm.is_main_process():
             return None

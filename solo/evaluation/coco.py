@@ -1,24 +1,29 @@
 """COCO's bbox and segm AP, on faster-coco-eval where it is installed, else on pycocotools."""
 
 import contextlib
+import copy
 import io
 import itertools
 import json
 import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pycocotools.mask as mask_util
+import torch
 from detectron2 import evaluation
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation.coco_evaluation import COCOevalMaxDets, instances_to_coco_json
 from detectron2.structures import Instances
+from detectron2.utils import comm
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError
 from solo.evaluation.coco_truth import Truth, indexed
-from solo.files import write_text
+from solo.files import warned_if_unwritten, write_with
 from solo.garbage import no_garbage_collection
 from solo.structures.run_lengths import rles_of
 
@@ -99,15 +104,46 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             results = instances_to_results(output["instances"], item["image_id"])
             self._predictions.append({"image_id": item["image_id"], "instances": results})
 
-    # The hook of detectron2's evaluator, which calls it on the main worker.
-    def _eval_predictions(
-        self, predictions: list[dict[str, Any]], img_ids: list[Any] | None = None
+    def evaluate(
+        self, img_ids: Collection[Any] | None = None
+    ) -> OrderedDict[str, dict[str, float]]:
+        """Return the tables on the main worker, `{"segm": {"AP": ...}, ...}`; elsewhere nothing.
+
+        Predictions that cannot be written, as on a full disk, are told: they are evaluated nevertheless.
+
+        Args:
+            img_ids: Only these images count, by the data set's own ids. None: all.
+
+        Raises:
+            UserError: If they are of images or classes that the data set does not have.
+        """
+        self._results: OrderedDict[str, dict[str, float]] = OrderedDict()
+        predictions = self._predictions
+        if self._distributed:
+            comm.synchronize()
+            predictions = list(itertools.chain(*comm.gather(predictions, dst=0)))
+        if not comm.is_main_process():
+            return self._results
+        if not predictions:
+            logger.warning("there are no predictions: no image was evaluated")
+            return self._results
+        self._write("instances_predictions.pth", lambda file: torch.save(predictions, file))
+        self._evaluate_all(predictions, img_ids)
+        return copy.deepcopy(self._results)
+
+    def _write(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        if self._output_dir:
+            with warned_if_unwritten():
+                Path(self._output_dir).mkdir(parents=True, exist_ok=True)
+                write_with(write, Path(self._output_dir, name))
+
+    def _evaluate_all(
+        self, predictions: list[dict[str, Any]], img_ids: Collection[Any] | None
     ) -> None:
         results = list(itertools.chain.from_iterable(item["instances"] for item in predictions))
         numbered = self._numbered(results)
-        if self._output_dir:
-            text = json.dumps(self._with_ids_of_the_file(results))
-            write_text(text, Path(self._output_dir, "coco_instances_results.json"))
+        text = json.dumps(self._with_ids_of_the_file(results))
+        self._write("coco_instances_results.json", lambda file: file.write(text.encode()))
         if not self._truth.annotated:
             logger.info("the annotation file has no annotations: nothing to evaluate against")
             return

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from solo.errors import UserError
 from solo.images import image_size
 from solo.structures.polygons import draw_polygons
 from solo.structures.run_lengths import RLE
+
+logger = logging.getLogger(__name__)
 
 
 class Truth:
@@ -91,8 +94,9 @@ def _annotations(
         box = _box(item)
         try:
             mask = read_mask(item.get("segmentation"), size)
-        except BrokenMaskError as error:
-            raise UserError(f"{place} cannot be used: {error}") from error
+        except BrokenMaskError as error:  # of records that were not read from a file
+            logger.warning("%s is left out: %s", place, error)
+            continue
         rle: RLE | None = draw_polygons(mask, size) if isinstance(mask, list) else mask
         if rle is None and crowd and box:
             rle = _filled(box, size)
@@ -120,8 +124,7 @@ def _size(record: dict[str, Any]) -> tuple[int, int]:
     """Return (H, W) in pixels: of the record, or of the file where it has none."""
     if "height" in record and "width" in record:
         return record["height"], record["width"]
-    width, height = image_size(record["file_name"])
-    return height, width
+    return image_size(record["file_name"])
 
 
 def _box(item: dict[str, Any]) -> list[float] | None:

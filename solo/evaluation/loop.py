@@ -15,9 +15,10 @@ from detectron2.utils import comm
 from torch import nn
 from tqdm import tqdm
 
+from solo.evaluation.left_out import Item, LeftOut
+
 logger = logging.getLogger(__name__)
 
-Item = dict[str, Any]
 Find = Callable[[list[Item]], Sequence[dict[str, Instances]]]
 """From the items of a batch to `{"instances": ...}` for each: a model, with views or without, or a predictor."""
 
@@ -50,31 +51,40 @@ def run_evaluation(
 ) -> OrderedDict[str, Any]:
     """Find instances in all inputs, and compare them with the truth; the log tells how far it is.
 
-    Every process has to call it, with its own share of the inputs: the evaluator gathers.
+    Every process has to call it, with its own share of the inputs: the evaluator gathers. The objects
+    of images that could not be read, see `OrReason`, count neither as found nor as missed.
 
     Args:
         find: What is evaluated. A module is in eval mode meanwhile, and in its own again afterwards.
         batches: See `Batches`. Items have what the evaluator asks for, as `image_id`.
-        evaluator: Knows the truth, and makes the tables.
+        evaluator: Knows the truth, and makes the tables; its `evaluate` takes the ids of images, or None.
         name: Of the data set, for the log.
-        image_ids: Only the objects of these images count; the evaluator has to know how. None: of all.
+        image_ids: Only the objects of these images count, which have to be those of the batches. None:
+            of all.
 
     Returns:
         ``{task: {metric: value}}`` on the main process, elsewhere empty.
+
+    Raises:
+        UserError: If no image could be read.
     """
     evaluator.reset()
+    left_out = LeftOut(name)
     progress = _Progress(len(batches), name)
     with _eval_mode(find), progress:
         for batch in batches:
+            batch = left_out.take_from(batch)
             progress.spent_on("data")
-            outputs = find(batch)
+            outputs = find(batch) if batch else []
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             progress.spent_on("model")
             evaluator.process(batch, outputs)
             progress.spent_on("evaluator")
             progress.tell()
-    results = evaluator.evaluate() if image_ids is None else evaluator.evaluate(list(image_ids))
+    image_ids = left_out.gather(image_ids)
+    results = evaluator.evaluate() if image_ids is None else evaluator.evaluate(image_ids)
+    left_out.tell()
     return results or OrderedDict()
 
 

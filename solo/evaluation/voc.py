@@ -5,6 +5,7 @@ Legend: D detections and G objects of one class in an image, T thresholds of IoU
 
 import logging
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -70,18 +71,23 @@ class VOCInstanceEvaluator(DatasetEvaluator):
         for item, output in zip(inputs, outputs, strict=True):
             self._found += _match(output["instances"], self._truths[item["image_id"]])
 
-    def evaluate(self) -> OrderedDict[str, dict[str, float]] | None:
+    def evaluate(
+        self, image_ids: Collection[Any] | None = None
+    ) -> OrderedDict[str, dict[str, float]] | None:
         """Return ``{"voc": {"APr50", "APr70", "APr_vol", "APr50-cat", ...}}`` on the main worker.
 
         The means are over the classes that have objects.
+
+        Args:
+            image_ids: The images whose objects are to be found. None: all.
         """
         gathered = comm.gather(self._found)
         if not comm.is_main_process():
             return None
         objects = Counter(
             item["category_id"]
-            for record in self._truths.values()
-            for item in record["annotations"]
+            for image_id in (self._truths if image_ids is None else image_ids)
+            for item in self._truths[image_id]["annotations"]
         )
         found = list(chain.from_iterable(gathered))
         aps = np.full((len(self._names), len(THRESHOLDS)), np.nan)

@@ -4,8 +4,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
 from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.wrapper import TraceableSOLO
-from solo.files import write_text
+from solo.files import written_whole
 from solo.inference.torch_backend import TorchBackend
 
 FORMATS: dict[ExportFormat, FileFormat] = {
@@ -61,8 +60,8 @@ class Exported(NamedTuple):
 def export_model(request: ExportRequest) -> Exported:
     """Export a model, and compare the file with the model on images.
 
-    The folder gets `model.onnx` or `model.pt2`, the same name with `.json`, and beside ONNX `solo_runtime.py`. A file
-    that does not pass stays as `model.unchecked.*`.
+    The folder gets `model.onnx` or `model.pt2`, the same name with `.json`, and beside ONNX `solo_runtime.py`: all of
+    them, or what was there stays. A file that does not pass stays as `model.unchecked.*`.
 
     Raises:
         UserError: If a part of the request is wrong, or the file does not do what the model does.
@@ -95,11 +94,23 @@ def export_model(request: ExportRequest) -> Exported:
     except UserError as error:
         raise UserError(f"{error} The file stays as {unchecked}.") from error
 
-    path = unchecked.replace(request.output / f"model{suffix}")
-    write_text(json.dumps(metadata, indent=2), path.with_suffix(f"{suffix}.json"))
-    for name, source in file_format.companions.items():
-        shutil.copyfile(source, request.output / name)
+    path = request.output / f"model{suffix}"
+    companions = {name: source.read_bytes() for name, source in file_format.companions.items()}
+    described = {f"{path.name}.json": json.dumps(metadata, indent=2).encode()}
+    _finish(unchecked, path, {**described, **companions})
     return Exported(path, agreement)
+
+
+def _finish(unchecked: Path, path: Path, beside: Mapping[str, bytes]) -> None:
+    """Give a file that passed its name, and write what lies beside it, by their names."""
+    try:
+        with contextlib.ExitStack() as files:
+            for name, content in beside.items():
+                files.enter_context(written_whole(path.with_name(name))).write_bytes(content)
+            unchecked.replace(path)
+    except OSError:
+        unchecked.unlink(missing_ok=True)
+        raise
 
 
 def describe(

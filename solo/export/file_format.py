@@ -43,6 +43,9 @@ class FileFormat(Protocol):
             program: Takes one tensor, the image.
             path: The file.
             metadata: What can be written as JSON; "outputs" are the names of the outputs, in order.
+
+        Raises:
+            OSError: It could not be written; no part of it is left.
         """
         ...
 

@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 
 from solo.export import runtime
 from solo.export.file_format import Run
+from solo.files import written_whole
 
 # The oldest that has DeformConv (19) and that runtimes of 2024 know.
 OPSET = 20
@@ -31,6 +32,7 @@ class OnnxFormat:
         """Translate a program and write it.
 
         Raises:
+            OSError: It could not be written; no part of it is left.
             onnx.checker.ValidationError: If the standard has something against the file.
         """
         import onnx
@@ -49,7 +51,8 @@ class OnnxFormat:
         for node in exported.model.graph.all_nodes():
             node.metadata_props.clear()
         exported.model.metadata_props[METADATA_KEY] = json.dumps(metadata)
-        exported.save(path)
+        with written_whole(path) as partial:
+            exported.save(partial)
         onnx.checker.check_model(path, full_check=True)
 
     def open(self, path: Path) -> Run:

@@ -13,18 +13,40 @@ Legend: n instances, H, W size of the image, h, w size of the soft masks.
 import argparse
 import json
 import os
+import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-EXAMPLE = "example:\n  python solo_runtime.py model.onnx photos/*.jpg\n"
 _CPU = ("CPUExecutionProvider",)
-# Of the metadata: what this file reads.
-_KEYS = {"input", "outputs", "mask_thresh", "class_names", "category_ids"}
+_OUTPUTS = ("masks", "scores", "classes", "count")
+MAX_METADATA = 1_000_000  # characters; 1200 classes take a twentieth
+MAX_PIXELS = 100_000_000  # of a graph's input: 12 bytes each there, and far more in the layers
+
+
+def _are(values: object, *kinds: type, low: float = -1e100, high: float = 1e100) -> bool:
+    return isinstance(values, list) and all(
+        type(value) in kinds and (type(value) is str or low <= value <= high) for value in values
+    )
+
+
+# What this file reads of the metadata, which may be anyone's, and whether it can work with a value.
+_ENTRIES: Mapping[str, Callable[[Any], bool]] = {
+    "class_names": lambda v: _are(v, str),
+    "category_ids": lambda v: _are(v, int, str),
+    "outputs": lambda v: _are(v, str),
+    "mask_thresh": lambda v: _are([v], int, float, low=0, high=1),
+    "input.channels": lambda v: v in ("RGB", "BGR"),
+    "input.size": lambda v: v is None or (_are(v, int, low=1) and len(v) == 2),
+    "input.divisor": lambda v: _are([v], int, low=1, high=4096),
+    "input.short_edge": lambda v: _are([v], int, low=0),
+    "input.long_edge": lambda v: _are([v], int, low=0),
+    "input.pad_value": lambda v: _are(v, int, float, low=-1e6, high=1e6) and len(v) == 3,
+}
 
 
 class Instances(NamedTuple):
@@ -67,9 +89,11 @@ class Model:
             ValueError: If it is no ONNX model, or another one, or of another version.
             RuntimeError: If onnxruntime is not installed.
         """
-        self._session = _load(path, threads, providers)
+        self._path = os.path.expanduser(path)
+        self._session = _load(self._path, threads, providers)
+        self._outputs = [output.name for output in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
-        if metadata is None:
+        if metadata is None or not set(_OUTPUTS).issubset(self._outputs):
             raise ValueError(f"{path}: not a model of `python -m solo.tools.export_model`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
         self.class_names: list[str] = self.metadata["class_names"]
@@ -81,15 +105,21 @@ class Model:
             image_bgr: (H, W, 3) uint8, BGR, as cv2.imread gives it.
 
         Raises:
-            ValueError: If the image has another shape or type.
+            ValueError: If the image has another shape or type, or becomes too large.
+            RuntimeError: If the graph fails, or finds what its metadata has no words for.
         """
         inputs, frames = prepare(image_bgr, self.metadata["input"])
         return finish(self.run(inputs), frames, self.metadata["mask_thresh"])
 
     def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the graph on what `prepare` gives; see the metadata for the outputs."""
-        names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, {"image": inputs}), strict=True))
+        """Run the graph on what `prepare` gives, or raise as a call; see the metadata for outputs."""
+        try:
+            found = self._session.run(self._outputs, {"image": inputs})
+            outputs = dict(zip(self._outputs, found, strict=True))
+            _check_outputs(outputs, len(self.metadata["category_ids"]))
+        except Exception as error:  # onnxruntime has a class of its own for each way to fail
+            raise RuntimeError(f"{self._path}: fails on {inputs.shape} ({error}).") from error
+        return outputs
 
 
 def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray, Frames]:
@@ -103,7 +133,7 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
         The (1, 3, H', W') float32 input of the graph, and the frames of the image.
 
     Raises:
-        ValueError: If the image has another shape or type.
+        ValueError: If the image has another shape or type, or becomes too large.
     """
     image = np.asarray(image_bgr)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -113,11 +143,16 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
     if rules["channels"] == "RGB":
         image = image[:, :, ::-1]
     height, width = resized_size(image.shape[:2], rules)
+    unit = rules["divisor"]
+    padded = tuple(rules["size"] or (-(-height // unit) * unit, -(-width // unit) * unit))
+    if max(height * width, padded[0] * padded[1]) > MAX_PIXELS:
+        raise ValueError(
+            f"The image becomes {height} x {width} pixels for the network, which takes up to "
+            f"{MAX_PIXELS // 10**6} million: give a smaller one, or look at it in tiles."
+        )
     # Pillow's filter: OpenCV's, which does not average where it shrinks, gives other pixels.
     opened = Image.fromarray(np.ascontiguousarray(image))
     pixels = np.asarray(opened.resize((width, height), Image.Resampling.BILINEAR))
-    unit = rules["divisor"]
-    padded = tuple(rules["size"] or (-(-height // unit) * unit, -(-width // unit) * unit))
     inputs = np.empty((1, 3, *padded), dtype=np.float32)
     # The graph subtracts the mean, and zeros are what the model was trained with.
     inputs[...] = np.array(rules["pad_value"], dtype=np.float32)[:, None, None]
@@ -161,25 +196,25 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
     for index, soft in enumerate(outputs["masks"][:count]):
         soft = cv2.resize(soft, frames.padded[::-1])[: frames.resized[0], : frames.resized[1]]
         hard = cv2.resize(soft, frames.original[::-1]) > mask_thresh
-        left, top, right, bottom = boxes[index] = _box(hard)
+        left, top, width, height = cv2.boundingRect(hard.view(np.uint8))
+        right, bottom = left + width, top + height
+        boxes[index] = left, top, right, bottom
         masks[index, top:bottom, left:right] = hard[top:bottom, left:right]
     return Instances(masks, boxes, outputs["classes"][:count], outputs["scores"][:count])
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0, 0, 0, 0
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+def _check_outputs(outputs: Mapping[str, np.ndarray], num_classes: int) -> None:
+    masks, scores, classes, count = (outputs[name] for name in _OUTPUTS)
+    fit = masks.ndim == 3 and len(masks) == len(scores) == len(classes) >= count >= 0
+    if not fit or not np.isin(classes[: int(count)], range(num_classes)).all():
+        raise ValueError("it finds no instances, or not of the classes of its metadata")
 
 
-def _load(path: str | os.PathLike[str], threads: int, providers: Sequence[str]) -> Any:
+def _load(path: str, threads: int, providers: Sequence[str]) -> Any:
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise RuntimeError(
-            "onnxruntime is not installed: run `pip install onnxruntime`."
-        ) from error
+        raise RuntimeError("onnxruntime is not installed: pip install onnxruntime.") from error
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such file.")
     options = onnxruntime.SessionOptions()
@@ -191,12 +226,17 @@ def _load(path: str | os.PathLike[str], threads: int, providers: Sequence[str]) 
 
 
 def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
+    if len(text) > MAX_METADATA:
+        raise ValueError(f"{path}: its metadata has {len(text)} characters: export it again.")
     try:
-        metadata = json.loads(text)
-    except ValueError:
-        metadata = None
-    if not isinstance(metadata, dict) or not metadata.keys() >= _KEYS:
-        raise ValueError(f"{path}: exported by another version: export it again.")
+        metadata: dict[str, Any] = json.loads(text)
+        entries = metadata | {f"input.{key}": rule for key, rule in metadata["input"].items()}
+        wrong = [entry for entry, fits in _ENTRIES.items() if not fits(entries[entry])]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: exported by another version: export it again.") from None
+    if wrong:
+        value = reprlib.repr(entries[wrong[0]])
+        raise ValueError(f"{path}: its metadata says {wrong[0]} {value}: export it again.")
     return metadata
 
 
@@ -228,11 +268,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: If the model cannot be loaded; or, after all images, if one of them failed.
     """
-    parser = argparse.ArgumentParser(
-        description="Print the instances of images as lines of JSON.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    usage = "python solo_runtime.py model.onnx photos/*.jpg"
+    parser = argparse.ArgumentParser(None, usage, "Print the instances of images as lines of JSON.")
     parser.add_argument("model", help="ONNX file of solo.tools.export_model")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     args = parser.parse_args(argv)
@@ -248,17 +285,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             failures += 1
             problem = error if name in str(error) else f"{name}: {error}"
             print(f"error: {problem}", file=sys.stderr)
-        else:
-            _print(name, found, model.class_names)
+            continue
+        fields = (found.classes.tolist(), found.scores.tolist(), found.boxes.tolist())
+        for label, score, box in zip(*fields, strict=True):
+            label = model.class_names[label] if label < len(model.class_names) else label
+            print(json.dumps({"file": name, "class": label, "score": round(score, 5), "box": box}))
     if failures:
         raise SystemExit(1)
-
-
-def _print(name: str, found: Instances, class_names: Sequence[str]) -> None:
-    fields = (found.classes.tolist(), found.scores.tolist(), found.boxes.tolist())
-    for label, score, box in zip(*fields, strict=True):
-        label = class_names[label] if class_names else label
-        print(json.dumps({"file": name, "class": label, "score": round(score, 5), "box": box}))
 
 
 if __name__ == "__main__":

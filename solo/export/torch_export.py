@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 from solo.errors import UserError
 from solo.export.file_format import Run
 from solo.export.wrapper import TraceableSOLO
+from solo.files import write_with
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
 SMALLEST = 3
@@ -60,8 +62,15 @@ class TorchExportFormat:
     companions: Mapping[str, Path] = {}
 
     def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
-        """Write a program; it names its outputs itself."""
-        torch.export.save(program, path, extra_files={_METADATA_FILE: json.dumps(metadata)})
+        """Write a program; it names its outputs itself.
+
+        Raises:
+            OSError: It could not be written; no part of it is left.
+        """
+        # By way of the memory: torch aborts the process where a file cannot be written.
+        content = BytesIO()
+        torch.export.save(program, content, extra_files={_METADATA_FILE: json.dumps(metadata)})
+        write_with(lambda file: file.write(content.getbuffer()), path)
 
     def open(self, path: Path) -> Run:
         """Return what runs a file, by torch."""

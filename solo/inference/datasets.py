@@ -18,7 +18,9 @@ from torch import nn
 from solo.data import SOLODatasetMapper, build_test_loader, load_records
 from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
+from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
+from solo.images import MAX_PIXELS
 from solo.inference.fallback import WithCPUFallback
 from solo.inference.predictor import Predictor
 from solo.inference.tta import SOLOWithTTA
@@ -51,12 +53,15 @@ def prepare_evaluation(cfg: CfgNode, model: nn.Module) -> list[OpenDataset]:
     """
     if cfg.TEST.AUG.ENABLED:
         SOLOWithTTA(cfg, model)
-    return list(_open_datasets(cfg))
+    datasets = list(_open_datasets(cfg))
+    for name in cfg.DATASETS.TEST:
+        look_ahead(name, load_records(name), cfg.INPUT.MAX_PIXELS)
+    return datasets
 
 
 def _open_datasets(cfg: CfgNode) -> Iterator[OpenDataset]:
     for name in cfg.DATASETS.TEST:
-        loader = build_test_loader(cfg, name)
+        loader = build_test_loader(cfg, name, OrReason(SOLODatasetMapper(cfg, False)))
         folder = Path(cfg.OUTPUT_DIR, "inference", name)
         yield OpenDataset(name, loader, build_evaluator(name, str(folder)))
 
@@ -152,11 +157,31 @@ def evaluate_predictor(
         )
 
     def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        return [{"instances": predictor(read_bgr(record))} for record in batch]
+        return [{"instances": predictor(item["image"])} for item in batch]
 
     image_ids = None if num_images is None else [record["image_id"] for record in records]
-    batches = [[record] for record in records]
+    batches = ReadOneByOne(records, predictor.max_pixels)
     return run_evaluation(find, batches, evaluator, name=dataset_name, image_ids=image_ids)
+
+
+class ReadOneByOne:
+    """Batches of one image each, read when it is its turn, for what takes pictures."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], max_pixels: int = MAX_PIXELS) -> None:
+        """Take records, and how many pixels an image may have.
+
+        The items are the records, with `image`, (H, W, 3) uint8 BGR, or without, for `LeftOut`.
+        """
+        self._records = records
+        self._read = OrReason(lambda record: {**record, "image": read_bgr(record, max_pixels)})
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        """Read one image after the other."""
+        return ([self._read(record)] for record in self._records)
 
 
 def choose_records(
@@ -199,16 +224,19 @@ def spread_evenly(records: Sequence[dict[str, Any]], count: int) -> list[dict[st
     return [records[index] for index in indices]
 
 
-def read_bgr(record: dict[str, Any]) -> np.ndarray:
+def read_bgr(record: dict[str, Any], max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Return the image of a record, (H, W, 3) uint8, the right way up.
 
     Raises:
-        UserError: It cannot be read, or has another size than the record says.
+        UnreadableImageError: It cannot be read, or has more pixels than these.
+        WrongSizeError: It has another size than the record says.
     """
-    image = _mapper()(record)["image"]
+    image = _mapper(max_pixels)(record)["image"]
     return image.permute(1, 2, 0).contiguous().numpy()
 
 
 @lru_cache(maxsize=1)
-def _mapper() -> SOLODatasetMapper:
-    return SOLODatasetMapper(is_train=False, augmentations=[], image_format="BGR")
+def _mapper(max_pixels: int) -> SOLODatasetMapper:
+    return SOLODatasetMapper(
+        is_train=False, augmentations=[], image_format="BGR", max_pixels=max_pixels
+    )

@@ -50,13 +50,20 @@ class OnnxBackend:
         self.category_ids = tuple(self._model.metadata["category_ids"])
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
-        """Find the instances of images one by one: the graph takes one; see `Backend.find`."""
+        """Find the instances of images one by one: the graph takes one; see `Backend.find`.
+
+        Raises:
+            UserError: The graph fails, or does not go with its metadata; or an image is too large.
+        """
         return [self._find_in(image) for image in images]
 
     def _find_in(self, image: np.ndarray) -> Instances:
         metadata = self._model.metadata
-        inputs, frames = prepare(image, metadata["input"])
-        outputs = self._model.run(inputs)
+        try:
+            inputs, frames = prepare(image, metadata["input"])
+            outputs = self._model.run(inputs)
+        except (ValueError, RuntimeError) as error:
+            raise UserError(str(error)) from error
         scores, classes, soft_masks = (
             torch.from_numpy(outputs[name][: int(outputs["count"])])
             for name in ("scores", "classes", "masks")

@@ -20,10 +20,14 @@ from solo.config.choices import MaskFormat
 from solo.config.load import inference_config
 from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
+from solo.images import MAX_PIXELS
 from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
 from solo.structures.instances import class_name
+
+# Who asks for tiles has large images: 25,000 x 20,000 pixels take 3.5 GB while they are decoded.
+_TILED_MAX_PIXELS = 500_000_000
 
 
 class Backend(Protocol):
@@ -54,17 +58,24 @@ class Predictor:
     """A trained model that takes images and returns their instances.
 
     Its class_names and category_ids are those of its `Backend`.
+
+    Attributes:
+        max_pixels: Of an image file that is read for it.
     """
 
-    def __init__(self, backend: Backend, *, tiles: TileRule | None = None) -> None:
+    def __init__(
+        self, backend: Backend, *, tiles: TileRule | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
         """Take a model that is built; the constructors by name build one.
 
         Args:
             backend: What runs the network.
             tiles: How to cut images whose longer side is over its size. None: none is cut.
+            max_pixels: Of an image file that is read for it; with tiles 500 million at least.
         """
         self._backend = backend
         self._tiles = tiles
+        self.max_pixels = max(max_pixels, _TILED_MAX_PIXELS) if tiles else max_pixels
         self.class_names = backend.class_names
         self.category_ids = backend.category_ids
 
@@ -92,7 +103,7 @@ class Predictor:
             UserError: The config is wrong, or the checkpoint does not fit it.
         """
         cfg = inference_config(config_file, weights, device, opts)
-        return cls(TorchBackend(cfg), tiles=tiles)
+        return cls(TorchBackend(cfg), tiles=tiles, max_pixels=cfg.INPUT.MAX_PIXELS)
 
     @classmethod
     def from_model_zoo(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.data.transforms import ResizeTransform
+from detectron2.data.transforms import AugInput, AugmentationList, RandomFlip, ResizeTransform
 from detectron2.modeling import DatasetMapperTTA
 from detectron2.structures import Instances
 from fvcore.transforms.transform import HFlipTransform, NoOpTransform, TransformList, VFlipTransform
@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from solo.config.choices import MaskFormat
+from solo.data.augmentation.geometry import ResizeShortestEdge
 from solo.errors import UserError
 from solo.inference.merging import Found, found_in, merge_views, to_instances
 from solo.modeling.meta_arch import SOLO
@@ -47,7 +48,7 @@ class SOLOWithTTA(nn.Module):
             cfg: TEST.AUG has MIN_SIZES, MAX_SIZE and FLIP, of the default mapper.
             model: A SOLO, or one in DistributedDataParallel.
             tta_mapper: From an input to its views, each with its `transforms`, which may resize and
-                flip. None: detectron2's.
+                flip. None: to those of detectron2's.
 
         Raises:
             UserError: If it is another model, or there are no sizes.
@@ -65,7 +66,7 @@ class SOLOWithTTA(nn.Module):
                 "TEST.AUG.MIN_SIZES is empty: give a size, or set TEST.AUG.ENABLED False."
             )
         self.model = model
-        self.tta_mapper = tta_mapper or DatasetMapperTTA(cfg)
+        self.tta_mapper = tta_mapper or _Views(cfg)
         # Evaluation puts back the mode that it finds here.
         self.train(model.training)
 
@@ -113,6 +114,25 @@ class SOLOWithTTA(nn.Module):
             max_instances=postprocessor.max_instances,
             device=self.device,
         )
+
+
+class _Views(DatasetMapperTTA):
+    """detectron2's, but that views of a long strip keep a pixel of its shorter side."""
+
+    def __call__(self, item: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the views of an input, each with its `transforms`."""
+        pixels = item["image"].permute(1, 2, 0).numpy()
+        size, given = (item["height"], item["width"]), pixels.shape[:2]
+        before = NoOpTransform() if given == size else ResizeTransform(*size, *given)
+        views = []
+        for min_size in self.min_sizes:
+            resize = ResizeShortestEdge(min_size, self.max_size)
+            for flips in ((), (RandomFlip(prob=1.0),))[: 2 if self.flip else 1]:
+                seen = AugInput(pixels.copy())
+                transforms = before + AugmentationList([resize, *flips])(seen)
+                image = torch.from_numpy(np.ascontiguousarray(seen.image.transpose(2, 0, 1)))
+                views.append({**item, "image": image, "transforms": transforms})
+        return views
 
 
 def _in_the_image(instances: Instances, transforms: TransformList) -> list[Found]:

@@ -1,5 +1,6 @@
 """Images of a data set with their ground truth and a model's prediction, for `prediction_sheet`."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,38 +9,49 @@ from detectron2.data import detection_utils
 from detectron2.structures import Instances
 
 from solo.errors import UserError
-from solo.images import read_picture
-from solo.inference.datasets import spread_evenly
+from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError
+from solo.inference.datasets import read_bgr, spread_evenly
 from solo.visualization.sheet import SheetRow
+
+logger = logging.getLogger(__name__)
 
 
 def dataset_rows(
     dataset: Sequence[dict[str, Any]],
     predict: Callable[[np.ndarray], Instances],
     num_images: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[SheetRow]:
-    """Predict on images spread evenly over a data set.
+    """Predict on images spread evenly over a data set; those that cannot be read are left out.
 
     Args:
         dataset: detectron2's dicts: file_name and, where there is ground truth, annotations.
         predict: Takes an (H, W, 3) uint8 BGR image and returns its instances, on the CPU.
         num_images: Images to take at most.
+        max_pixels: Of an image.
 
     Returns:
         One row per image.
 
     Raises:
-        UserError: The data set is empty, fewer than one image is asked for, or one cannot be read.
+        UserError: The data set is empty, fewer than one image is asked for, or none can be read.
     """
     if num_images < 1 or not dataset:
         raise UserError(
             f"Cannot take {num_images} images of a data set of {len(dataset)}: ask for at least "
             "one, of a data set that has any."
         )
-    rows = []
+    rows, problems = [], []
     for record in spread_evenly(dataset, num_images):
-        image = read_picture(record["file_name"])
+        try:
+            image = read_bgr(record, max_pixels)
+        except (UnreadableImageError, WrongSizeError) as error:
+            logger.warning("left out an image: %s", error)
+            problems.append(error)
+            continue
         rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
+    if not rows:
+        raise problems[0]
     return rows
 
 

@@ -18,7 +18,7 @@ from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.evaluation.loop import run_evaluation
 from solo.inference import Predictor
-from solo.inference.datasets import choose_records, read_bgr
+from solo.inference.datasets import ReadOneByOne, choose_records
 from solo.report.matching import Overlaps, best_threshold, image_score, match
 from solo.report.verdicts import Verdict, classify
 from solo.structures.instances import select_confident
@@ -116,12 +116,12 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
     seen: list[_Seen] = []
 
     def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        looked_at = [_see(record, predictor) for record in batch]
+        looked_at = [_see(item, predictor) for item in batch]
         seen.extend(looked_at)
         return [{"instances": image.found} for image in looked_at]
 
     some = None if num_images is None else [record["image_id"] for record in chosen]
-    batches = [[record] for record in chosen]
+    batches = ReadOneByOne(chosen)
     tables = run_evaluation(find, batches, evaluator, name=dataset, image_ids=some)
     threshold = _best_threshold(seen)
     return HeldOut(
@@ -140,8 +140,8 @@ def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _see(record: dict[str, Any], predictor: Predictor) -> _Seen:
-    """Find the instances of an image."""
-    found = predictor(read_bgr(record))
+    """Find the instances of an image, of a record that has it."""
+    found = predictor(record["image"])
     # A mask of a large image is a thousand times its run lengths.
     kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
     found = Instances(found.image_size, **kept, pred_rles=predicted_rles(found))

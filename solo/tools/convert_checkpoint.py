@@ -85,7 +85,7 @@ def convert(
         raise UserError(f"{source} does not fit the model of {config_file}.\n{report}")
     preprocessing = Preprocessing()
     if as_published and converted.lineage is Lineage.SOLO:
-        preprocessing = Preprocessing.of_checkpoint(content)
+        preprocessing = Preprocessing.of_checkpoint(content, f"The checkpoint {source}")
     elif as_published:
         preprocessing = expected_preprocessing(converted.lineage)
     if to == "mmdet":

@@ -54,7 +54,7 @@ def draw_dataset(args: argparse.Namespace) -> None:
     name = args.dataset or (cfg.DATASETS.TEST[0] if cfg.DATASETS.TEST else "")
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
-    rows = dataset_rows(records, predictor, args.num_images)
+    rows = dataset_rows(records, predictor, args.num_images, cfg.INPUT.MAX_PIXELS)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=args.confidence_threshold), args.output)
 

@@ -2,7 +2,8 @@
 
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.training.launch import LaunchError, launch
-from solo.training.run import setup_config, setup_run, training_config
+from solo.training.output_dir import reserved_output_dir
+from solo.training.run import record_run, setup_config, setup_run, training_config
 from solo.training.solver import build_optimizer
 from solo.training.trainer import Trainer
 
@@ -14,6 +15,8 @@ __all__ = [
     "evaluate_with_tta",
     "launch",
     "prepare_evaluation",
+    "record_run",
+    "reserved_output_dir",
     "setup_config",
     "setup_run",
     "training_config",

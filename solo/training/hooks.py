@@ -142,17 +142,10 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     return writers
 
 
-def forget_checkpoints(output_dir: str) -> None:
-    """Let a run that starts have no checkpoint to continue from; those of another run stay as files."""
-    marker = Path(output_dir, run_files.LAST_CHECKPOINT)
-    if marker.is_file():
-        marker.replace(marker.with_name(run_files.PREVIOUS_CHECKPOINT))
-
-
 def forget_metrics(path: Path, start_iter: int) -> None:
     """Remove from metrics.json what training is about to do again, and a line cut off by a kill.
 
-    What a run left that is not continued is kept beside it, in metrics.previous.json.
+    What a run without a checkpoint left is kept beside it, in metrics.previous.json.
     """
     if not path.is_file():
         return

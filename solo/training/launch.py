@@ -61,7 +61,7 @@ def launch(
         LaunchError: If more GPUs than there are, or numbers that contradict each other.
         SystemExit: If a spawned process ended with an exit status of its own.
     """
-    if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
+    if _under_torchrun():
         _join_torchrun(main, args)
         return
     _check_counts(num_gpus, num_machines, machine_rank)
@@ -73,6 +73,15 @@ def launch(
         logger.warning("No GPU was found: %d processes on the CPU, by gloo.", num_gpus)
     url = _resolve_url(dist_url, num_machines)
     _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
+
+
+def is_first_process(machine_rank: int) -> bool:
+    """Tell, before :func:`launch`, whether this process is, or will start, the first worker of all."""
+    return int(os.environ["RANK"]) == 0 if _under_torchrun() else machine_rank == 0
+
+
+def _under_torchrun() -> bool:
+    return {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys()
 
 
 def _spawn(count: int, args: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What each process of a run sets up: log files, random numbers, the copy of the config."""
+"""What each process of a run sets up: log files, random numbers, what says how it was called."""
 
 import argparse
 import logging
@@ -51,15 +51,17 @@ def training_config(args: argparse.Namespace) -> CfgNode:
 def setup_config(args: argparse.Namespace) -> CfgNode:
     """Build the config that the flags ask for, and set up logging and random numbers with it.
 
-    See :func:`training_config`; ``eval_only`` is looked at, too.
+    See :func:`training_config`; ``eval_only`` is looked at, too. Without it, the config is copied to OUTPUT_DIR.
     """
     cfg = training_config(args)
     setup_run(cfg, args)
+    if not args.eval_only:
+        record_run(cfg, args.config_file)
     return cfg
 
 
 def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
-    """Set up log files, random numbers and the copy of the config in OUTPUT_DIR, in each process.
+    """Set up log files in OUTPUT_DIR and random numbers, in each process.
 
     It does what detectron2's `default_setup` does, which needs a detectron2 with its C++ part.
 
@@ -76,13 +78,20 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())
-    if comm.is_main_process():
-        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, CONFIG))
-        if not args.eval_only:
-            write_run_record(Path(cfg.OUTPUT_DIR), args.config_file, cfg.SOLVER.MAX_ITER)
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
+
+
+def record_run(cfg: CfgNode, config_file: str) -> None:
+    """Write config.yaml and run.json, which say of what training OUTPUT_DIR is, on the main process.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    if comm.is_main_process():
+        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, CONFIG))
+        write_run_record(Path(cfg.OUTPUT_DIR), config_file, cfg.SOLVER.MAX_ITER)
 
 
 def _versions(device: str) -> str:

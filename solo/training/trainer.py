@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, pr
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
-from solo.training.hooks import build_hooks, build_writers, forget_checkpoints, plot_curves
+from solo.training.hooks import build_hooks, build_writers, plot_curves
+from solo.training.output_dir import set_aside
 from solo.training.solver import build_optimizer, build_scheduler
 
 logger = logging.getLogger(__name__)
@@ -171,13 +173,13 @@ class Trainer(TrainerBase):
         return self._results
 
     def _prepare(self) -> None:
-        if self.start_iter == 0 and comm.is_main_process():
-            # A later --resume must not continue what another run left here.
-            forget_checkpoints(self.cfg.OUTPUT_DIR)
         self.iter = self.start_iter
         if self._loader is None:
             self.prepare_data()
         assert self._loader is not None  # prepared now
+        if self.start_iter == 0 and comm.is_main_process():
+            # Nothing but a step can fail now.
+            set_aside(Path(self.cfg.OUTPUT_DIR))
         self._batches = iter(self._loader)
         self.model.train()
         if comm.is_main_process():

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from solo.errors import UserError
-from solo.files import written_whole
+from solo.files import reason_of, written_whole
 
 try:
     import av
@@ -110,10 +110,15 @@ class VideoSink(AbstractContextManager["VideoSink"]):
 
     With PyAV it is H.264, which every player and browser knows, else MPEG-4 part 2.
 
-    The file gets its name when it is complete: on leaving the context, also by an exception such as
-    Ctrl-C. Without any frame there is no file, and one that was there before is left as it was.
-    Until then its name is hidden (".clip.partial.mp4"); of H.264, what a killed process leaves there
-    is playable.
+    The file gets its name when it is complete: on leaving the context, also by Ctrl-C. Without any frame
+    there is no file, and one that was there before is left as it was. After an error, as of a full disk,
+    the frames until then get the name if it is free, else another ("clip.partial.mp4").
+    Until then its name is hidden (".clip.0123abcd.partial.mp4"); of H.264, what a killed process leaves
+    there is playable, and stays until the next one writes to the folder.
+
+    Attributes:
+        path: Where the video goes.
+        num_frames: That were written; after an error, once the context is left, that can be played.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -132,7 +137,10 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         self.num_frames = 0
         self._fps = fps
         self._file = ExitStack()
+        self._partial = path
         self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
+        self._failure: Exception | None = None
+        self._broke_off = False
         self._size = (0, 0)
         # Ctrl-C breaks into the main thread only: between an encoder and its file it would lose
         # what a dozen frames after it refer to.
@@ -144,8 +152,11 @@ class VideoSink(AbstractContextManager["VideoSink"]):
         Raises:
             OSError: The file cannot be written.
         """
-        with self._as_os_error():
+        try:
             self._thread.submit(self._append, frame).result()
+        except _ENCODER_ERRORS as error:
+            self._failure = error
+            raise OSError(self._describe(error)) from error
 
     def _append(self, frame: np.ndarray) -> None:
         if self._encoder is None:
@@ -158,36 +169,55 @@ class VideoSink(AbstractContextManager["VideoSink"]):
     def _open(self, height: int, width: int) -> "_H264Encoder | _Mpeg4Encoder":
         # The encoders take even sizes only, and would cut the odd row or column off.
         self._size = (width + width % 2, height + height % 2)
-        partial = self._file.enter_context(written_whole(self.path))
-        self._file.callback(self._drop_if_empty, partial)
+        self._partial = self._file.enter_context(written_whole(self.path))
+        self._file.callback(self._drop_if_empty)
         kind = _H264Encoder if _can_encode_h264() else _Mpeg4Encoder
-        return kind(partial, self._fps, self._size)
+        return kind(self._partial, self._fps, self._size)
 
-    def _drop_if_empty(self, partial: Path) -> None:
+    def _drop_if_empty(self) -> None:
         if not self.num_frames:
-            partial.unlink(missing_ok=True)
+            self._partial.unlink(missing_ok=True)
 
-    @contextmanager
-    def _as_os_error(self) -> Iterator[None]:
+    def _describe(self, error: Exception) -> str:
         # Some of PyAV's errors are OSErrors, and all name another file than the user did.
-        try:
-            yield
-        except _ENCODER_ERRORS as error:
-            raise OSError(f"{self.path}: cannot write a video here ({error.strerror}).") from error
+        return f"{self.path}: cannot write a video here ({reason_of(error)})."
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file and give it its name."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close the file and give it its name.
+
+        Raises:
+            OSError: It could not be written; says where the frames until then are.
+        """
         with self._thread:
+            self._broke_off = isinstance(error, Exception)
             self._thread.submit(self._close).result()
 
     def _close(self) -> None:
-        try:
-            if self._encoder is not None:
-                with self._as_os_error():
-                    self._encoder.close()
-        finally:
-            # Also after a failure, as of a full disk: the frames before it can be played.
-            self._file.close()
+        kept = ""
+        with self._file:
+            if self._encoder is None:
+                return
+            try:
+                self._encoder.close()
+            except _ENCODER_ERRORS as error:
+                self._failure = self._failure or error
+            if self._failure:
+                self.num_frames = _count_frames(self._partial)
+            if self.num_frames and (self._broke_off or self._failure):
+                kept = self._keep()
+        if self._failure:
+            raise OSError(f"{self._describe(self._failure)} {kept or 'No frame can be played.'}")
+        if kept:
+            logger.warning("%s", kept)
+
+    def _keep(self) -> str:
+        """Give a video that broke off a name which no finished one has; say which."""
+        name = (
+            f"{self.path.stem}.partial{self.path.suffix}" if self.path.exists() else self.path.name
+        )
+        kept = self._partial.replace(self.path.with_name(name))
+        as_before = "" if kept == self.path else f"; {self.path} is as it was before"
+        return f"The frames until then ({self.num_frames}) are in {kept}{as_before}."
 
 
 class _H264Encoder:
@@ -233,15 +263,27 @@ class _Mpeg4Encoder:
             "MPEG-4 part 2, which browsers do not play.",
             _MIN_AV,
         )
+        self._path = path
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
         if not self._writer.isOpened():
             raise OSError(None, "OpenCV cannot open it")
-        self.write, self.close = self._writer.write, self._writer.release
+        self.write = self._writer.write
+
+    def close(self) -> None:
+        self._writer.release()
+        # It tells of no failure; without the end of the file none of it can be played.
+        if not cv2.VideoCapture(str(self._path)).grab():
+            raise OSError(None, "OpenCV could not complete it; is the disk full?")
 
 
 def _can_encode_h264() -> bool:
     is_recent = av is not None and int(av.__version__.split(".")[0]) >= _MIN_AV
     return is_recent and "libx264" in av.codecs_available
+
+
+def _count_frames(path: Path) -> int:
+    """Count the frames that can be played: of a file that broke off, the head announces others."""
+    return sum(1 for _ in iter(cv2.VideoCapture(str(path)).grab, False))
 
 
 def _fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,10 +1,13 @@
 """Weights meet the images they were trained on, or loading stops with what to set."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from solo.checkpoint import SOLOCheckpointer, copy_without, read_checkpoint, write_checkpoint
 from solo.checkpoint.lineages import (
@@ -14,6 +17,7 @@ from solo.checkpoint.lineages import (
     to_mmdet,
 )
 from solo.checkpoint.preprocessing import Preprocessing
+from solo.errors import UserError
 from tests.conftest import build
 
 RGB = expected_preprocessing(Lineage.MMDET)
@@ -79,3 +83,54 @@ def test_a_resnet_of_plain_blocks_has_no_choice_of_stride(cfg):
     cfg.MODEL.RESNETS.DEPTH = 18
     cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 64
     assert Preprocessing.of_model(build(cfg)).stride_in_1x1 is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("pixel_mean", "123"),
+        ("pixel_mean", [1.0, "2.0", 3.0]),
+        ("pixel_mean", [1.0, float("nan"), 3.0]),
+        ("pixel_std", [10**400] * 3),
+        ("pixel_std", torch.ones(3)),
+        ("pixel_std", [1.0] * 10**6),
+        ("stride_in_1x1", "no"),
+        ("input_format", ["RGB"]),
+    ],
+)
+def test_what_is_no_preprocessing_is_named(tiny_cfg, tmp_path, entry, value):
+    path = tmp_path / "model.pth"
+    model = build(tiny_cfg)
+    write_checkpoint({"model": model.state_dict(), "preprocessing": {entry: value}}, path)
+    with pytest.raises(
+        UserError, match=rf"model\.pth says preprocessing\.{entry} .{{1,200}}, which is"
+    ):
+        SOLOCheckpointer(model).load(str(path))
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+def test_what_is_no_dictionary_is_named():
+    for carried in (torch.ones(3), [1], "RGB"):
+        with pytest.raises(UserError, match=r"^a\.pth says preprocessing "):
+            Preprocessing.of_checkpoint({"preprocessing": carried}, "a.pth")
+
+
+@given(
+    carried=ANYTHING
+    | st.dictionaries(st.sampled_from(list(Preprocessing.__dataclass_fields__)), ANYTHING)
+)
+def test_any_preprocessing_is_read_or_refused(carried):
+    with suppress(UserError):
+        read = Preprocessing.of_checkpoint({"preprocessing": carried}, "a.pth")
+        read.check(RGB, "a.pth")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from solo.checkpoint import copy_without, read_checkpoint, write_checkpoint
+from solo.errors import UserError
 
 
 class Malicious:
@@ -82,6 +83,59 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, keep: int) -> No
     with pytest.raises(ValueError, match="corrupt, truncated") as caught:
         read_checkpoint(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_flipped_bit_is_told_wherever_it_changes_something(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    weights = {f"weight{k}": torch.arange(k, k + 300, dtype=torch.float32) for k in range(5)}
+    write_checkpoint({"model": weights, "class_names": ["cat", "dog"]}, path)
+    whole = path.read_bytes()
+    told = 0
+    for number, place in enumerate(range(0, len(whole), len(whole) // 60)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << number % 8
+        path.write_bytes(damaged)
+        try:
+            content = read_checkpoint(path)
+        except UserError as error:
+            assert str(error).startswith(f"The checkpoint {path} ({len(whole)} bytes) cannot be")
+            told += 1
+            continue
+        assert content["class_names"] == ["cat", "dog"]
+        for name, value in weights.items():
+            assert torch.equal(content["model"][name], value)
+    assert told > 40  # the others are between the records
+
+
+def test_files_without_sums_are_read(tmp_path: Path) -> None:
+    torch.save({"a": 1}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.ones(9)}, tmp_path / "fast.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_checkpoint(tmp_path / "old.pth") == {"a": 1}
+    assert read_checkpoint(tmp_path / "fast.pth")["a"].sum() == 9
+
+
+def test_the_checkpoint_before_a_damaged_one_is_named(tmp_path: Path) -> None:
+    for name in ("model_0000009", "model_0000019", "model_0000029", "model_best", "backbone"):
+        (tmp_path / f"{name}.pth").write_bytes(b"damaged")
+
+    def advice(name: str) -> str:
+        with pytest.raises(UserError) as caught:
+            read_checkpoint(tmp_path / name)
+        return str(caught.value).partition("); ")[2]
+
+    assert advice("backbone.pth") == advice("model_0000009.pth")
+    assert advice("backbone.pth") == "take another one, or fetch it again."
+    before = tmp_path / "model_0000019.pth"
+    expected = f"fetch it again, or take the one before it, {before}"
+    assert advice("model_0000029.pth") == f"{expected}."
+    marker = tmp_path / "last_checkpoint"
+    marker.write_text("model_0000029.pth")
+    resume = f"to resume from that, write model_0000019.pth into {marker}."
+    assert advice("model_0000029.pth") == f"{expected}; {resume}"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -87,3 +87,14 @@ def test_a_wrong_word_lists_the_right_ones(path: Path, key: str) -> None:
 def test_what_is_not_there_is_told_with_what_is(path: Path, key: str, known: str) -> None:
     with pytest.raises(ValueError, match=rf"{key} is 'elsewise'.*{known}"):
         load_config(path, [key, "elsewise"])
+
+
+def test_a_path_may_begin_with_the_folder_of_the_user(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(path.parent))
+    expected = str(path.parent / "model.pth")
+    file = f"~/{path.name}"
+    assert expected == load_config(file, ["MODEL.WEIGHTS", "~/model.pth"]).MODEL.WEIGHTS
+    assert expected == load_config(file, weights="~/model.pth").MODEL.WEIGHTS
+    assert expected == load_config(file, weights=Path("~/model.pth")).MODEL.WEIGHTS

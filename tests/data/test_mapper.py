@@ -157,6 +157,15 @@ def test_floating_point_image_is_refused(records, is_train):
         mapper_of(is_train=is_train)({**records[1], "file_name": str(path)})
 
 
+def test_an_image_of_too_many_pixels_is_named(cfg, records):
+    cfg.INPUT.MAX_PIXELS = 24 * 16 - 1
+    mapper = SOLODatasetMapper(cfg, True)
+    readers = (mapper, SOLODatasetMapper(cfg, False), lambda record: mapper.sample(record, (9, 9)))
+    for read in readers:
+        with pytest.raises(UnreadableImageError, match=r"1\.png.* INPUT\.MAX_PIXELS, 383.*Restore"):
+            read(records[1])
+
+
 def test_wrong_size_is_named(records):
     records[1]["width"] = 99
     with pytest.raises(ValueError, match=r"1\.png.*99") as caught:

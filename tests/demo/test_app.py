@@ -1,5 +1,6 @@
 """The page: what it makes of an image, what it says of failures, and all of it in a real browser."""
 
+import base64
 import importlib
 import json
 import os
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import threading
 import types
+import urllib.error
+import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
@@ -250,8 +253,8 @@ def free_port():
 
 
 @pytest.fixture
-def server(model, tmp_path):
-    """Start the command; yield its process and the address of the page."""
+def server(model, tmp_path, request):
+    """Start the command, with SOLO_PAGE_PASSWORD if there is a parameter; yield it and the address."""
     if not find_spec("gradio"):
         pytest.skip("gradio is not installed")
     command = [sys.executable, "-c", SERVER, str(DEMO), str(Path(__file__).parent)]
@@ -262,7 +265,11 @@ def server(model, tmp_path):
         text=True,
         # Where the tests run in the background, Ctrl-C is ignored, and would be by this process.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "SOLO_PAGE_PASSWORD": getattr(request, "param", ""),
+        },
     )
     watchdog = threading.Timer(TIMEOUT / 1000 * 2, process.kill)
     watchdog.start()
@@ -352,3 +359,42 @@ def test_in_a_browser(browser, server, photo, make_picture, tmp_path):
     assert not list(tmp_path.glob("solo-page-*"))
     assert output.count("model ran") == 2 and output.endswith("Stopped.\n")
     assert "called out" not in output and "Traceback" not in output
+
+
+def status_of(address, **headers):
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT / 1000) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["word"], indirect=True)
+def test_the_server_refuses_strangers(server):
+    _, address = server
+    known = {"Authorization": "Basic " + base64.b64encode(b":word").decode()}
+    for path in ("", "config", "gradio_api/info", "theme.css", "static/none"):
+        assert status_of(address + path) == 401
+        assert status_of(address + path, **known, Host="evil.example") == 403
+        assert status_of(address + path, **known, Origin="http://evil.example") == 403
+    assert status_of(address, **known) == status_of(address + "config", **known) == 200
+
+
+def test_a_page_for_others_is_warned_of(app, model, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)  # it ends there
+    for more, warned in (
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--password", "word"], False),
+        ([], False),
+    ):
+        with pytest.raises(SystemExit, match="gradio"):
+            app.main([*model, "--port", str(free_port()), *more])
+        assert ("whoever reaches this machine" in capsys.readouterr().err) == warned
+
+
+def test_the_password_comes_from_the_environment(app, model, monkeypatch):
+    monkeypatch.setenv("SOLO_PAGE_PASSWORD", "word")
+    assert app.parse_arguments(model).password == "word"
+    assert app.parse_arguments([*model, "--password", "other"]).password == "other"

@@ -87,7 +87,7 @@ def test_a_folder_with_a_broken_image(run, photo, tmp_path, capsys):
     photo("photos/a.png")
     (tmp_path / "photos" / "b.jpg").write_bytes(b"\xff\xd8\xff not an image")
     (tmp_path / "photos" / "notes.txt").write_text("not looked at")
-    (tmp_path / "photos" / ".c.partial.png").write_text("being written")
+    (tmp_path / "photos" / ".c.0123abcd.partial.png").write_text("being written")
     photo("photos/c.png")
     options = ("--output", tmp_path / "out", "--json", tmp_path / "found.json")
     assert run("--input", tmp_path / "photos", *options) == 1
@@ -210,7 +210,7 @@ def test_ctrl_c_keeps_what_is_finished(run, photo, tmp_path, monkeypatch, capsys
         photo(f"photos/{name}.png")
     import runner
 
-    def read(path):
+    def read(path, max_pixels):
         if path.name == "c.png":
             raise KeyboardInterrupt
         return make_picture()

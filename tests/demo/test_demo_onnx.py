@@ -48,7 +48,7 @@ def test_draws_what_the_file_finds(demo, photo, tmp_path, made, make_picture):
     found = tmp_path / "found.json"
     arguments = ["--onnx", "model.onnx", "--input", str(photo()), "--json", str(found)]
     assert demo.main(arguments) == 0
-    assert made == [("model.onnx", "bitmask", None)]
+    assert made == [("model.onnx", "rle", None)]
     (record,) = json.loads(found.read_text())
     assert (record["category_id"], record["category_name"]) == (11, "one")
     assert record["bbox"] == [0, 0, 1, 1] and record["score"] == pytest.approx(0.9, abs=1e-5)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from solo.inference import Predictor
-from solo.visualization.video import VideoSource
+from solo.visualization.video import VideoSink, VideoSource
 
 # A program that runs the demo on a video of which there is always one more frame.
 ENDLESS = """
@@ -155,10 +155,10 @@ def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        partial = tmp_path / "out" / ".clip.partial.mp4"
+        out = tmp_path / "out"
         deadline = time.monotonic() + 120
         # Of some size: frames have come, not only the head of the file.
-        while not partial.exists() or partial.stat().st_size < 4000:
+        while not any(path.stat().st_size >= 4000 for path in out.glob(".clip.*.partial.mp4")):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -180,6 +180,29 @@ def test_a_failure_midway_keeps_the_frames_before(run, video, tmp_path, monkeypa
     assert count_frames(tmp_path / "out.mp4") == 2
     # It is no mistake of the user.
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_that_counts_what_is_in_the_file(
+    run, video, tmp_path, capsys, file_size_limit
+):
+    pytest.importorskip("av", minversion="14", reason="the extra `video` is not installed")
+    path = tmp_path / "long.mp4"
+    noise = np.random.default_rng(0).integers(0, 100, (60, 160, 160, 3), dtype=np.uint8)
+    with VideoSink(path, 8) as sink:
+        for frame in noise:
+            sink.write(frame)
+    out = video("out.mp4")
+    before = out.read_bytes()
+    with file_size_limit(400_000):
+        assert run("--video", path, "--output", out) == 1
+    assert out.read_bytes() == before
+    count = count_frames(tmp_path / "out.partial.mp4")
+    assert 0 < count < 60
+    captured = capsys.readouterr()
+    assert re.match(rf"{count} frames in .*, 1 failed\.\n", captured.out)
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("error: ")]
+    assert f"(File too large). The frames until then ({count}) are in {tmp_path}/out.part" in line
+    assert "Traceback" not in captured.err
 
 
 def test_a_camera_runs_until_ctrl_c(run, video, tmp_path, monkeypatch):

@@ -285,3 +285,45 @@ def test_data_set_without_json_file_is_converted(dataset, tmp_path):
     finally:
         DatasetCatalog.remove("by_hand")
         MetadataCatalog.remove("by_hand")
+
+
+def test_on_a_full_disk_the_tables_come_nevertheless(
+    predictions, tmp_path, file_size_limit, caplog
+):
+    expected = run(COCOEvaluator("ellipses"), predictions)
+    folder = tmp_path / "inference"
+    evaluator = COCOEvaluator("ellipses", output_dir=str(folder))
+    with file_size_limit(1000):
+        assert_same(run(evaluator, predictions), expected)
+    assert "instances_predictions.pth cannot be written" in caplog.text
+    assert "coco_instances_results.json cannot be written" in caplog.text
+    assert list(folder.iterdir()) == []
+    assert_same(run(evaluator, predictions), expected)
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_ids_of_any_kind_count_as_numbers_do(dataset, predictions, tmp_path, fast):
+    expected = run(COCOEvaluator("ellipses"), predictions)
+    path = tmp_path / "val.json"
+    document = json.loads(path.read_text())
+    for image in document["images"]:
+        image["id"] = f"image {image['id']}"
+    for number, item in enumerate(document["annotations"]):
+        item["image_id"] = f"image {item['image_id']}"
+        item["id"] = (number << 100) - 7
+        item["category_id"] = f"{item['category_id']:02}"
+    for category in document["categories"]:
+        category["id"] = f"{category['id']:02}"
+    path.write_text(json.dumps(document))
+    MetadataCatalog.get("ellipses_text").set(json_file=str(path))
+    folder = tmp_path / "results"
+    try:
+        evaluator = COCOEvaluator("ellipses_text", use_fast_impl=fast, output_dir=str(folder))
+        renamed = {f"image {number}": found for number, found in predictions.items()}
+        assert_same(run(evaluator, renamed), expected)
+    finally:
+        MetadataCatalog.remove("ellipses_text")
+    (results,) = folder.glob("*.json")
+    first = json.loads(results.read_text())[0]
+    assert first["image_id"] == "image 1" and first["category_id"] in ("03", "08", "20")

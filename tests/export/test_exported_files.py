@@ -5,10 +5,12 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from solo.export.check import MAX_SCORE_ERROR
 from solo.export.export import ExportRequest, export_model
+from solo.export.onnx import OnnxFormat
 from solo.export.runtime import Model
 from solo.export.torch_export import TorchExportFormat, read_program
 from solo.inference import Predictor, TileRule
@@ -113,6 +115,33 @@ def test_what_differs_is_not_called_a_model(files, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"differs: .* missing, class .* stays as .*unchecked"):
         export_model(request)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.unchecked.pt2"]
+
+
+@pytest.mark.parametrize("file_format", [TorchExportFormat(), OnnxFormat()], ids=lambda f: f.name)
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file_format, file_size_limit):
+    path = tmp_path / f"model{file_format.suffix}"
+    program = torch.export.export(nn.Linear(100, 100), (torch.zeros(1, 100),))
+    with file_size_limit(20_000), pytest.raises(OSError, match=r"/model\.\w+ cannot .* \(File too"):
+        file_format.write(program, path, {"outputs": ["y"]})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_an_earlier_export(files, tmp_path, monkeypatch, file_size_limit):
+    names = ("model.pt2", "model.pt2.json", "solo_runtime.py")
+    for name in names:
+        (tmp_path / name).write_text("earlier")
+    # A file that is larger than the model: what comes after it cannot be written.
+    monkeypatch.setattr(TorchExportFormat, "companions", {"solo_runtime.py": tmp_path / "large"})
+    (tmp_path / "large").write_bytes(bytes(5_000_000))
+    cv2.imwrite(str(tmp_path / "a.png"), PICTURES[0])
+    request = ExportRequest(
+        **files("SOLOv2"), output=tmp_path, format="torch_export", images=[tmp_path / "a.png"]
+    )
+    with file_size_limit(4_900_000), pytest.raises(OSError, match=r"cannot be written \(File too"):
+        export_model(request)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "large", *names]
+    assert {(tmp_path / name).read_text() for name in names} == {"earlier"}
 
 
 def test_missing_packages_are_named(files, tmp_path, monkeypatch):

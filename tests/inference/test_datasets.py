@@ -1,6 +1,7 @@
 """Evaluation of a predictor that knows the truth of each image, and of others; of a model, again and again."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from detectron2.data.detection_utils import annotations_to_instances
 from detectron2.evaluation import inference_on_dataset
 from detectron2.structures import Boxes, Instances
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from solo.data import build_test_loader
 from solo.errors import UserError
@@ -107,13 +109,40 @@ def test_another_number_of_classes_is_refused(records, dataset):
         evaluate_predictor(Predictor(oracle), dataset)
 
 
-def test_unknown_and_unreadable_data(records, dataset):
+def test_an_unknown_data_set(records):
     with pytest.raises(ValueError, match="There is no data set 'no_such_set'"):
         evaluate_predictor(Predictor(Oracle(records)), "no_such_set")
+
+
+def spoil(records):
+    """Take away one image, half of another, and the size of a third; the first is left."""
+    records[1]["file_name"] += ".gone"
+    path = Path(records[2]["file_name"])
+    path.write_bytes(path.read_bytes()[:2000])
+    records[3]["width"] += 1
+
+
+@pytest.mark.parametrize("num_images", [None, 4])
+def test_the_rest_of_unreadable_images_is_measured(records, dataset, caplog, num_images):
     oracle = Oracle(records)
-    DatasetCatalog.get(dataset)[1]["file_name"] += ".gone"
-    with pytest.raises(ValueError, match=r"cannot read the image .*1\.png\.gone"):
-        evaluate_predictor(Predictor(oracle), dataset)
+    spoil(DatasetCatalog.get(dataset))
+    results = evaluate_predictor(Predictor(oracle), dataset, num_images=num_images)
+    assert results["segm"]["AP"] == pytest.approx(100) and oracle.asked == 1
+    last = caplog.messages[-1]
+    assert last.startswith(f"3 of 4 images of {dataset} could not be read and are not measured: ")
+    assert all(f"{name}.png" in last for name in "123")
+
+
+def test_voc_leaves_unreadable_images_out_too(records, dataset):
+    oracle = Oracle(records)
+    records = DatasetCatalog.get(dataset)
+    for record in records:
+        (item,) = record["annotations"]
+        (item["segmentation"],) = coco_mask.frPyObjects(item["segmentation"], 48, 64)
+    spoil(records)
+    MetadataCatalog.get(dataset).evaluator_type = "voc_instance"
+    results = evaluate_predictor(Predictor(oracle), dataset)
+    assert results["segm"]["AP"] == results["voc"]["APr_vol"] == pytest.approx(100)
 
 
 def test_another_order_of_the_classes_is_refused(records, dataset):
@@ -150,6 +179,21 @@ def test_a_model_gets_what_detectron2s_own_loop_gives_it(cfg, dataset, tmp_path)
     assert same(evaluate(cfg, model, open_datasets), results) and found.read_text() == written
     assert same(evaluate(cfg, model), results)
     assert model.training
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_model_is_measured_on_the_images_that_can_be_read(cfg, dataset, records, workers):
+    cfg.DATALOADER.NUM_WORKERS = workers
+    model = build(cfg)
+    spoil(DatasetCatalog.get(dataset))
+    results = evaluate(cfg, model)
+    with registered(records[:1]) as rest:
+        cfg.DATASETS.TEST = (rest,)
+        assert same(results, evaluate(cfg, model))
+    with registered(DatasetCatalog.get(dataset)[1:]) as rest:
+        cfg.DATASETS.TEST = (rest,)
+        with pytest.raises(UserError, match=r"none of the 3 images of .* evaluated.*1\.png\.gone"):
+            evaluate(cfg, model)
 
 
 def same(results, others):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from detectron2.structures import BoxMode, Instances
 
+from solo.errors import UserError
 from solo.report.dataset_rows import dataset_rows
 
 
@@ -43,3 +44,12 @@ def test_no_images_are_refused(dataset):
         dataset_rows(dataset, predict_nothing, 0)
     with pytest.raises(ValueError, match="data set of 0"):
         dataset_rows([], predict_nothing, 3)
+
+
+def test_images_that_cannot_be_read_are_left_out(dataset, caplog):
+    dataset[0]["file_name"] += ".gone"
+    dataset[3] |= {"width": 31, "height": 20}
+    assert [row.image[0, 0, 0] for row in dataset_rows(dataset, predict_nothing, 3)] == [6]
+    assert "0.png.gone" in caplog.text and "3.png" in caplog.text
+    with pytest.raises(UserError, match=r"0\.png\.gone"):
+        dataset_rows(dataset[:1], predict_nothing, 3)

@@ -5,7 +5,6 @@ import os
 import pytest
 
 from solo.report.run_folder import open_run
-from solo.training.hooks import forget_checkpoints
 
 
 @pytest.mark.parametrize("final", [True, False])
@@ -22,11 +21,10 @@ def test_the_checkpoint_of_a_run(tmp_path, final):
 
 @pytest.fixture
 def trained_anew(tmp_path):
-    """A folder where a run ended and another one was started, which has written no checkpoint."""
+    """A folder where an older version was started anew after a run, and has written no checkpoint."""
     (tmp_path / "config.yaml").write_text("VERSION: 2\n")
     (tmp_path / "model_final.pth").touch()
-    (tmp_path / "last_checkpoint").write_text("model_final.pth")
-    forget_checkpoints(str(tmp_path))
+    (tmp_path / "last_checkpoint.previous").write_text("model_final.pth")
     return tmp_path
 
 

@@ -20,6 +20,7 @@ from solo.structures.run_lengths import (
     place_rle,
     rles_of,
     run_lengths,
+    which_fill,
 )
 
 SIZE = (20, 30)
@@ -140,3 +141,34 @@ def test_no_instances(mask_format):
     assert len(none) == 0 and none.pred_boxes.tensor.shape == (0, 4)
     assert none.pred_classes.dtype == torch.int64
     assert rles_of(none) == []
+
+
+def test_many_counts_are_looked_at_as_each_alone():
+    rng = np.random.default_rng(0)
+    texts, areas, expected = [], [], []
+    for number in range(400):
+        height, width = rng.integers(1, 60, 2)
+        pixels = rng.random((height, width)) < rng.random()
+        text = coco_mask.encode(np.asfortranarray(pixels, dtype=np.uint8))["counts"]
+        area = int(height * width)
+        if number % 4 == 1:  # cut off
+            text = text[:-1]
+        elif number % 4 == 2:  # of another size
+            area += 1
+        elif number % 4 == 3:  # a character is another
+            place = rng.integers(len(text))
+            text = text[:place] + bytes([rng.integers(48, 112)]) + text[place + 1 :]
+        texts.append(text)
+        areas.append(area)
+        expected.append(fills(text, area))
+    assert 100 <= sum(expected) < 200
+    assert which_fill(texts, areas).tolist() == expected
+    assert [bool(which_fill([t], [a])[0]) for t, a in zip(texts, areas, strict=True)] == expected
+
+
+def fills(text, area):
+    try:
+        lengths = parse_counts(text)
+    except ValueError:
+        return False
+    return len(lengths) > 0 and int(lengths.sum()) == area and int(lengths.min()) >= 0

@@ -15,7 +15,7 @@ import torch
 
 from solo.checkpoint import read_checkpoint
 from solo.checkpoint.run_files import read_run_record
-from tests.toys import square, write_records
+from tests.toys import registered, square, write_records
 
 ROOT = Path(__file__).parents[2]
 TINY = f"""
@@ -197,6 +197,28 @@ def test_a_mistake_is_one_sentence(
         train_net.main()
     # What Python prints to stderr, with exit status 1, is the message and nothing else.
     assert str(caught.value.code).startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [((), "holds a run up to iteration 20"), (("--overwrite",), "cannot be trained on")],
+)
+def test_a_start_that_fails_leaves_the_run_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], message: str
+) -> None:
+    train_net = load_train_net()
+    monkeypatch.setattr(train_net.training, "setup_run", lambda cfg, args: None)
+    out = tmp_path / "out"
+    out.mkdir()
+    names = ["last_checkpoint", "model_0000019.pth", "config.yaml", "run.json", "metrics.json"]
+    for name in names:
+        (out / name).write_text("model_0000019.pth")
+    with registered([]) as empty, pytest.raises(SystemExit, match=message):
+        data = ("DATASETS.TRAIN", f"('{empty}',)", "MODEL.WEIGHTS", "")
+        monkeypatch.setattr(sys, "argv", command(tmp_path, *flags, *data)[1:])
+        train_net.main()
+    assert {path.name for path in out.iterdir()} == {*names, ".lock"}
+    assert all((out / name).read_text() == "model_0000019.pth" for name in names)
 
 
 def test_help_has_an_example(

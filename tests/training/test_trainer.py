@@ -194,7 +194,7 @@ def test_metrics_hold_every_iteration_once(tmp_path: Path, monkeypatch: Any) -> 
 
     train(cfg)
     assert len(metrics.read_text().splitlines()) == len(records)
-    assert (tmp_path / "metrics.previous.json").exists()
+    assert len((tmp_path / "previous/metrics.json").read_text().splitlines()) == len(records)
 
 
 def test_an_earlier_run_stays_and_is_not_taken_for_this_one(tmp_path: Path) -> None:
@@ -203,11 +203,12 @@ def test_an_earlier_run_stays_and_is_not_taken_for_this_one(tmp_path: Path) -> N
     train(cfg)
     before = (tmp_path / "model_final.pth").read_bytes()
     train_broken(cfg, 1, RuntimeError("power cut"))
-    assert (tmp_path / "last_checkpoint.previous").read_text() == "model_final.pth"
-    with pytest.raises(FileNotFoundError, match="an earlier run only"):
+    assert open_run(tmp_path / "previous").weights == tmp_path / "previous/model_final.pth"
+    with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
         open_run(tmp_path)
+    # What ended without a checkpoint is nothing to set aside.
     train_broken(cfg, 3, RuntimeError("power cut"))
-    assert (tmp_path / "model_final.pth").read_bytes() == before
+    assert (tmp_path / "previous/model_final.pth").read_bytes() == before
     assert open_run(tmp_path).weights == tmp_path / "model_0000001.pth"
     train(cfg, resume=True)
     assert open_run(tmp_path).weights == tmp_path / "model_final.pth"

@@ -72,7 +72,8 @@ def test_what_a_killed_process_leaves_is_playable(tmp_path):
     with VideoSink(tmp_path / "a.mp4", 4) as sink:
         for frame in itertools.islice(itertools.cycle(noise), 60):
             sink.write(frame)
-        shutil.copy(tmp_path / ".a.partial.mp4", tmp_path / "killed.mp4")
+        (partial,) = tmp_path.glob(".a.*.partial.mp4")
+        shutil.copy(partial, tmp_path / "killed.mp4")
     with VideoSource(tmp_path / "killed.mp4") as video:
         # All but what the encoder looks ahead, and two seconds.
         assert len(list(video)) >= 24
@@ -183,6 +184,62 @@ def test_a_failure_midway_keeps_the_frames_before(tmp_path, codec, monkeypatch):
         sink.write(np.zeros((16, 16, 3), dtype=np.uint8))
     with VideoSource(tmp_path / "a.mp4") as video:
         assert len(list(video)) == 3
+
+
+def noise(num_frames):
+    return np.random.default_rng(0).integers(0, 255, (num_frames, 120, 160, 3), dtype=np.uint8)
+
+
+def test_a_full_disk_leaves_a_finished_video_and_tells_what_is_in_the_other(
+    tmp_path, codec, file_size_limit
+):
+    path, partial = tmp_path / "a.mp4", tmp_path / "a.partial.mp4"
+    write(path, 7)
+    before = path.read_bytes()
+    with (
+        file_size_limit(200_000),
+        pytest.raises(OSError) as caught,
+        VideoSink(path, 2) as sink,
+    ):
+        for frame in noise(40):
+            sink.write(frame)
+    assert path.read_bytes() == before
+    reason, _, kept = str(caught.value).partition("). ")
+    assert reason.startswith(f"{path}: cannot write a video here (")
+    if codec == "H.264":
+        with VideoSource(partial) as video:
+            assert len(list(video)) == sink.num_frames > 4
+        assert kept == (
+            f"The frames until then ({sink.num_frames}) are in {partial}; {path} is as it was before."
+        )
+    else:
+        assert not partial.exists() and sink.num_frames == 0
+        assert kept == "No frame can be played."
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_disk_that_was_full_before_leaves_a_finished_video(tmp_path, codec, file_size_limit):
+    path = tmp_path / "a.mp4"
+    write(path, 7)
+    before = path.read_bytes()
+    with file_size_limit(10), pytest.raises(OSError, match=r"a\.mp4: cannot write a video here \("):
+        write(path, 3)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_midway_leaves_a_finished_video(tmp_path, codec, caplog):
+    path, partial = tmp_path / "a.mp4", tmp_path / "a.partial.mp4"
+    write(path, 7)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="of the model"), VideoSink(path, 10) as sink:
+        sink.write(noise(1)[0])
+        raise ValueError("an error of the model")
+    assert path.read_bytes() == before
+    with VideoSource(partial) as video:
+        assert len(list(video)) == 1
+    assert (
+        f"The frames until then (1) are in {partial}; {path} is" in caplog.records[-1].getMessage()
+    )
 
 
 def test_one_ahead_gives_the_same_items():

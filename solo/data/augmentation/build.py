@@ -8,7 +8,13 @@ from detectron2.data import transforms as T
 
 from solo.data.augmentation.color import ColorJitter
 from solo.data.augmentation.copy_paste import CopyPaste
-from solo.data.augmentation.geometry import CropOrPad, KeepingCrop, ResizeForTest, ScaleJitter
+from solo.data.augmentation.geometry import (
+    Crop,
+    CropOrPad,
+    KeepingCrop,
+    ResizeShortestEdge,
+    ScaleJitter,
+)
 from solo.data.augmentation.mixup import Mixup
 from solo.data.augmentation.mosaic import Mosaic
 from solo.data.augmentation.multi_image import MultiImage, Step
@@ -39,8 +45,11 @@ def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
     if node.JITTER.ENABLED:
         size = size_of("INPUT.JITTER.IMAGE_SIZE", node.JITTER.IMAGE_SIZE)
         scales = range_of("INPUT.JITTER.SCALE_RANGE", node.JITTER.SCALE_RANGE, above=0)
-        # In place of the shortest edge.
         augmentations[0] = ScaleJitter(size, scales)
+    else:
+        augmentations[0] = ResizeShortestEdge(
+            node.MIN_SIZE_TRAIN, node.MAX_SIZE_TRAIN, node.MIN_SIZE_TRAIN_SAMPLING
+        )
     if node.CROP.ENABLED:
         augmentations.insert(0, _crop(node.CROP))
     if vertical := share_of("INPUT.VERTICAL_FLIP_PROB", node.VERTICAL_FLIP_PROB):
@@ -59,7 +68,7 @@ def build_test_resize(cfg: CfgNode) -> T.Augmentation:
     Args:
         cfg: The config; INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST matter.
     """
-    return ResizeForTest(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
+    return ResizeShortestEdge(cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST, "choice")
 
 
 def build_visibility(cfg: CfgNode) -> Visibility:
@@ -98,7 +107,7 @@ def build_multi_image(cfg: CfgNode) -> MultiImage | None:
 def _crop(node: CfgNode) -> T.Augmentation:
     if share := share_of("INPUT.CROP.MIN_KEPT_SHARE", node.MIN_KEPT_SHARE):
         return KeepingCrop(node.TYPE, node.SIZE, share)
-    return T.RandomCrop(node.TYPE, node.SIZE)
+    return Crop(node.TYPE, node.SIZE)
 
 
 def _color_jitter(cfg: CfgNode) -> ColorJitter:

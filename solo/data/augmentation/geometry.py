@@ -29,17 +29,8 @@ class FastResizeTransform(T.ResizeTransform):
         return cv2.resize(np.ascontiguousarray(img), (self.new_w, self.new_h), interpolation=method)
 
 
-class ResizeForTest(T.ResizeShortestEdge):
-    """Resize to one length of the shorter side; a long strip keeps a pixel of it."""
-
-    def __init__(self, short_edge: int, max_size: int) -> None:
-        """Set up the augmentation.
-
-        Args:
-            short_edge: In pixels. 0: images stay as they are.
-            max_size: Of the longer side, in pixels.
-        """
-        super().__init__(short_edge, max_size, "choice")
+class ResizeShortestEdge(T.ResizeShortestEdge):
+    """detectron2's, but that a long strip keeps a pixel of its shorter side."""
 
     def get_transform(self, image: np.ndarray) -> T.Transform:
         """Return what an image of this size is resized by."""
@@ -116,7 +107,16 @@ class ColorPadTransform(T.PadTransform):
         return cv2.copyMakeBorder(img, *sides, cv2.BORDER_CONSTANT, value=list(self.color))
 
 
-class KeepingCrop(T.RandomCrop):
+class Crop(T.RandomCrop):
+    """detectron2's random crop, but of a pixel at least."""
+
+    def get_crop_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (H, W) of a crop of an image of this size."""
+        height, width = super().get_crop_size(image_size)
+        return max(height, 1), max(width, 1)
+
+
+class KeepingCrop(Crop):
     """A random crop that keeps at least a share of some object, or is not applied.
 
     Ten crops are tried. An image without objects has none to keep, and stays whole.

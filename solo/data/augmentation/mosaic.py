@@ -9,6 +9,7 @@ import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 
+from solo.data.augmentation.geometry import ResizeShortestEdge
 from solo.data.augmentation.multi_image import Images
 from solo.data.augmentation.sample import Sample, random_offset
 from solo.data.augmentation.values import pad_value, range_of, share_of, size_of
@@ -46,7 +47,7 @@ class Mosaic:
         if cfg.INPUT.JITTER.ENABLED:
             resize = T.Resize(size_of("INPUT.JITTER.IMAGE_SIZE", cfg.INPUT.JITTER.IMAGE_SIZE))
         else:
-            resize = T.ResizeShortestEdge(
+            resize = ResizeShortestEdge(
                 cfg.INPUT.MIN_SIZE_TRAIN,
                 cfg.INPUT.MAX_SIZE_TRAIN,
                 cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING,

@@ -11,12 +11,12 @@ from xml.parsers import expat
 
 from PIL import Image
 
-from solo.data.reading import READ_ERRORS
 from solo.errors import UserError, told_as
-from solo.images import image_size
+from solo.images import UnreadableImageError, image_size
 
 # Bytes that are looked at to tell a format.
 _HEAD = 1 << 18
+_ANY_PIXELS = 2**62
 # Width and height of an image; None where nobody knows them.
 Size = tuple[int | None, int | None]
 
@@ -120,9 +120,11 @@ def image_suffixes() -> frozenset[str]:
 def known_size(path: Path) -> Size:
     """Return width and height of an image, upright, from its header; None if it cannot be read."""
     try:
-        return image_size(path)
-    except (*READ_ERRORS, Image.DecompressionBombError):
+        # Whether there are too many pixels to decode is for the loader to tell.
+        height, width = image_size(path, _ANY_PIXELS)
+    except UnreadableImageError:
         return None, None
+    return width, height
 
 
 def find_image(images: Path, names: Iterable[str]) -> str:

@@ -66,6 +66,12 @@ def test_mistakes_are_named(data_set, tmp_path):
         register_coco_json(config((name, str(other), images)))
 
 
+def test_the_home_folder_may_be_written_as_a_tilde(data_set, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    register_coco_json(config((data_set[0], "~/train.json", "~")))
+    assert DatasetCatalog.get("coco_json_test")[0]["file_name"] == str(tmp_path / "a.png")
+
+
 def test_a_missing_file_is_named_when_it_is_read(data_set):
     name, _, images = data_set
     register_coco_json(config((name, f"{images}/missing.json", images)))
