@@ -16,7 +16,6 @@ from solo.images import UnreadableImageError, image_size
 
 # Bytes that are looked at to tell a format.
 _HEAD = 1 << 18
-_ANY_PIXELS = 2**62
 # Width and height of an image; None where nobody knows them.
 Size = tuple[int | None, int | None]
 
@@ -120,8 +119,7 @@ def image_suffixes() -> frozenset[str]:
 def known_size(path: Path) -> Size:
     """Return width and height of an image, upright, from its header; None if it cannot be read."""
     try:
-        # Whether there are too many pixels to decode is for the loader to tell.
-        height, width = image_size(path, _ANY_PIXELS)
+        height, width = image_size(path)
     except UnreadableImageError:
         return None, None
     return width, height
