@@ -171,10 +171,10 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: If it could not be written, or holds something.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed process left behind
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(".partial", f".{folder.name[:50]}.", folder.absolute().parent))
     try:
-        partial.mkdir(parents=True)
+        partial.chmod(folder.parent.stat().st_mode)  # a temporary folder is its owner's alone
         yield partial
         if folder.is_dir():
             folder.rmdir()
@@ -183,6 +183,6 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError):
             raise OSError(
-                f"{folder} cannot be written ({error}); nothing is left of it."
+                f"{folder} cannot be written ({reason_of(error)}); nothing is left of it."
             ) from error
         raise

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from detectron2.data import detection_utils
 from detectron2.structures import Instances
 
 from solo.errors import UserError
 from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError
 from solo.inference.datasets import read_bgr, spread_evenly
+from solo.report.true_objects import true_objects
 from solo.visualization.sheet import SheetRow
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,4 @@ def dataset_rows(
 def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
     # A crowd region is not one instance: it is neither learnt nor expected.
     annotations = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
-    size = (shape[0], shape[1])
-    truth = detection_utils.annotations_to_instances(annotations, size, mask_format="bitmask")
-    if not truth.has("gt_masks"):
-        truth.gt_masks = np.zeros((0, *size), dtype=bool)
-    return truth
+    return true_objects(annotations, (shape[0], shape[1]))

@@ -11,7 +11,6 @@ import numpy as np
 import pycocotools.mask as mask_util
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.detection_utils import annotations_to_instances
 from detectron2.structures import Instances
 
 from solo.errors import UserError
@@ -20,6 +19,7 @@ from solo.evaluation.loop import run_evaluation
 from solo.inference import Predictor
 from solo.inference.datasets import ReadOneByOne, choose_records
 from solo.report.matching import Overlaps, best_threshold, image_score, match
+from solo.report.true_objects import true_objects
 from solo.report.verdicts import Verdict, classify
 from solo.structures.instances import select_confident
 from solo.structures.run_lengths import RLE
@@ -158,7 +158,7 @@ def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> 
     """Return annotations in the form of predictions without scores."""
     if not annotations:
         return Instances(size, pred_classes=torch.zeros(0, dtype=torch.int64), pred_rles=[])
-    truth = annotations_to_instances(annotations, size, mask_format="bitmask")
+    truth = true_objects(annotations, size)
     rles = predicted_rles(Instances(size, pred_masks=truth.gt_masks.tensor))
     return Instances(size, pred_classes=truth.gt_classes, pred_rles=rles)
 

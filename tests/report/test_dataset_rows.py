@@ -39,6 +39,16 @@ def test_rows_are_spread_evenly(dataset):
     assert len(dataset_rows(dataset, predict_nothing, 100)) == 7
 
 
+def test_objects_without_boxes_are_shown_as_well(dataset):
+    for record in dataset[1:]:
+        del record["annotations"][0]["bbox"]
+    truth = dataset_rows(dataset, predict_nothing, 7)[1].truth
+    expected = np.zeros((20, 30), bool)
+    expected[5:15, 5:15] = True
+    assert np.array_equal(truth.gt_masks.tensor[0].numpy(), expected)
+    assert truth.gt_classes.tolist() == [1]
+
+
 def test_no_images_are_refused(dataset):
     with pytest.raises(ValueError, match="Cannot take 0 images"):
         dataset_rows(dataset, predict_nothing, 0)

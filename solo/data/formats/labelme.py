@@ -13,6 +13,7 @@ from PIL import Image
 from solo.data.formats.file_heads import files_below, find_image, first_files, json_keys, read_json
 from solo.data.formats.outlines import ellipse, rectangle
 from solo.data.formats.raw_document import (
+    MOST_MASK_PIXELS,
     NO_CLASSES,
     Document,
     RawDocument,
@@ -120,11 +121,12 @@ def _mask(item: dict[str, Any], size: tuple[Any, Any]) -> Any:
     left, top = (round(number) for number in _floats(item["points"])[0])
     try:
         with Image.open(io.BytesIO(base64.b64decode(item["mask"]))) as picture:
-            if picture.width > int(size[1]) or picture.height > int(size[0]):
-                raise ValueError(f"its mask has {picture.width}x{picture.height} pixels")
+            width, height = picture.size
+            if width > int(size[1]) or height > int(size[0]) or width * height > MOST_MASK_PIXELS:
+                raise ValueError(f"it has {width}x{height} pixels")
             pixels = np.asarray(picture.convert("L")) != 0
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"its mask is no picture: {error}") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ValueError(f"its mask is no picture of a part of the image: {error}") from error
     return mask_in_image(pixels, (top, left), size)
 
 

@@ -156,7 +156,7 @@ def test_an_image_inside_the_json_alone_is_told(write, tmp_path, caplog):
         (shape("mask", ((1, 2),), mask=None), "shape 1: "),
         (
             shape("mask", ((1, 2),), mask=png(np.ones((70, 5), bool))),
-            "shape 1: .*its mask has 5x70 pixels",
+            "shape 1: .*its mask is no picture .*: it has 5x70 pixels",
         ),
     ],
 )
