@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from solo.data.document import Raw
 from solo.data.formats.file_heads import find_image, xml_root
 from solo.data.formats.outlines import ellipse, rectangle
 from solo.data.formats.raw_document import (
     MOST_MASK_PIXELS,
-    Document,
     RawDocument,
     Shape,
     mask_in_image,
@@ -36,7 +36,7 @@ def looks_like_cvat(path: Path) -> bool:
     return path.suffix.lower() == ".xml" and xml_root(path) == "annotations"
 
 
-def read_cvat(path: Path, images: Path) -> Document:
+def read_cvat(path: Path, images: Path) -> Raw:
     """Read an export "CVAT for images 1.1"; classes are in the order of its labels.
 
     Shapes of one label and group are one object.

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from solo.data.document import Raw
 from solo.data.formats.file_heads import files_below, find_image, first_files, json_keys, read_json
 from solo.data.formats.outlines import ellipse, rectangle
 from solo.data.formats.raw_document import (
     MOST_MASK_PIXELS,
     NO_CLASSES,
-    Document,
     RawDocument,
     Shape,
     flat_polygon,
@@ -40,7 +40,7 @@ def looks_like_labelme(path: Path) -> bool:
     return bool(keys & {"shapes", "imagePath", "imageData"}) and "images" not in keys
 
 
-def read_labelme(path: Path, images: Path) -> Document:
+def read_labelme(path: Path, images: Path) -> Raw:
     """Read the files of a folder, or one.
 
     Classes are those of a classes.txt or labels.txt beside the files, or else their labels, sorted.

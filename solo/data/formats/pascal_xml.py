@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from solo.data.document import Raw
 from solo.data.formats.file_heads import (
     files_below,
     find_image,
@@ -11,7 +12,7 @@ from solo.data.formats.file_heads import (
     image_suffixes,
     xml_root,
 )
-from solo.data.formats.raw_document import Document, RawDocument, read_class_names, reading
+from solo.data.formats.raw_document import RawDocument, read_class_names, reading
 from solo.errors import UserError
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -31,7 +32,7 @@ def looks_like_voc_xml(path: Path) -> bool:
     return path.suffix.lower() == ".xml" and xml_root(path) == "annotation"
 
 
-def read_voc_xml(path: Path, images: Path) -> Document:
+def read_voc_xml(path: Path, images: Path) -> Raw:
     """Read the files of a folder, or one.
 
     Classes are those of a classes.txt or labels.txt beside the files or their folder, or else the

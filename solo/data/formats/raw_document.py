@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from solo.data.document import Raw
 from solo.data.segmentations import polygon_corners
 from solo.errors import UserError
 from solo.structures.region import region_of_polygons
@@ -20,7 +21,6 @@ from solo.structures.run_lengths import RLE, place_mask
 
 logger = logging.getLogger(__name__)
 
-Document = dict[str, Any]
 Polygons = list[list[Any]]
 
 # Files beside annotations that may list the classes, one a line, in the order of the model's channels.
@@ -96,7 +96,7 @@ class RawDocument:
         """Add an object of the latest image that has no mask, by its XYWH box in pixels."""
         self._add(place, label, {"bbox": bbox})
 
-    def document(self, names: Sequence[str] = ()) -> Document:
+    def document(self, names: Sequence[str] = ()) -> Raw:
         """Return what was collected, in COCO's shape, and warn of what is no object.
 
         Args:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solo.config.choices import AnnotationFormat, choose
+from solo.data.document import Raw
 from solo.data.formats.coco_document import read_json
 from solo.data.formats.cvat import looks_like_cvat, read_cvat
 from solo.data.formats.file_heads import json_keys
 from solo.data.formats.labelme import looks_like_labelme, read_labelme
 from solo.data.formats.pascal_xml import looks_like_voc_xml, read_voc_xml
-from solo.data.formats.raw_document import Document
 from solo.data.formats.via import looks_like_via, read_via
 from solo.data.formats.yolo import looks_like_yolo, read_yolo
 from solo.errors import UserError
@@ -31,7 +31,7 @@ class Format:
 
     name: AnnotationFormat
     title: str
-    read: Callable[[Path, Path], Document]
+    read: Callable[[Path, Path], Raw]
     recognises: Callable[[Path], bool]
 
 
@@ -40,7 +40,7 @@ def looks_like_coco(path: Path) -> bool:
     return path.is_file() and bool(json_keys(path)[0] & _SECTIONS)
 
 
-def _read_coco(path: Path, _: Path) -> Document:
+def _read_coco(path: Path, _: Path) -> Raw:
     """Read a file in COCO's format.
 
     Raises:
@@ -74,7 +74,7 @@ FORMATS = {
 
 def read_annotations(
     path: Path | str, images: Path | str, form: str = AnnotationFormat.AUTO
-) -> Document:
+) -> Raw:
     """Read annotations of any format.
 
     Args:

@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from solo.data.document import Raw
 from solo.data.formats.file_heads import find_image, json_keys, known_size, read_json
 from solo.data.formats.instance_map import read_all
 from solo.data.formats.outlines import ellipse, rectangle
-from solo.data.formats.raw_document import (
-    Document,
-    RawDocument,
-    Shape,
-    read_class_names,
-    reading,
-)
+from solo.data.formats.raw_document import RawDocument, Shape, read_class_names, reading
 from solo.errors import UserError
 
 _PROJECT = "_via_img_metadata"
@@ -30,7 +25,7 @@ def looks_like_via(path: Path) -> bool:
     return any(key.startswith("_via_") for key in keys) or {"filename", "regions"} <= inner
 
 
-def read_via(path: Path, images: Path) -> Document:
+def read_via(path: Path, images: Path) -> Raw:
     """Read a project, or exported annotations.
 
     The class is in the attribute of regions that most of them have; without any attribute all are

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from solo.data.document import Raw
 from solo.data.formats.file_heads import Size, first_files, known_size
 from solo.data.formats.instance_map import read_all
-from solo.data.formats.raw_document import CLASS_FILES, Document, reading
+from solo.data.formats.raw_document import CLASS_FILES, reading
 from solo.data.formats.yolo_files import (
     SPLITS,
     YAML_SUFFIXES,
@@ -45,7 +46,7 @@ def looks_like_yolo(path: Path) -> bool:
     return bool(files) and all(_is_numbers(line) for line in lines)
 
 
-def read_yolo(path: Path, images: Path) -> Document:
+def read_yolo(path: Path, images: Path) -> Raw:
     """Read a split of a data.yaml, or a folder of labels.
 
     Args:
@@ -63,7 +64,7 @@ def read_yolo(path: Path, images: Path) -> Document:
     """
     files = find_files(path, images)
     _warn(path, files)
-    document: Document = {
+    document: Raw = {
         "images": [],
         "annotations": [],
         "categories": [
@@ -114,7 +115,7 @@ def _relative(image: Path, images: Path) -> str:
 
 
 def _add(
-    document: Document,
+    document: Raw,
     pair: Pair,
     name: str,
     size: Size,
