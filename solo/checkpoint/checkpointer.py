@@ -65,13 +65,14 @@ class SOLOCheckpointer(DetectionCheckpointer):
             FloatingPointError: If a weight is not finite; nothing is written.
         """
         self._check_finite(name)
-        if self.save_dir:
-            self.last_saved = str(Path(self.save_dir, f"{name}.pth"))
-        if not self.save_dir or not self.save_to_disk:
+        if not self.save_dir:
             return
-        content = {key: item.state_dict() for key, item in self.checkpointables.items()}
-        path = self._write(name, {**content, **kwargs})
-        self.tag_last_checkpoint(path.name)
+        path = Path(self.save_dir, f"{name}.pth")
+        if self.save_to_disk:
+            content = {key: item.state_dict() for key, item in self.checkpointables.items()}
+            self._write(path, {**content, **kwargs})
+            self.tag_last_checkpoint(path.name)
+        self.last_saved = str(path)
 
     def save_weights(self, name: str, **kwargs: Any) -> None:
         """Save the weights, and more as :meth:`save`; :meth:`resume_or_load` stays where it was.
@@ -80,7 +81,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             OSError: If the file could not be written; an earlier one of that name is untouched.
         """
         if self.save_dir and self.save_to_disk:
-            self._write(name, kwargs)
+            self._write(Path(self.save_dir, f"{name}.pth"), kwargs)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         """Note which file :meth:`resume_or_load` continues from, atomically."""
@@ -117,14 +118,18 @@ class SOLOCheckpointer(DetectionCheckpointer):
             self._parsed_url_during_load = None
             self._content = None
 
-    def _write(self, name: str, content: dict[str, Any]) -> Path:
-        path = Path(self.save_dir, f"{name}.pth")
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
         self.logger.info("Saving checkpoint to %s", path)
         content = {"model": self.model.state_dict(), "class_names": self.class_names, **content}
         if known := Preprocessing.of_model(self.model).to_dict():
             content["preprocessing"] = known
-        write_checkpoint(content, path)
-        return path
+        try:
+            write_checkpoint(content, path)
+        except OSError as error:
+            if not self.has_checkpoint():
+                raise
+            last = self.get_checkpoint_file()
+            raise OSError(f"{error} --resume continues from the last whole one, {last}.") from error
 
     def _check_finite(self, name: str) -> None:
         # A finite loss may have an infinite gradient, which the optimizer carries into the

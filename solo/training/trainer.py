@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
-from solo.errors import NotFiniteError, UserError, told_as
+from solo.errors import NotFiniteError, UserError, is_mistake, told_as
 from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
@@ -157,11 +157,11 @@ class Trainer(TrainerBase):
         with EventStorage(self.start_iter) as self.storage:
             try:
                 self._loop()
-            except UserError as error:
-                logger.error("%s", error)
-                raise
-            except Exception:
-                logger.exception("Training failed in iteration %d.", self.iter)
+            except Exception as error:
+                if is_mistake(error):
+                    logger.error("%s", error)
+                else:
+                    logger.exception("Training failed in iteration %d.", self.iter)
                 raise
             finally:
                 # Also after an error: what was measured until then.

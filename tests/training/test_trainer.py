@@ -3,6 +3,8 @@
 import json
 import math
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +68,25 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path, optimizer:
 
     assert resumed.start_iter == 4
     assert_same_weights(tmp_path / "whole/model_final.pth", tmp_path / "broken/model_final.pth")
+
+
+def test_a_full_disk_stops_at_a_checkpoint_with_a_sentence(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    file_size_limit: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    train(toy_config(tmp_path, MAX_ITER=2))
+    trainer = ToyTrainer(toy_config(tmp_path))
+    trainer.resume_or_load(resume=True)
+    with (
+        file_size_limit(2000),
+        pytest.raises(OSError, match=r"3\.pth cannot .*model_final\.pth\.$"),
+    ):
+        trainer.train()
+    assert "ERROR" in [record.levelname for record in caplog.records]
+    assert not any(record.exc_info for record in caplog.records)
+    assert not list(tmp_path.glob("*0003*")) and not list(tmp_path.glob(".*partial*"))
+    train(toy_config(tmp_path), resume=True)
 
 
 def test_bfloat16_on_the_cpu_trains_and_resumes(tmp_path: Path) -> None:
