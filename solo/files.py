@@ -109,12 +109,12 @@ def _is_abandoned(file: IO[bytes]) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in a few words why a file cannot be written: by the first error, which has led to others."""
-    first: BaseException | None = error
-    while first is not None:
-        if isinstance(first, OSError) and first.strerror:
-            return first.strerror
-        first = first.__cause__ or first.__context__
+    """Say in a few words why a file cannot be written: in those of the system, where it told them."""
+    origin: BaseException | None = error
+    while origin is not None:
+        if isinstance(origin, OSError) and origin.strerror:
+            return origin.strerror
+        origin = origin.__cause__ or origin.__context__
     return str(error).partition("\n")[0]
 
 

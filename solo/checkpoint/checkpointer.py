@@ -139,9 +139,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
         try:
             write_checkpoint(content, path)
         except OSError as error:
-            last = self.get_checkpoint_file() if self.has_checkpoint() else ""
-            advice = f"make room; --resume continues from {last}" if last else "make room"
-            raise OSError(f"{error} To go on, {advice}.") from error
+            if not self.has_checkpoint():
+                raise
+            last = self.get_checkpoint_file()
+            raise OSError(f"{error} --resume continues from the last whole one, {last}.") from error
 
     def _check_finite(self, name: str) -> None:
         # A finite loss may have an infinite gradient, which the optimizer carries into the

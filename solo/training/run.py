@@ -78,7 +78,7 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     rank = comm.get_rank()
     for name in _LOGGERS:
         setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
-    spare_log_files(_LOGGERS)
+    spare_log_files(_LOGGERS, Path(cfg.OUTPUT_DIR))
     logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())

@@ -2,7 +2,6 @@
 
 import atexit
 import logging
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
@@ -58,18 +57,22 @@ class _SparedStream:
             self._stream.close()
 
 
-def spare_log_files(names: Iterable[str]) -> None:
+def spare_log_files(names: Iterable[str], folder: Path) -> None:
     """Let a log file that cannot be written be one warning, in place of a traceback per line.
 
     Args:
         names: Loggers, with the handlers that detectron2's `setup_logger` gave them.
+        folder: Of the log files.
     """
     spared: dict[TextIO, _SparedStream] = {}
     for handler in (handler for name in names for handler in logging.getLogger(name).handlers):
-        if not isinstance(handler, logging.StreamHandler) or handler.stream is sys.stdout:
+        if not isinstance(handler, logging.StreamHandler):
             continue
-        if handler.stream not in spared:
-            spared[handler.stream] = _SparedStream(handler.stream)
+        stream = handler.stream
+        if Path(str(getattr(stream, "name", ""))).resolve().parent != folder.resolve():
+            continue  # that of the screen
+        if stream not in spared:
+            spared[stream] = _SparedStream(stream)
             # Before detectron2's own, which would end in a traceback.
-            atexit.register(spared[handler.stream].close)
-        handler.setStream(spared[handler.stream])
+            atexit.register(spared[stream].close)
+        handler.setStream(spared[stream])

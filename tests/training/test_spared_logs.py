@@ -15,11 +15,12 @@ from solo.training.spared_logs import spare_log_files
 # As a run does it, but for the limit, which stands for the full disk.
 LOGGING = """
 import logging, resource, sys
+from pathlib import Path
 from detectron2.utils.logger import setup_logger
 from solo.training.spared_logs import spare_log_files
 for name in ("detectron2", "solo"):
     setup_logger(sys.argv[1], name=name)
-spare_log_files(("detectron2", "solo"))
+spare_log_files(("detectron2", "solo"), Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 for number in range(300):
     logging.getLogger("detectron2").info("line %d", number)
@@ -70,7 +71,8 @@ def test_both_loggers_go_on_with_one_file(tmp_path):
     names = ("spared.one", "spared.two")
     for name in names:
         setup_logger(str(tmp_path), name=name)
-    spare_log_files(names)
+    for _ in range(2):
+        spare_log_files(names, tmp_path)
     for name in names:
         logging.getLogger(name).info("said by %s", name)
     lines = (tmp_path / "log.txt").read_text().splitlines()
