@@ -13,7 +13,7 @@ from detectron2.structures import Instances
 from solo.structures.box import Box
 from solo.structures.cutouts import Cutout, get_cutouts
 from solo.structures.instances import class_name
-from solo.visualization.text import put_text, text_coverage
+from solo.visualization.text import has_font, put_text, text_coverage
 
 # Neighbours in the list differ in hue and in lightness: the first few instances never look alike.
 # fmt: off
@@ -129,9 +129,10 @@ def draw_cutouts(
 
 
 def label_text(category: int, score: float | None, class_names: Sequence[str] | None) -> str:
-    """Return "zero 93%" for a prediction and "zero" for an annotation."""
-    name = class_name(category, class_names)
-    return name if score is None else f"{name} {score:.0%}"
+    """Return "zero 93%" for a prediction and "zero" for an annotation; "class 0" where no font has it."""
+    end = "" if score is None else f" {score:.0%}"
+    text = class_name(category, class_names) + end
+    return text if has_font(text) else class_name(category, None) + end
 
 
 def _color(cutout: Cutout, color_by: ColorBy) -> tuple[int, int, int]:
