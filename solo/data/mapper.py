@@ -18,6 +18,7 @@ from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitti
 from solo.data.augmentation.sample import Sample, Visibility
 from solo.data.reading import read_reduced
 from solo.data.scene import Scene
+from solo.data.vanished import VanishedObjects
 from solo.errors import UserError, told_as
 from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError, read_image
 
@@ -53,6 +54,7 @@ class SOLODatasetMapper(DatasetMapper):
         super().__init__(is_train, **kwargs)
         self.visibility = visibility or Visibility()
         self.max_pixels = max_pixels
+        self._vanished = VanishedObjects()
         self._of_parts = [a for a in self.augmentations.augs if not isinstance(a, RESIZING)]
 
     @classmethod
@@ -132,6 +134,7 @@ class SOLODatasetMapper(DatasetMapper):
             utils.check_image_size(record, np.broadcast_to(np.uint8(0), size))
         scene = Scene(image, size, record, own_areas=self.visibility.min_share > 0)
         augmentations(scene)
+        self._vanished.count(len(scene.regions), scene.vanished)
         return Sample(scene.image, self.visibility(scene.regions))
 
     def item(self, record: dict[str, Any], sample: Sample) -> dict[str, Any]:

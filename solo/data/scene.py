@@ -1,13 +1,13 @@
 """What augmentations see and change: the image of a record, and the objects when one asks for them."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 from detectron2.data import transforms as T
 
-from solo.data.segmentations import moved_region
+from solo.data.segmentations import decode_mask, moved_region, polygon_corners
 from solo.errors import UserError
 from solo.structures.box import Box
 from solo.structures.region import Region
@@ -32,31 +32,50 @@ class Scene(T.AugInput):
         super().transform(tfm)
         self._transforms.append(tfm)
         self._sizes.append(self.image.shape[:2])
-        for name in ("regions", "_window"):
+        for name in ("_drawn", "_window"):
             self.__dict__.pop(name, None)
 
-    @cached_property
-    def regions(self) -> Sequence[Region]:
+    @property
+    def regions(self) -> list[Region]:
         """Of the objects that can be seen, in the image as it is now; crowds are none.
 
         Raises:
             UserError: If an annotation cannot be used; names it and the file.
         """
+        return [region for _, region in self._drawn if region]
+
+    @property
+    def vanished(self) -> int:
+        """How many objects have no pixel, though no augmentation cut them off; raises as `regions`."""
+        return sum(not region and not self._is_cut_off(item) for item, region in self._drawn)
+
+    @cached_property
+    def _drawn(self) -> list[tuple[dict[str, Any], Region | None]]:
+        """Each annotation that is no crowd, and what can be seen of it."""
         transforms = T.TransformList(self._transforms)
         annotations = [
             item for item in self._record.get("annotations", ()) if item.get("iscrowd", 0) == 0
         ]
-        regions = []
+        drawn = []
         for index, item in enumerate(annotations):
             try:
-                regions.append(self._region(item, transforms))
+                drawn.append((item, self._region(item, transforms)))
             except (ValueError, TypeError, KeyError) as error:
                 reason = f"it has no {error}" if isinstance(error, KeyError) else error
                 raise UserError(
                     f"annotation {item.get('id', index)} of {self._record.get('file_name')} cannot "
                     f"be used: {reason}. Correct or remove it"
                 ) from error
-        return [region for region in regions if region]
+        return drawn
+
+    def _is_cut_off(self, annotation: dict[str, Any]) -> bool:
+        """Tell whether the middle of an object lies in the original, but not in what is shown of it."""
+        middle = np.floor(_middle(annotation["segmentation"])) + 0.5  # of a pixel
+        height, width = self._size
+        if not Box(0, 0, width, height).holds(_pixel(middle)):
+            return False
+        moved = T.TransformList(self._transforms).apply_coords(middle[None].copy())[0]
+        return not self._window.holds(_pixel(moved))
 
     def _region(self, annotation: dict[str, Any], transforms: T.TransformList) -> Region | None:
         category = int(annotation["category_id"])
@@ -81,6 +100,21 @@ class Scene(T.AugInput):
         for transform, (height, width) in zip(self._transforms, self._sizes, strict=True):
             corners = np.clip(transform.apply_coords(corners), 0, (width, height))
         return Box(*np.rint([*corners.min(axis=0), *corners.max(axis=0)]).astype(int).tolist())
+
+
+def _middle(segmentation: Any) -> np.ndarray:
+    """Return the middle of the bounds of a mask, x and y."""
+    if isinstance(segmentation, list):
+        corners = np.concatenate([polygon_corners(points) for points in segmentation])
+        return (corners.min(axis=0) + corners.max(axis=0)) / 2
+    left, top, width, height = cv2.boundingRect(decode_mask(segmentation))
+    return np.array([left + width / 2, top + height / 2])
+
+
+def _pixel(point: np.ndarray) -> Box:
+    """Return the pixel that a point, x and y, lies in."""
+    x, y = np.floor(point).astype(int).tolist()
+    return Box(x, y, x + 1, y + 1)
 
 
 def _magnification(transforms: T.TransformList, size: tuple[int, int]) -> float:

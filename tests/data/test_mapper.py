@@ -9,7 +9,8 @@ import torch
 from detectron2.data import transforms as T
 from detectron2.structures import BitMasks
 
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.mapper import SOLODatasetMapper
+from solo.images import UnreadableImageError
 
 
 def mapper_of(*augmentations, is_train=True):

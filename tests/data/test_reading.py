@@ -6,8 +6,9 @@ import pytest
 from detectron2.data.detection_utils import read_image
 from PIL import Image
 
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.mapper import SOLODatasetMapper
 from solo.data.reading import read_reduced
+from solo.images import UnreadableImageError, image_size
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def test_orientation_and_channels_are_detectron2s(tmp_path, pixels, orientation,
     path = str(tmp_path / "a.jpg")
     Image.fromarray(pixels).save(path, exif=exif, quality=95)
     expected = read_image(path, image_format)
+    assert image_size(path) == expected.shape[:2]
     image, size = read_reduced(path, image_format, expected.shape[:2])
     assert size == expected.shape[:2]
     assert np.array_equal(image, expected)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from solo.data.mapper import UnreadableImageError
+from solo.images import UnreadableImageError
 from tests.data.batches import assert_equal, take
 
 

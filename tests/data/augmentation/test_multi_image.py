@@ -17,8 +17,9 @@ from solo.data import build_train_loader
 from solo.data.augmentation.build import build_multi_image
 from solo.data.augmentation.multi_image import Images, MultiImage
 from solo.data.augmentation.sample import Sample
-from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
+from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
+from solo.images import UnreadableImageError
 from tests.data.augmentation.conftest import assert_masks_show_their_objects, color_of, paint
 
 
