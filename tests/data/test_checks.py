@@ -203,7 +203,11 @@ def test_every_kind_is_made_here():
         Kind.NO_ANNOTATIONS,
         Kind.DUPLICATE_ANNOTATION_ID,
         Kind.RELATIVE,
+        Kind.EXIF,
     }
+    # ... and those of many together, in test_causes and test_document_check.
+    others |= {Kind.ANOTHER_SIZE, Kind.EXCHANGED, Kind.EXCHANGED_SIZE}
+    others |= {Kind.ALL_CROWDS, Kind.MIXED_IDS, Kind.DUPLICATE_OBJECT, Kind.UNUSED_CLASS}
     assert set(Kind) - made == others
 
 
@@ -239,9 +243,23 @@ def test_a_photo_that_lies_on_its_side_has_the_size_that_training_sees(check, im
     assert check(document) == []
 
 
+def test_a_photo_that_was_annotated_lying_on_its_side(check, images):
+    photo = Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    exif = photo.getexif()
+    exif[274] = 6
+    photo.save(images / "c.jpg", exif=exif)
+    document = clean_document()
+    document["images"][0]["file_name"] = "c.jpg"
+    (finding,) = check(document)
+    assert finding.kind is Kind.EXIF and finding.kind.is_error
+    assert "turns it to 20x30 pixels, the annotations say 30x20, as it is stored" in str(finding)
+    assert "exiftool -Orientation= FILE" in finding.kind.advice
+
+
 def test_an_image_without_annotations_is_no_error(check):
     document = clean_document()
     document["annotations"] = document["annotations"][:2]
+    document["annotations"][1]["category_id"] = 20
     (finding,) = check(document)
     assert finding.kind is Kind.NO_ANNOTATIONS and not finding.kind.is_error
 

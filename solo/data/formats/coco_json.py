@@ -109,12 +109,12 @@ def read_usable(
     with no_garbage_collection():
         raw = read_annotations(path, images, form)
         document = normalise(raw, images, leave_folder=leave_folder)
-    hint = f"python -m solo.tools.check_dataset --json {path} --images {images} lists all"
+    hint = f"python -m solo.tools.check_dataset --annotations {path} --images {images} lists all"
     if fatal := document.with_effect(Effect.STOPS):
         raise UserError(f"{path}: {_first(fatal)} Such mistakes: {len(fatal)}; {hint}")
     if lost := document.with_effect(Effect.LEFT_OUT):
-        kept = sum(len(record.get("annotations", ())) for record in document.records)
-        if kept < len(lost):
+        if document.is_refused:
+            kept = document.kept
             raise UserError(
                 f"{path}: only {kept} of {kept + len(lost)} annotations can be used; "
                 f"{_first(lost)} {hint}"
