@@ -3,6 +3,7 @@
 import faulthandler
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -26,8 +27,8 @@ class Limits(NamedTuple):
     """
 
     memory: int = 2 << 30
-    cpu_seconds: int = 20
-    seconds: int = 120
+    cpu_seconds: int = 10
+    seconds: int = 60
 
 
 class _Child(NamedTuple):
@@ -121,7 +122,9 @@ def _finish(child: _Child) -> Outcome:
     what = signal.Signals(number).name if number > 0 else f"exit status {-number}"
     # Before the frames: what C++ says of its end.
     lines = [
-        line for line in tail.partition("Fatal Python error")[0].split("\n") if "\r" not in line
+        line
+        for line in re.split("Fatal Python|Current thread", tail)[0].split("\n")
+        if "\r" not in line
     ]
     text = "\n".join(lines).strip().rpartition("\n")[2]
     return Outcome(Verdict.DEAD, what, frame_of_dump(tail), text, tail)

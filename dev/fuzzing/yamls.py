@@ -9,6 +9,7 @@ import yaml
 from fuzzing.changes import change_bytes, change_value
 from fuzzing.kind import Kind
 from fuzzing.outcomes import ROOT, Outcome, attempt, wrong
+from solo.config import get_cfg
 from solo.config.load import load_config
 
 _CONFIG = ROOT / "configs" / "quickstart" / "solov2_digits.yaml"
@@ -98,8 +99,12 @@ class Yamls(Kind):
         return path
 
     def run(self, rng: random.Random, path: Path) -> Outcome:
-        """Load it as training does, but for the data set, and see whether code of it ran."""
-        outcome, _ = attempt((path.name,), load_config, path, device="cpu", needs_classes=False)
+        """Load it as training does, but for the data set, and see whether code of it ran.
+
+        A sentence may name a key in place of the file: options of the command line lie over it.
+        """
+        names = (path.name, *(f"{key}." for key in get_cfg()))
+        outcome, _ = attempt(names, load_config, path, device="cpu", needs_classes=False)
         if (path.parent / _TRACE).exists():
             return wrong("code of the file was run", "config")
         return outcome
@@ -162,8 +167,8 @@ def _nest(data: bytes, rng: random.Random) -> bytes:
 
 
 _CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    *(_change_line,) * 6,
-    *(_change_tree,) * 6,
+    *(_change_line,) * 10,
+    *(_change_tree,) * 10,
     *(_change_base, _change_base, _bomb, _nest, change_bytes),
     lambda data, rng: b"\xef\xbb\xbf" + data,
     lambda data, rng: data.decode(errors="replace").encode("utf-16"),
