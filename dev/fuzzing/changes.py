@@ -73,7 +73,7 @@ def _converted(parent: Any, key: Any, rng: random.Random) -> None:
         factor = rng.choice((-1, 1000, 1 / 64, 1.0))
         parent[key] = rng.choice((str(value), value * factor))
     elif isinstance(value, str):
-        parent[key] = rng.choice((value.upper(), value[::-1], f" {value} ", value * 50))
+        parent[key] = rng.choice((value.upper(), value[::-1], f" {value} ", value * 20))
     elif isinstance(value, list):
         parent[key] = rng.choice((dict(enumerate(value)), str(value), [value]))
 

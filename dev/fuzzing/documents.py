@@ -17,7 +17,7 @@ from PIL import Image
 
 from fuzzing.changes import change_bytes, change_value
 from fuzzing.kind import Kind
-from fuzzing.outcomes import Outcome, Verdict, attempt, worst, wrong
+from fuzzing.outcomes import Outcome, Verdict, attempt, errors_among, worst, wrong
 from solo.config import get_cfg
 from solo.data import SOLODatasetMapper, build_test_loader, load_records
 from solo.data.formats.coco_document import check_coco_json
@@ -36,7 +36,7 @@ _PERFECT = 99.0
 
 def has_errors(path: Path, images: Path) -> bool:
     """Return whether the check finds something to mend."""
-    return any(finding.kind.is_error for finding in check_coco_json(path, images))
+    return bool(errors_among(check_coco_json(path, images)))
 
 
 class Documents(Kind):
@@ -126,7 +126,7 @@ class Documents(Kind):
         if results and truths and any(map(len, truths.values())):
             found = results["segm"]["AP50"]
             if not found > _PERFECT:
-                yield wrong(f"AP50 of the truth itself is {found:.0f}", "evaluation")
+                yield wrong("AP50 of the truth itself is low", "evaluation", f"{found:.0f}")
 
 
 class _Warned(logging.Handler):

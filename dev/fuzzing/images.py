@@ -12,7 +12,7 @@ from PIL import Image
 
 from fuzzing.changes import change_bytes
 from fuzzing.kind import Kind
-from fuzzing.outcomes import Outcome, Verdict, attempt, worst, wrong
+from fuzzing.outcomes import Outcome, Verdict, attempt, errors_among, worst, wrong
 from solo.config import get_cfg
 from solo.data import SOLODatasetMapper
 from solo.data.checks import check_records
@@ -22,8 +22,12 @@ _HEIGHT, _WIDTH = 24, 32
 # Most of what matters stands in the first bytes.
 _HEADER = 120
 _PNG = b"\x89PNG\r\n\x1a\n"
-_SQUARE = {"bbox": [4, 4, 20, 20], "bbox_mode": 0, "category_id": 0}
-_OBJECT = {**_SQUARE, "segmentation": [[4, 4, 20, 4, 20, 20, 4, 20]]}
+_OBJECT = {
+    "bbox": [4, 4, 20, 20],
+    "bbox_mode": 0,
+    "category_id": 0,
+    "segmentation": [[4, 4, 20, 4, 20, 20, 4, 20]],
+}
 # Where the sides stand: offset and form.
 _SIDES = {".png": (16, ">II"), ".gif": (6, "<HH"), ".bmp": (18, "<ii")}
 _FALSE_SIDES = (0, 1, 7, 3000, 20_000, 65_535, 1_000_000, 2**31 - 1)
@@ -59,9 +63,9 @@ class Images(Kind):
         read, image = attempt(names, read_picture, path)
         height, width = (_HEIGHT, _WIDTH) if image is None else image.shape[:2]
         record = {"file_name": str(path), "image_id": 1, "height": height, "width": width}
+        header, refused = attempt(names, _errors, record, read_images=False)
+        pixels, errors = attempt(names, _errors, record, read_images=True)
         record["annotations"] = [_OBJECT]
-        header, findings = attempt(names, _image_errors, record, read_images=False)
-        pixels, errors = attempt(names, _image_errors, record, read_images=True)
         mapped = [
             attempt(names, self.train, record)[0],
             attempt(names, self.test, record)[0],
@@ -70,16 +74,13 @@ class Images(Kind):
         outcome = worst([read, header, pixels, *mapped])
         if pixels.verdict is Verdict.OK and not errors and worst(mapped).verdict is not Verdict.OK:
             return worst(mapped)._replace(verdict=Verdict.CLEAN)
-        if outcome.verdict is Verdict.OK and findings:
-            return wrong("the header's check refuses what can be read", "check", findings[0])
+        if outcome.verdict is Verdict.OK and refused:
+            return wrong("the check refuses what can be read", "check", refused[0])
         return outcome
 
 
-def _image_errors(record: dict[str, Any], *, read_images: bool) -> list[str]:
-    """Return what the check finds at a file; the object may lie outside of what is left of it."""
-    kinds = ("unreadable image", "wrong image size", "missing image")
-    found = check_records([record], read_images=read_images)
-    return [str(finding) for finding in found if finding.kind.title in kinds]
+def _errors(record: dict[str, Any], *, read_images: bool) -> list[str]:
+    return errors_among(check_records([record], read_images=read_images))
 
 
 def valid_files() -> list[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from solo.data.findings import Finding
 from solo.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,11 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 def wrong(what: str, where: str, text: str = "") -> Outcome:
     """Return the outcome of a case that ended without a word, and with a wrong result."""
     return Outcome(Verdict.WRONG, what, where, text)
+
+
+def errors_among(findings: Iterable[Finding]) -> list[str]:
+    """Return what the check says has to be mended."""
+    return [str(finding) for finding in findings if finding.kind.is_error]
 
 
 def frame_of_dump(dump: str) -> str:

@@ -28,7 +28,7 @@ def check_file(path: str, above: tuple[str, ...] = ()) -> None:
     is_local = "://" not in path
     if above and is_local and not os.path.isfile(path):
         raise FileNotFoundError(
-            f"The config file {above[-1]} is based on {path}, which is no file: correct _BASE_."
+            f"The config file {above[-1]} is based on {path:.200}, which is no file: correct _BASE_."
         )
     path = os.path.realpath(path) if is_local else path
     if path in above:
