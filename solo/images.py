@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 from detectron2.data import detection_utils as utils
 from detectron2.utils.file_io import PathManager
-from PIL import Image
+from PIL import ExifTags, Image
 
 from solo.errors import UserError
 
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
+# Orientations of EXIF from this on exchange width and height.
+_FIRST_EXCHANGED = 5
 
 
 class PixelDepthError(UserError):
@@ -51,6 +53,22 @@ def read_picture(path: str | Path) -> np.ndarray:
         return np.ascontiguousarray(read_image(str(path), "BGR"))
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise UserError(f"{path}: cannot be read as an image ({error}).") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return the width and height that reading an image gives, from its header alone.
+
+    Raises:
+        PixelDepthError: As ``read_image``.
+        OSError: If the file is missing or no image. Pillow has other errors for damaged ones.
+    """
+    with Image.open(path) as image:
+        check_depth(image)
+        width, height = image.size
+        # Pillow would decode the whole of a PNG to look for what may follow the pixels.
+        has_exif = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if has_exif else 1
+    return (height, width) if orientation >= _FIRST_EXCHANGED else (width, height)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -19,10 +19,11 @@ SHELVES = (
     ("inference",),
     ("model_zoo",),
     ("config.load",),
-    ("data", "modeling", "checkpoint", "evaluation", "visualization"),
+    ("evaluation",),
+    ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files",),
+    ("files", "garbage"),
     ("errors",),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}

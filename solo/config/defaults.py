@@ -135,6 +135,8 @@ def _add_training(cfg: CfgNode) -> None:
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
+    # Whether their file names may lead out of the image folder, as ../secret.jpg does.
+    cfg.DATASETS.LEAVE_FOLDER = False
     # Unreadable images that training skips, with a warning, before it stops: different ones, counted by
     # all loader processes of a worker together, from the start or the resumption of a run on.
     cfg.DATALOADER.MAX_UNREADABLE = 10

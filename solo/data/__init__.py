@@ -1,8 +1,9 @@
 """Data sets, and the way from their records to the batches of the model."""
 
 from solo.data import formats
-from solo.data.catalog import check_registered, load_records
+from solo.data.catalog import check_registered
 from solo.data.classes import check_class_counts, dataset_class_names, resolve_num_classes
+from solo.data.kept_records import load_records
 from solo.data.loader import build_test_loader, build_train_loader
 from solo.data.mapper import SOLODatasetMapper, UnreadableImageError
 from solo.data.sampler import TrainingBatchSampler

@@ -9,32 +9,21 @@ from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
-from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
-from solo.data.findings import Finding, Kind, duplicates
+from solo.data.findings import Finding, Kind, duplicates, shown
+from solo.data.mask_forms import BrokenMaskError, read_mask
 from solo.data.reading import READ_ERRORS
-from solo.data.segmentations import decode_mask, polygon_corners
-from solo.errors import UserError
-from solo.images import check_depth, read_image
-from solo.structures.run_lengths import RLE, as_compressed
+from solo.images import image_size, read_image
+from solo.structures.polygons import draw_polygons
+from solo.structures.run_lengths import RLE
 
 # Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
 # tools round, and so does drawing.
 _SLACK = 2.0
 # ... to which large objects add this share of their side.
 _RELATIVE_SLACK = 0.05
-# Number of the EXIF field that says how an image lies; from 5 on, width and height are exchanged.
-_ORIENTATION, _FIRST_EXCHANGED = 274, 5
-
-
-class _BrokenMaskError(ValueError):
-    """A mask that nothing can be learnt from."""
-
-    def __init__(self, kind: Kind, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
 
 
 def check_records(
@@ -109,7 +98,7 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
         yield Finding(Kind.MISSING_IMAGE, "there is no such file", path)
         return
     try:
-        width, height = _size_of_file(path)
+        width, height = image_size(path)
         if read_images:
             read_image(path, "BGR")
     except READ_ERRORS as error:
@@ -119,22 +108,6 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
     if said != (width, height):
         detail = f"the file has {width}x{height} pixels, the annotations say {said[0]}x{said[1]}"
         yield Finding(Kind.WRONG_SIZE, detail, path)
-
-
-def _size_of_file(path: str) -> tuple[int, int]:
-    """Return width and height as detectron2 reads the image, from the header alone.
-
-    Raises:
-        PixelDepthError: If the image has more bits than can be read.
-    """
-    with Image.open(path) as image:
-        check_depth(image)
-        width, height = image.size
-        # Pillow would decode the whole of a PNG to look for what may follow the pixels.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(_ORIENTATION, 1) if has_exif else 1
-    exchanged = orientation >= _FIRST_EXCHANGED
-    return (height, width) if exchanged else (width, height)
 
 
 def _check_annotations(
@@ -153,62 +126,38 @@ def _check_annotations(
 
 def _check_annotation(item: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple[Kind, str]]:
     bounds = None
-    segmentation = item.get("segmentation")
     try:
-        if isinstance(segmentation, list) and segmentation:
-            bounds = _polygon_bounds(segmentation, size)
-        elif segmentation is not None and not isinstance(segmentation, list):
-            bounds = _pixel_bounds(segmentation, size)
-        elif not item.get("iscrowd", 0):  # training leaves crowds out
-            yield Kind.BOXES_ONLY, "it has no segmentation"
-    except _BrokenMaskError as error:
+        mask = read_mask(item.get("segmentation"), size)
+        if mask is None:
+            if not item.get("iscrowd", 0):  # training leaves crowds out
+                yield Kind.BOXES_ONLY, "it has no segmentation"
+        elif isinstance(mask, list):
+            bounds = _polygon_bounds(mask, size)
+        else:
+            bounds = _pixel_bounds(mask)
+    except BrokenMaskError as error:
         yield error.kind, str(error)
     if item.get("bbox") is not None:
         yield from _check_box(item, bounds, size)
 
 
-def _polygon_bounds(polygons: list[Any], size: tuple[int, int]) -> np.ndarray:
+def _polygon_bounds(polygons: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Return the XYXY bounds, (4,), of what polygons draw."""
-    try:
-        corners = [polygon_corners(points) for points in polygons]
-    except UserError as error:
-        raise _BrokenMaskError(Kind.BROKEN_POLYGON, str(error)) from error
-    everything = np.concatenate(corners)
-    bounds = np.concatenate([everything.min(axis=0), everything.max(axis=0)])
-    # Before drawing, which takes memory for whatever lies outside.
+    corners = np.concatenate(polygons).reshape(-1, 2)
+    bounds = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
     if excess := _excess(bounds, size):
-        raise _BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {excess:g} pixels")
-    rles = coco_mask.frPyObjects([points.ravel().tolist() for points in corners], *size)
-    if not coco_mask.area(coco_mask.merge(rles)):
-        raise _BrokenMaskError(Kind.EMPTY_MASK, "its polygon holds no pixel of the image")
+        raise BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {excess:g} pixels")
+    if not coco_mask.area(draw_polygons(polygons, size)):
+        raise BrokenMaskError(Kind.EMPTY_MASK, "its polygon holds no pixel of the image")
     return bounds
 
 
-def _pixel_bounds(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
-    """Return the tight XYXY box, (4,), of an RLE mask or an array of pixels."""
-    try:
-        rle = _as_rle(segmentation, size)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _BrokenMaskError(Kind.BROKEN_RLE, f"its mask does not decode: {error}") from error
+def _pixel_bounds(rle: RLE) -> np.ndarray:
+    """Return the tight XYXY box, (4,), of an RLE mask."""
     if not coco_mask.area(rle):
-        raise _BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
+        raise BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
     left, top, width, height = coco_mask.toBbox(rle)
     return np.array([left, top, left + width, top + height])
-
-
-def _as_rle(segmentation: Any, size: tuple[int, int]) -> RLE:
-    """Return a mask as pycocotools takes it.
-
-    Raises:
-        ValueError: If it is of another size, or its runs do not fill the image exactly.
-    """
-    if not isinstance(segmentation, dict) or "counts" not in segmentation:
-        mask = decode_mask(segmentation)
-        segmentation = coco_mask.encode(np.asfortranarray(mask))
-    claimed = tuple(segmentation.get("size") or ())
-    if claimed != size or any(isinstance(side, float) for side in claimed):
-        raise ValueError(f"its size is {list(claimed)}, the image's [height, width] {list(size)}")
-    return as_compressed(segmentation)
 
 
 def _check_box(
@@ -218,7 +167,7 @@ def _check_box(
         numbers = [float(number) for number in item["bbox"]]
         box = np.array(BoxMode.convert(numbers, item["bbox_mode"], BoxMode.XYXY_ABS))
     except (TypeError, ValueError, AssertionError):
-        yield Kind.BROKEN_BOX, f"its bbox is {item['bbox']!r:.60}"
+        yield Kind.BROKEN_BOX, f"its bbox is {shown(item['bbox'])}"
         return
     sides = box[2:] - box[:2]
     if not np.isfinite(box).all() or (sides <= 0).any():

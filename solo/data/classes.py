@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 
-from solo.data.catalog import load_records
 from solo.data.formats.coco_categories import read_categories
+from solo.data.kept_records import load_records
 from solo.errors import UserError
 
 logger = logging.getLogger(__name__)

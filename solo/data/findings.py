@@ -1,9 +1,22 @@
 """What can be wrong with a data set, and what to do about it."""
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
+
+
+class Effect(Enum):
+    """What became of the thing that a finding is about."""
+
+    NONE = auto()  # it is used as it is
+    GUESSED = auto()  # it is used as the finding says
+    LEFT_OUT = auto()  # neither trained on nor evaluated
+    STOPS = auto()  # the data set is not to be used
 
 
 class Kind(Enum):
@@ -11,7 +24,10 @@ class Kind(Enum):
 
     MISSING_FIELD = "missing field", "Write the fields that docs/custom_data.md lists."
     DUPLICATE_IMAGE_ID = "duplicate image id", "Give each image a number of its own."
-    DUPLICATE_ANNOTATION_ID = "duplicate annotation id", "Number the annotations anew, from 1."
+    DUPLICATE_ANNOTATION_ID = (
+        "duplicate annotation id",
+        "Fine here; other tools lose all but one of them: number the annotations anew, from 1.",
+    )
     DUPLICATE_FILE_NAME = (
         "duplicate file name",
         "Merge the entries of the file: as it is, each lacks the objects of the others.",
@@ -20,6 +36,10 @@ class Kind(Enum):
     UNKNOWN_IMAGE = "annotation of an unknown image", "Correct image_id, or remove the annotation."
     UNKNOWN_CATEGORY = "unknown category", "Correct category_id, or add the class to categories."
     MISSING_IMAGE = "missing image", "Restore the file, or correct the image folder or file_name."
+    OUTSIDE_FOLDER = (
+        "file name that leaves the image folder",
+        "Correct file_name or the image folder; DATASETS.LEAVE_FOLDER True reads it nevertheless.",
+    )
     UNREADABLE_IMAGE = "unreadable image", "Restore the file, or remove it from the annotations."
     WRONG_SIZE = (
         "wrong image size",
@@ -33,11 +53,19 @@ class Kind(Enum):
         "broken polygon",
         "Each polygon is a list [x1, y1, x2, y2, ...] of three corners or more: draw it again.",
     )
+    FLAT_POLYGON = (
+        "polygon without a list around it",
+        "A mask is a list of polygons: write [[x1, y1, x2, y2, ...]].",
+    )
     BROKEN_RLE = (
         "broken RLE",
         "Export the mask again; size is [height, width] of the image, runs go down the columns.",
     )
     EMPTY_MASK = "empty mask", "Remove the annotation, or draw its mask: no pixel belongs to it."
+    RELATIVE = (
+        "relative coordinates",
+        "Corners are in pixels: multiply x by the width of the image and y by its height.",
+    )
     OUTSIDE = (
         "outside the image",
         "Check that the annotation belongs to this image, and was made at its size.",
@@ -61,7 +89,10 @@ class Kind(Enum):
     @property
     def is_error(self) -> bool:
         """Whether something has to be mended; else it is worth knowing only."""
-        return self is not Kind.NO_ANNOTATIONS
+        return self not in _NOTES
+
+
+_NOTES = (Kind.NO_ANNOTATIONS, Kind.DUPLICATE_ANNOTATION_ID, Kind.FLAT_POLYGON)
 
 
 @dataclass(frozen=True)
@@ -74,18 +105,36 @@ class Finding:
         file_name: Of the image; empty if it is about none.
         annotation_id: Of the data set, or the place among the annotations of the image; None if it
             is about none.
+        effect: What became of it.
     """
 
     kind: Kind
     detail: str
     file_name: str = ""
     annotation_id: Any = None
+    effect: Effect = Effect.NONE
 
     def __str__(self) -> str:
         """Return where it is, and what."""
         annotation = "" if self.annotation_id is None else f"annotation {self.annotation_id}"
         where = ", ".join(part for part in (self.file_name, annotation) if part)
         return f"{where}: {self.detail}" if where else self.detail
+
+
+def shown(value: Any) -> str:
+    """Return what a value looks like in a sentence: short, however long or deep it is."""
+    return _REPR.repr(value)[:60]
+
+
+def lacking(section: str, index: int, entry: Any, key: str, effect: Effect) -> Finding:
+    """Return that an entry of a list of the file lacks a field, or has something useless in its place."""
+    if not isinstance(entry, dict):
+        return Finding(
+            Kind.MISSING_FIELD, f"{section}[{index}] is no object: {shown(entry)}", effect=effect
+        )
+    given = f"the {key} {shown(entry[key])}" if key in entry else f"no {key}"
+    name = str(entry.get("file_name", ""))[:200]
+    return Finding(Kind.MISSING_FIELD, f"{section}[{index}] has {given}", name, effect=effect)
 
 
 def duplicates(kind: Kind, values: Iterable[tuple[Any, str]]) -> list[Finding]:

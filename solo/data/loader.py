@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from solo.config.validity import check_batch_size
 from solo.data.augmentation.build import build_multi_image
-from solo.data.catalog import keep_records
+from solo.data.kept_records import keep_records
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.sampler import TrainingBatchSampler
 from solo.data.seeded_dataset import Mapper, SeededDataset

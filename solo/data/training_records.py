@@ -8,7 +8,8 @@ from detectron2.data import get_detection_dataset_dicts
 from detectron2.data.samplers import RepeatFactorTrainingSampler
 
 from solo.config.choices import TrainSampler, choose
-from solo.data.catalog import check_registered, forget_records, keep_records
+from solo.data.catalog import check_registered
+from solo.data.kept_records import forget_records, keep_records
 from solo.errors import UserError, told_as
 
 Record = dict[str, Any]

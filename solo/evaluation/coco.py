@@ -1,12 +1,10 @@
 """COCO's bbox and segm AP, on faster-coco-eval where it is installed, else on pycocotools."""
 
 import contextlib
-import gc
 import io
 import itertools
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError
-from solo.evaluation.coco_truth import indexed, load_ground_truth
+from solo.evaluation.coco_truth import Truth, indexed
 from solo.files import write_text
+from solo.garbage import no_garbage_collection
 from solo.structures.run_lengths import rles_of
 
 try:
@@ -83,8 +82,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self._tasks = tasks
         self._max_dets_per_image = [1, 10, max_dets_per_image or 100]
         self._metadata = MetadataCatalog.get(dataset_name)
-        self._coco_api = load_ground_truth(dataset_name, needs_masks="segm" in tasks)
-        self._do_evaluation = "annotations" in self._coco_api.dataset
+        self._truth = Truth(dataset_name, needs_masks="segm" in tasks)
         self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
         if use_fast_impl is None and not self._fast:
             logger.info("faster-coco-eval is not installed: pycocotools evaluates, more slowly")
@@ -103,13 +101,14 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
     # The hook of detectron2's evaluator, which calls it on the main worker.
     def _eval_predictions(
-        self, predictions: list[dict[str, Any]], img_ids: list[int] | None = None
+        self, predictions: list[dict[str, Any]], img_ids: list[Any] | None = None
     ) -> None:
         results = list(itertools.chain.from_iterable(item["instances"] for item in predictions))
-        self._use_dataset_categories(results)
+        numbered = self._numbered(results)
         if self._output_dir:
-            write_text(json.dumps(results), Path(self._output_dir, "coco_instances_results.json"))
-        if not self._do_evaluation:
+            text = json.dumps(self._with_ids_of_the_file(results))
+            write_text(text, Path(self._output_dir, "coco_instances_results.json"))
+        if not self._truth.annotated:
             logger.info("the annotation file has no annotations: nothing to evaluate against")
             return
         if not results:
@@ -118,45 +117,51 @@ class COCOEvaluator(evaluation.COCOEvaluator):
                 "training, try a lower MODEL.SOLO.TEST.SCORE_THRESH",
                 len(predictions),
             )
-        unknown = {result["image_id"] for result in results} - set(self._coco_api.imgs)
-        if unknown:
-            raise UserError(
-                f"the model predicted instances of image {min(unknown)}, which the data set does not "
-                "have: evaluate on the images of this data set"
-            )
+        numbers = None if img_ids is None else [self._truth.numbers[number] for number in img_ids]
         for task in self._tasks:
-            evaluated = self._evaluate_task(results, task, img_ids)
+            evaluated = self._evaluate_task(numbered, task, numbers)
             self._results[task] = self._derive_coco_results(
                 evaluated, task, class_names=self._metadata.get("thing_classes")
             )
 
-    def _use_dataset_categories(self, results: list[dict[str, Any]]) -> None:
-        """Turn the model's class indices into the data set's category ids, in place."""
-        mapping = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
-        if mapping is None:
-            return
-        category_ids = {index: category_id for category_id, index in mapping.items()}
+    def _numbered(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return results with the numbers of the truth in place of ids."""
+        numbers, classes = self._truth.numbers, len(self._truth.api.cats)
         for result in results:
-            if result["category_id"] not in category_ids:
+            if result["image_id"] not in numbers:
+                raise UserError(
+                    f"the model predicted instances of image {result['image_id']}, which the data set "
+                    "does not have: evaluate on the images of this data set"
+                )
+            if result["category_id"] >= classes:
                 raise UserError(
                     f"the model predicted class {result['category_id']}, but the data set has "
-                    f"{len(category_ids)} classes, from 0: MODEL.SOLO.NUM_CLASSES must be "
-                    f"{len(category_ids)}"
+                    f"{classes} classes, from 0: MODEL.SOLO.NUM_CLASSES must be {classes}"
                 )
-            result["category_id"] = category_ids[result["category_id"]]
+        return [
+            {**r, "image_id": numbers[r["image_id"]], "category_id": r["category_id"] + 1}
+            for r in results
+        ]
+
+    def _with_ids_of_the_file(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return results with the data set's own category ids, where it has any."""
+        mapping = self._metadata.get("thing_dataset_id_to_contiguous_id") or {}
+        ids = {channel: number for number, channel in mapping.items()}
+        return [{**r, "category_id": ids.get(r["category_id"], r["category_id"])} for r in results]
 
     def _evaluate_task(
-        self, results: list[dict[str, Any]], task: str, img_ids: list[int] | None
+        self, results: list[dict[str, Any]], task: str, numbers: list[int] | None
     ) -> Any:
         """Return the COCOeval of one task, with its statistics computed."""
         # Both backends sort the limits, so that the middle one must not exceed ours.
         limit = self._max_dets_per_image[-1]
         max_dets = [1, min(10, limit), limit]
         # Both backends tell of their progress on standard output.
-        with _no_garbage_collection(), contextlib.redirect_stdout(io.StringIO()) as text:
+        with no_garbage_collection(), contextlib.redirect_stdout(io.StringIO()) as text:
             # Copies: both backends write into the dicts they are given.
-            truths = [dict(item) for item in self._coco_api.dataset["annotations"]]
-            annotations = {**self._coco_api.dataset, "annotations": truths}
+            dataset = self._truth.api.dataset
+            truths = [dict(item) for item in dataset["annotations"]]
+            annotations = {**dataset, "annotations": truths}
             detections = {**annotations, "annotations": _detections(results, truths, task)}
             backend = FastCOCO if self._fast else COCO
             truth, found = indexed(backend(), annotations), indexed(backend(), detections)
@@ -170,8 +175,8 @@ class COCOEvaluator(evaluation.COCOEvaluator):
                 plain = limit == 100
                 evaluated = (COCOeval if plain else COCOevalMaxDets)(truth, found, task)
             evaluated.params.maxDets = max_dets
-            if img_ids is not None:
-                evaluated.params.imgIds = img_ids
+            if numbers is not None:
+                evaluated.params.imgIds = numbers
             evaluated.evaluate()
             evaluated.accumulate()
             evaluated.summarize()
@@ -217,18 +222,6 @@ def _as_json(rle: dict[str, Any]) -> dict[str, Any]:
     counts = rle["counts"]
     text = counts.decode("ascii") if isinstance(counts, bytes) else counts
     return {"size": [int(side) for side in rle["size"]], "counts": text}
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Spare the search for circles among the million dicts of an evaluation, which makes none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _detections(

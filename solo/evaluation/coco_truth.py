@@ -1,68 +1,69 @@
-"""The objects of a data set as COCO's rules read them, whatever its file leaves out."""
+"""The objects of a data set as COCO's rules read them: those that were loaded, under numbers of our own."""
 
 import contextlib
 import io
-import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pycocotools.mask as mask_util
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.datasets.coco import convert_to_coco_dict
-from detectron2.utils.file_io import PathManager
+from detectron2.structures import BoxMode
 from pycocotools.coco import COCO
+from tqdm import tqdm
 
-from solo.errors import UserError, told_as
+from solo.data import load_records
+from solo.data.formats.coco_json import load_coco
+from solo.data.mask_forms import BrokenMaskError, read_mask
+from solo.errors import UserError
+from solo.images import image_size
+from solo.structures.polygons import draw_polygons
+from solo.structures.run_lengths import RLE
 
 
-def load_ground_truth(dataset_name: str, *, needs_masks: bool) -> COCO:
-    """Return the annotations of a data set: of its file, or of its records where it has none.
+class Truth:
+    """What a data set holds to compare with.
 
-    Args:
-        dataset_name: As registered with detectron2.
-        needs_masks: Whether to refuse objects without one.
-
-    Raises:
-        OSError: If the file cannot be read.
-        UserError: If it is no json, or an object lacks its mask.
+    Attributes:
+        api: COCO's objects: images, annotations and categories, each numbered from 1.
+        numbers: From an image's own id to its number.
+        annotated: Whether there is anything to compare with.
     """
-    json_file = MetadataCatalog.get(dataset_name).get("json_file")
-    if json_file is None:
-        document = convert_to_coco_dict(dataset_name)
-    else:
-        if "://" not in json_file and not Path(json_file).exists():
-            DatasetCatalog.get(dataset_name)  # some write their file when they are loaded
-        with PathManager.open(json_file) as file, told_as(f"{json_file} is no json"):
-            document = json.load(file)
-    if needs_masks:
-        for item in document.get("annotations", ()):
-            if not item.get("segmentation"):
-                raise UserError(
-                    f"{json_file or dataset_name}: an annotation of image {item['image_id']} has no "
-                    "segmentation, so that masks cannot be evaluated: add its mask, or remove it"
-                )
-    return _complete(document)
 
+    def __init__(self, dataset_name: str, *, needs_masks: bool) -> None:
+        """Take the records of a data set.
 
-def _complete(document: dict[str, Any]) -> COCO:
-    """Add what COCO's rules read, and hand-made files often leave out, in place."""
-    for image in document["images"]:
-        image["height"], image["width"] = int(image["height"]), int(image["width"])
-    annotations = document.get("annotations", ())
-    # COCO's matching takes an annotation with the id 0 for none.
-    if not all(item.get("id") for item in annotations):
-        for number, item in enumerate(annotations, 1):
-            item["id"] = number
-    with contextlib.redirect_stdout(io.StringIO()):
-        api = indexed(COCO(), document)
-    for item in annotations:
-        item.setdefault("iscrowd", 0)
-        if "area" in item and "bbox" in item:
-            continue
-        rle = api.annToRLE(item)
-        item.setdefault("area", float(mask_util.area(rle)))
-        item.setdefault("bbox", mask_util.toBbox(rle).tolist())
-    return api
+        Args:
+            dataset_name: As registered with detectron2.
+            needs_masks: Whether to refuse objects without one.
+
+        Raises:
+            OSError: If a file cannot be read.
+            UserError: If the data set cannot be loaded, or an object lacks its mask.
+        """
+        records = _records(dataset_name)
+        self.numbers = {record["image_id"]: n for n, record in enumerate(records, 1)}
+        self.annotated = any("annotations" in record for record in records)
+        annotations: list[dict[str, Any]] = []
+        for record in tqdm(records, desc="objects", unit="image", disable=None, leave=False):
+            number = self.numbers[record["image_id"]]
+            for item in _annotations(dataset_name, record, needs_masks):
+                annotations.append({**item, "id": len(annotations) + 1, "image_id": number})
+        classes = {item["category_id"] for item in annotations}
+        names = MetadataCatalog.get(dataset_name).get("thing_classes") or range(
+            max(classes, default=0)
+        )
+        images = [
+            dict(zip(("id", "height", "width"), (number, *_size(record)), strict=True))
+            for number, record in enumerate(records, 1)
+        ]
+        document = {
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": n, "name": name} for n, name in enumerate(names, 1)],
+        }
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.api = indexed(COCO(), document)
 
 
 def indexed(api: Any, dataset: dict[str, Any]) -> Any:
@@ -70,3 +71,70 @@ def indexed(api: Any, dataset: dict[str, Any]) -> Any:
     api.dataset = dataset
     api.createIndex()
     return api
+
+
+def _records(name: str) -> list[dict[str, Any]]:
+    if name in DatasetCatalog:
+        return load_records(name)
+    metadata = MetadataCatalog.get(name)  # of a file that nobody registered
+    return load_coco(metadata.json_file, metadata.get("image_root", ""), name)
+
+
+def _annotations(
+    dataset: str, record: dict[str, Any], needs_masks: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield what COCO's rules read of the annotations of an image."""
+    size = _size(record)
+    for index, item in enumerate(record.get("annotations", ())):
+        place = f"{dataset}: {record.get('file_name')}: annotation {item.get('id', index)}"
+        crowd = int(item.get("iscrowd", 0))
+        box = _box(item)
+        try:
+            mask = read_mask(item.get("segmentation"), size)
+        except BrokenMaskError as error:
+            raise UserError(f"{place} cannot be used: {error}") from error
+        rle: RLE | None = draw_polygons(mask, size) if isinstance(mask, list) else mask
+        if rle is None and crowd and box:
+            rle = _filled(box, size)
+        if rle is None and needs_masks and not crowd:
+            raise UserError(
+                f"{place} has no segmentation, so that masks cannot be evaluated: "
+                "add its mask, or remove it"
+            )
+        if rle is None and box is None:
+            continue
+        box = box or mask_util.toBbox(rle).tolist()
+        area = item.get("area")
+        if area is None:
+            area = box[2] * box[3] if rle is None else float(mask_util.area(rle))
+        truth = {
+            "category_id": item["category_id"] + 1,
+            "iscrowd": crowd,
+            "bbox": box,
+            "area": area,
+        }
+        yield truth if rle is None else {**truth, "segmentation": rle}
+
+
+def _size(record: dict[str, Any]) -> tuple[int, int]:
+    """Return (H, W) in pixels: of the record, or of the file where it has none."""
+    if "height" in record and "width" in record:
+        return record["height"], record["width"]
+    width, height = image_size(record["file_name"])
+    return height, width
+
+
+def _box(item: dict[str, Any]) -> list[float] | None:
+    """Return [x, y, width, height]; None if the record has no box."""
+    if item.get("bbox") is None:
+        return None
+    box = [float(number) for number in item["bbox"]]
+    mode = item.get("bbox_mode", BoxMode.XYWH_ABS)
+    return list(map(float, BoxMode.convert(box, mode, BoxMode.XYWH_ABS)))
+
+
+def _filled(box: list[float], size: tuple[int, int]) -> RLE:
+    """Return the pixels of a box as a mask."""
+    left, top, width, height = box
+    right, bottom = left + width, top + height
+    return draw_polygons([np.array([left, top, right, top, right, bottom, left, bottom])], size)

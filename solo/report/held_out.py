@@ -112,9 +112,7 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
             f"None of the {len(chosen)} images of {dataset} has an annotated object: there is nothing "
             "to compare with."
         )
-    # faster-coco-eval takes no names, as of Cityscapes' images, for their ids.
-    named = any(isinstance(record["image_id"], str) for record in chosen)
-    evaluator = _CurveEvaluator(dataset, distributed=False, use_fast_impl=False if named else None)
+    evaluator = _CurveEvaluator(dataset, distributed=False)
     seen: list[_Seen] = []
 
     def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:

@@ -8,6 +8,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from solo.structures.box import Box
+from solo.structures.polygons import draw_polygons
 
 
 class Region(NamedTuple):
@@ -109,9 +110,9 @@ def region_of_polygons(polygons: Sequence[np.ndarray], height: int, width: int) 
     # pycocotools rounds corners to fifths of a pixel. This is done here, before the origin is
     # taken off: afterwards, a corner half-way between two fifths may be rounded to the other.
     shifted = [
-        np.where(origin > 0, np.floor(polygon * 5 + 0.5) / 5 - origin, polygon).reshape(-1)
+        np.where(origin > 0, np.floor(polygon * 5 + 0.5) / 5 - origin, polygon)
         for polygon in polygons
     ]
-    runs = coco_mask.merge(coco_mask.frPyObjects(shifted, int(rows), int(columns)))
+    runs = draw_polygons(shifted, (int(rows), int(columns)))
     left, top = origin.astype(int).tolist()
     return Region(left, top, coco_mask.decode(runs).astype(bool, order="C")).tight()

@@ -56,29 +56,70 @@ def run_lengths(part: Part, size: tuple[int, int]) -> np.ndarray:
 def parse_counts(counts: str | bytes) -> np.ndarray:
     """Return the lengths of the runs of compressed counts, of zeros first, int64.
 
-    A character holds five bits of a number, the lowest first, and one that says whether more
-    follow; the last holds the sign. From the fourth on, numbers are differences to the last but one.
+    From the fourth on, the numbers of counts are differences to the last but one.
 
     Raises:
         UserError: If they end within a number, or one has too many characters.
     """
     text = counts.encode("ascii") if isinstance(counts, str) else counts
-    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
-    ends = (codes & 0x20 == 0).nonzero()[0]
-    starts = np.zeros_like(ends)
-    starts[1:] = ends[:-1] + 1
-    characters = ends - starts + 1
-    if characters.sum() < len(codes):
+    lengths, characters = _numbers(text)
+    if characters.sum() < len(text):
         raise UserError("its counts are cut off")
     if characters.max(initial=0) > _MOST_CHARACTERS:
         raise UserError("its counts hold a number that no image is large enough for")
-    digits = codes & 0x1F
-    digits[ends] -= 2 * (codes[ends] & 0x10)
-    places = np.arange(len(codes)) - starts.repeat(characters)
-    lengths = np.add.reduceat(digits << 5 * places, starts)
     for first in (1, 2):
         lengths[first::2] = lengths[first::2].cumsum()
     return lengths
+
+
+def which_fill(texts: Sequence[bytes], areas: Sequence[int]) -> np.ndarray:
+    """Tell which compressed counts are whole and fill their masks exactly, of many at once.
+
+    Args:
+        texts: n counts, each as :func:`parse_counts` takes them.
+        areas: n numbers of pixels, each of a whole mask.
+
+    Returns:
+        (n,) bool.
+    """
+    fitting = np.zeros(len(texts), dtype=bool)
+    whole = [i for i, text in enumerate(texts) if text and not (text[-1] - 48) & 0x20]
+    if not whole:
+        return fitting
+    lengths, characters = _numbers(b"".join(texts[i] for i in whole))
+    # The first run of each text, and the place of every run in its own.
+    ends = np.cumsum([len(texts[i]) for i in whole])
+    first = np.searchsorted(np.cumsum(characters), np.concatenate([[0], ends[:-1]]), side="right")
+    place = np.arange(len(lengths)) - first.repeat(np.diff(first, append=len(lengths)))
+    for begin in (1, 2):
+        # Differences to the last but one, summed up anew from the begin of each text.
+        chain = ((place >= begin) & ((place - begin) % 2 == 0)).nonzero()[0]
+        sums = lengths[chain].cumsum()
+        begins = np.where(place[chain] == begin, np.arange(len(chain)), 0)
+        last = np.maximum.accumulate(begins)
+        lengths[chain] = sums - (sums - lengths[chain])[last]
+    wrong = np.logical_or.reduceat((characters > _MOST_CHARACTERS) | (lengths < 0), first)
+    total = np.add.reduceat(lengths, first)
+    fitting[whole] = ~wrong & (total == [areas[i] for i in whole])
+    return fitting
+
+
+def _numbers(text: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of counts, int64, before sums are made of them, and the characters of each.
+
+    A character holds five bits of a number, the lowest first, and one that says whether more
+    follow; the last holds the sign. Characters after the last whole number are left out.
+    """
+    codes = np.frombuffer(text, dtype=np.uint8) - np.uint8(48)
+    ends = np.flatnonzero(codes & 0x20 == 0)
+    characters = np.diff(ends, prepend=-1)
+    last = codes[ends].astype(np.int64)
+    numbers = (last & 0x1F) - 2 * (last & 0x10)
+    for place in range(1, _MOST_CHARACTERS):
+        longer = np.flatnonzero(characters > place)
+        digits = codes[ends[longer] - place] & 0x1F
+        numbers[longer] = (numbers[longer] << 5) + digits
+    return numbers, characters
 
 
 def as_compressed(rle: RLE) -> RLE:

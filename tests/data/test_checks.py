@@ -111,7 +111,7 @@ FAR = [40, 4, 50, 4, 50, 14]
 MISTAKES = [
     (change("images", 0, file_name="c.png"), Kind.MISSING_IMAGE, "no such file"),
     (change("images", 0, height=40), Kind.WRONG_SIZE, "30x20 pixels, the annotations say 30x40"),
-    (change("images", 0, height="20"), Kind.MISSING_FIELD, "images[0] has the height '20'"),
+    (change("images", 0, height="tall"), Kind.MISSING_FIELD, "images[0] has the height 'tall'"),
     (change("images", 0, height=20.5), Kind.MISSING_FIELD, "the height 20.5"),
     (change("images", 0, width=None), Kind.MISSING_FIELD, "images[0] has no width"),
     (change("images", 0, id=9), Kind.DUPLICATE_IMAGE_ID, "9 is taken already by a.png"),
@@ -123,7 +123,8 @@ MISTAKES = [
     ),
     (append("categories", id=30, name="cat"), Kind.DUPLICATE_CLASS, "'cat' is taken already"),
     (append("categories", id=7, name="cow"), Kind.DUPLICATE_CLASS, "7 is taken already"),
-    (annotation(id=6), Kind.DUPLICATE_ANNOTATION_ID, "6 is taken already"),
+    (change("images", 0, file_name="../a.png"), Kind.OUTSIDE_FOLDER, "out of the image folder"),
+    (annotation(iscrowd="maybe"), Kind.MISSING_FIELD, "its iscrowd is 'maybe'"),
     (annotation(image_id=4), Kind.UNKNOWN_IMAGE, "no image has the id 4"),
     (annotation(image_id=None), Kind.MISSING_FIELD, "annotations[0] has no image_id"),
     (annotation(image_id=[3]), Kind.MISSING_FIELD, "the image_id [3]"),
@@ -134,7 +135,9 @@ MISTAKES = [
     (annotation(segmentation=[SQUARE, [1, 2, 3, 4]]), Kind.BROKEN_POLYGON, "4 numbers"),
     (annotation(segmentation=[SQUARE[:7]]), Kind.BROKEN_POLYGON, "7 numbers, which are no pairs"),
     (annotation(segmentation=[[*SQUARE[:7], float("nan")]]), Kind.BROKEN_POLYGON, "not finite"),
-    (annotation(segmentation=SQUARE), Kind.BROKEN_POLYGON, "1 numbers"),
+    (annotation(segmentation=SQUARE[:5]), Kind.BROKEN_POLYGON, "5 numbers, which are no pairs"),
+    (annotation(segmentation=[[*SQUARE[:7], 2**40]]), Kind.BROKEN_POLYGON, "farther out than"),
+    (annotation(segmentation=[[[1, 2]]]), Kind.BROKEN_POLYGON, "2 numbers, where six"),
     (annotation(segmentation=[["a", "b"]]), Kind.BROKEN_POLYGON, "no list of numbers"),
     (annotation(segmentation=[[9, 9, 9, 9, 9, 9]]), Kind.EMPTY_MASK, "no pixel"),
     (annotation(segmentation=[FAR]), Kind.OUTSIDE, "its polygon leaves the image by 20 pixels"),
@@ -143,7 +146,12 @@ MISTAKES = [
     (annotation(segmentation={"counts": "ab"}), Kind.BROKEN_RLE, "does not decode"),
     (annotation(segmentation={**EMPTY, "counts": [5, 5]}), Kind.BROKEN_RLE, "do not add up"),
     (annotation(segmentation={**EMPTY, "counts": [605, -5]}), Kind.BROKEN_RLE, "do not add up"),
-    (annotation(segmentation={**EMPTY, "size": [20.0, 30.0]}), Kind.BROKEN_RLE, "[20.0, 30.0]"),
+    (annotation(segmentation={**EMPTY, "size": [20.5, 30]}), Kind.BROKEN_RLE, "[20.5, 30]"),
+    (
+        annotation(segmentation={**EMPTY, "counts": "4 6 24 6"}),
+        Kind.BROKEN_RLE,
+        "starts and lengths",
+    ),
     (annotation(segmentation={**EMPTY, "counts": "1"}), Kind.BROKEN_RLE, "do not add up"),
     (annotation(segmentation={**EMPTY, "counts": "o"}), Kind.BROKEN_RLE, "cut off"),
     (annotation(segmentation={**EMPTY, "counts": "\u00e9"}), Kind.BROKEN_RLE, "does not decode"),
@@ -189,7 +197,14 @@ def test_findings_say_where_they_are(check):
 
 def test_every_kind_is_made_here():
     made = {kind for _, kind, _ in MISTAKES}
-    assert set(Kind) - made == {Kind.UNREADABLE_IMAGE, Kind.NO_ANNOTATIONS}
+    others = {
+        Kind.FLAT_POLYGON,
+        Kind.UNREADABLE_IMAGE,
+        Kind.NO_ANNOTATIONS,
+        Kind.DUPLICATE_ANNOTATION_ID,
+        Kind.RELATIVE,
+    }
+    assert set(Kind) - made == others
 
 
 def test_broken_images(check, images):
@@ -229,6 +244,23 @@ def test_an_image_without_annotations_is_no_error(check):
     document["annotations"] = document["annotations"][:2]
     (finding,) = check(document)
     assert finding.kind is Kind.NO_ANNOTATIONS and not finding.kind.is_error
+
+
+def test_annotation_ids_may_be_there_twice(check):
+    document = clean_document()
+    document["annotations"][0]["id"] = 6
+    (finding,) = check(document)
+    assert finding.kind is Kind.DUPLICATE_ANNOTATION_ID and not finding.kind.is_error
+    assert "6 is taken already" in str(finding)
+
+
+def test_relative_coordinates_are_one_finding(check):
+    document = clean_document()
+    for item in document["annotations"]:
+        item.pop("bbox", None)
+        item["segmentation"] = [[0.1, 0.2, 0.9, 0.2, 0.9, 1.0]]
+    errors = [finding for finding in check(document) if finding.kind is Kind.RELATIVE]
+    assert [str(error) for error in errors] == ["the corners of all 4 polygons lie between 0 and 1"]
 
 
 def test_boxes_only_is_said_once(check):

@@ -241,10 +241,9 @@ def test_annotations_without_ids_or_from_zero(predictions, tmp_path, fast):
 def test_ground_truth_without_masks_is_named(dataset, tmp_path):
     path = tmp_path / "val.json"
     document = json.loads(path.read_text())
-    image_id = document["annotations"][3]["image_id"]
     document["annotations"][3]["segmentation"] = []
     path.write_text(json.dumps(document))
-    with pytest.raises(ValueError, match=rf"val\.json: an annotation of image {image_id} has no"):
+    with pytest.raises(ValueError, match="ellipses: x: annotation 4 has no segmentation"):
         COCOEvaluator("ellipses")
     COCOEvaluator("ellipses", tasks=("bbox",))
 

@@ -7,11 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from solo.data.document import read_classes
+from solo.data.findings import Finding
+from solo.data.identities import Identity
+
 _KEY = re.compile(rb'"categories"\s*:\s*(?=\[)')
 _FIRST_BYTES = 1 << 16
 
 
-def read_categories(json_file: Path | str) -> dict[int, str] | None:
+def read_categories(json_file: Path | str) -> dict[Identity, str] | None:
     """Return the names of the categories, by their ids, in the order of these.
 
     Returns:
@@ -28,11 +32,9 @@ def read_categories(json_file: Path | str) -> dict[int, str] | None:
     with content:
         found = [match.end() for match in _KEY.finditer(content)]
         entries: Any = _read_list(content, found[0]) if len(found) == 1 else None
-    try:
-        names = {entry["id"]: entry["name"] for entry in sorted(entries, key=lambda e: e["id"])}
-    except (KeyError, TypeError):
-        return None
-    return names if 0 < len(names) == len(entries) else None
+    findings: list[Finding] = []
+    names, ids = read_classes(entries, findings)
+    return None if findings or not names else dict(zip(ids, names, strict=True))
 
 
 def _read_list(content: mmap.mmap, start: int) -> Any:

@@ -8,21 +8,11 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
 from solo.data.catalog import register_once
-from solo.data.findings import Kind
-from solo.data.formats.coco_document import check_document, document_records, read_document
+from solo.data.findings import Effect, Finding
+from solo.data.formats.coco_document import read_coco
 from solo.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-# What makes records wrong, or the evaluation; the rest concerns single annotations.
-_FATAL = (
-    Kind.MISSING_FIELD,
-    Kind.DUPLICATE_IMAGE_ID,
-    Kind.DUPLICATE_ANNOTATION_ID,
-    Kind.UNKNOWN_CATEGORY,
-)
-# Of an annotation, what records keep.
-_KEPT = ("iscrowd", "bbox", "bbox_mode", "category_id", "segmentation", "id")
 
 
 def register_coco_json(cfg: CfgNode) -> None:
@@ -47,7 +37,8 @@ def register_coco_json(cfg: CfgNode) -> None:
                 f"DATASETS.COCO_JSON has the entry {entry!r}; give [name, json file, image folder]."
             )
         name, json_file, image_root = entry
-        load = partial(load_coco, json_file, image_root, name)
+        leave_folder = cfg.DATASETS.LEAVE_FOLDER
+        load = partial(load_coco, json_file, image_root, name, leave_folder=leave_folder)
         files = {"json_file": json_file, "image_root": image_root}
         register_once(name, load, **files, evaluator_type="coco")
         if MetadataCatalog.get(name).get("json_file") != json_file:
@@ -56,63 +47,55 @@ def register_coco_json(cfg: CfgNode) -> None:
             )
 
 
-def load_coco(json_file: str, image_root: str, name: str) -> list[dict[str, Any]]:
+def load_coco(
+    json_file: str, image_root: str, name: str, *, leave_folder: bool = False
+) -> list[dict[str, Any]]:
     """Load a file in COCO's format, and tell the metadata its classes, in the order of their ids.
 
-    Polygons that are none are left out with a warning, as detectron2 does, and so are annotations
-    of unknown images.
+    Annotations that nothing can be done with are left out with a warning that names the first.
 
     Args:
         json_file: The annotations; `id`, `area`, `bbox` and `iscrowd` may be missing.
         image_root: The folder that file names are relative to.
         name: Of the data set.
+        leave_folder: Whether file names may lead out of the folder.
 
     Returns:
         Records in detectron2's standard format, in the order of the image ids.
 
     Raises:
         OSError: If the file cannot be read.
-        UserError: If it is not in COCO's format; names the first mistake.
+        UserError: If it is not in COCO's format, or most of it cannot be used; names the first mistake.
     """
-    document = read_document(json_file)
-    findings = check_document(document)
+    document = read_coco(json_file, image_root, leave_folder=leave_folder)
     hint = f"python -m solo.tools.check_dataset --json {json_file} --images {image_root} lists all"
-    if fatal := [finding for finding in findings if finding.kind in _FATAL]:
-        raise UserError(
-            f"{json_file}: {fatal[0].kind.title}: {fatal[0]}. {fatal[0].kind.advice} "
-            f"Such mistakes: {len(fatal)}; {hint}"
+    if fatal := document.with_effect(Effect.STOPS):
+        raise UserError(f"{json_file}: {_first(fatal)} Such mistakes: {len(fatal)}; {hint}")
+    if lost := document.with_effect(Effect.LEFT_OUT):
+        kept = sum(len(record.get("annotations", ())) for record in document.records)
+        if kept < len(lost):
+            raise UserError(
+                f"{json_file}: only {kept} of {kept + len(lost)} annotations can be used; "
+                f"{_first(lost)} {hint}"
+            )
+        logger.warning(
+            "%s: left out %d annotations that are broken; %s %s",
+            name,
+            len(lost),
+            _first(lost),
+            hint,
         )
-    categories = sorted(document["categories"], key=lambda category: category["id"])
-    channels = {category["id"]: channel for channel, category in enumerate(categories)}
+    if guessed := document.with_effect(Effect.GUESSED):
+        logger.warning("%s: %d oddities; %s %s", name, len(guessed), _first(guessed), hint)
     MetadataCatalog.get(name).set(
-        thing_classes=[category["name"] for category in categories],
-        thing_dataset_id_to_contiguous_id=channels,
+        thing_classes=document.class_names,
+        thing_dataset_id_to_contiguous_id={
+            number: channel for channel, number in enumerate(document.category_ids)
+        },
     )
-    records = document_records(document, image_root)
-    dropped = 0
-    for record in records:
-        kept = [_annotation(item, channels) for item in record["annotations"]]
-        record["annotations"] = [item for item in kept if item is not None]
-        dropped += len(kept) - len(record["annotations"])
-    dropped += sum(finding.kind is Kind.UNKNOWN_IMAGE for finding in findings)
-    if dropped:
-        logger.warning("%s: left out %d annotations that are broken; %s", name, dropped, hint)
-    return sorted(records, key=lambda record: record["image_id"])
+    return document.records
 
 
-def _annotation(item: dict[str, Any], channels: dict[Any, int]) -> dict[str, Any] | None:
-    """Return an annotation as records have it; None if none of its polygons has three corners."""
-    kept = {key: item[key] for key in _KEPT if key in item}
-    kept["category_id"] = channels[item["category_id"]]
-    segmentation = kept.get("segmentation")
-    if not segmentation:  # an empty list stands for no mask
-        kept.pop("segmentation", None)
-    elif isinstance(segmentation, list):
-        kept["segmentation"] = [
-            points
-            for points in segmentation
-            if isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0
-        ]
-        if not kept["segmentation"]:
-            return None
-    return kept
+def _first(findings: list[Finding]) -> str:
+    kind = findings[0].kind
+    return f"{kind.title}: {findings[0]}. {kind.advice}"

@@ -16,11 +16,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from detectron2.data.datasets import load_coco_json
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from solo.data.catalog import default_root, register_once
+from solo.data.formats.coco_json import load_coco
 from solo.data.formats.digit_painting import DigitsSpec, Painted, Sources, check_spec, compose_image
 from solo.errors import MissingPackageError
 
@@ -192,4 +192,4 @@ def _publish(scratch: Path, folder: Path) -> None:
 
 def _load_split(root: Path, spec: DigitsSpec, split: str, name: str) -> list[dict[str, Any]]:
     folder = build_digits(root, spec)
-    return load_coco_json(str(folder / f"{split}.json"), str(folder / split), name)
+    return load_coco(str(folder / f"{split}.json"), str(folder / split), name)

@@ -101,8 +101,12 @@ def test_all_forms_of_masks_and_sizes_load(write_json, tmp_path):
 @pytest.mark.parametrize(
     ("section", "fields", "words"),
     [
-        ("annotations", {"category_id": 8}, "unknown category: a.png.*no category has the id 8"),
-        ("annotations", {"id": 6}, "duplicate annotation id.*6 is taken"),
+        (
+            "annotations",
+            {"category_id": 8},
+            "unknown category: images/a.png.*no category has the id 8",
+        ),
+        ("images", {"file_name": "../a.png"}, "file name that leaves the image folder: ../a.png"),
         ("images", {"id": 9}, "duplicate image id.*9 is taken"),
         ("images", {"height": None}, r"missing field.*images\[0\] has the height None"),
     ],
@@ -124,8 +128,20 @@ def test_broken_polygons_and_strangers_are_left_out_and_said(write_json, caplog)
         first, second = load_coco(write_json(document), "images", "coco_dropped_test")
     MetadataCatalog.pop("coco_dropped_test")
     assert "left out 2 annotations" in caplog.text and "check_dataset" in caplog.text
+    assert "annotation of an unknown image: annotation 6: no image has the id 77" in caplog.text
     assert first["annotations"] == [] and len(second["annotations"]) == 2
     assert len(second["annotations"][1]["segmentation"]) == 1
+
+
+def test_a_file_that_is_mostly_broken_is_refused(write_json):
+    document = clean_document()
+    for item in document["annotations"][:3]:
+        item["segmentation"] = [[1, 2, 3, float("nan"), 5, 6]]
+    with pytest.raises(
+        ValueError, match=r"only 1 of 4 annotations can be used; broken polygon: .*a\.png"
+    ):
+        load_coco(write_json(document), "images", "coco_errors_test")
+    assert "coco_errors_test" not in MetadataCatalog
 
 
 def test_train_a_step_and_evaluate(write_json, tmp_path, train_and_evaluate):
