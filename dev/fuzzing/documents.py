@@ -13,9 +13,9 @@ import numpy as np
 import pycocotools.mask as coco_mask
 import torch
 from detectron2.structures import Boxes, Instances
-from PIL import Image
 
 from fuzzing.changes import change_bytes, change_value
+from fuzzing.dialects import DIALECTS, valid_document
 from fuzzing.kind import Kind
 from fuzzing.outcomes import Outcome, Verdict, attempt, errors_among, worst, wrong
 from solo.config import get_cfg
@@ -26,8 +26,6 @@ from solo.evaluation import build_evaluator
 from solo.evaluation.loop import run_evaluation
 
 _DATASET = "fuzzed"
-_SIZES = ((40, 64), (48, 48), (64, 40), (56, 60), (41, 63), (64, 64))
-_CATEGORIES = (3, 8, 20)
 # Of the changes, by section; "" stands for the document itself.
 _SHARES = {"annotations": 12, "images": 4, "categories": 2, "": 1}
 # In percent; what was found is the truth itself.
@@ -65,8 +63,10 @@ class Documents(Kind):
         )
 
     def write(self, rng: random.Random, folder: Path) -> Path:
-        """Write a document with one to three changes, of values or of the text."""
+        """Write a document, in a third of the cases as another tool would, with one to three changes."""
         document = copy.deepcopy(self.document)
+        if rng.random() < 0.3:
+            rng.choice(DIALECTS)(document)
         changes = rng.choice((1, 1, 2, 3))
         in_text = rng.random() < 0.2
         for _ in range(changes - in_text):
@@ -175,44 +175,6 @@ def _found(item: dict[str, Any], truth: Instances | None, rng: random.Random) ->
     boxes[:, 2:] += boxes[:, :2]
     fields = {"pred_boxes": Boxes(boxes), "pred_masks": masks}
     return Instances(size, scores=scores, pred_classes=classes, **fields)
-
-
-def valid_document(folder: Path) -> dict[str, Any]:
-    """Write six images of noise into a folder; return a document about them without a fault."""
-    rng = np.random.default_rng(0)
-    images, annotations = [], []
-    for number, (height, width) in enumerate(_SIZES, 1):
-        name = f"{number}.png"
-        Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(
-            folder / name
-        )
-        images.append({"id": number, "file_name": name, "height": height, "width": width})
-        for place in ((4.0, 6.0), (width / 2 + 1.5, height / 2 - 3)):
-            item = _object(len(annotations), (height, width), place)
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **item})
-    categories = [{"id": number, "name": f"class {number}"} for number in _CATEGORIES]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _object(index: int, size: tuple[int, int], place: tuple[float, float]) -> dict[str, Any]:
-    left, top = place
-    polygon = [left, top, left + 16, top + 2, left + 14, top + 18, left + 1, top + 12]
-    rle = coco_mask.frPyObjects([polygon], *size)[0]
-    runs, ends = coco_mask.decode(rle).ravel(order="F"), size[0] * size[1]
-    turns = np.flatnonzero(np.diff(runs)) + 1
-    counts = np.diff([0, *turns, ends]).tolist()
-    forms = (
-        [polygon],
-        {"size": list(size), "counts": rle["counts"].decode()},
-        {"size": list(size), "counts": counts},
-    )
-    return {
-        "category_id": _CATEGORIES[index % 3],
-        "segmentation": forms[(index // 2) % 3],
-        "bbox": coco_mask.toBbox(rle).tolist(),
-        "area": float(coco_mask.area(rle)),
-        "iscrowd": int(index == 5),
-    }
 
 
 def _in_place_of_a_number(data: bytes, rng: random.Random, text: bytes) -> bytes:

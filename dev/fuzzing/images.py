@@ -72,11 +72,23 @@ class Images(Kind):
             attempt(names, self.train.sample, dict(record), fit=(12.0, 12.0))[0],
         ]
         outcome = worst([read, header, pixels, *mapped])
+        if image is not None and (damage := _damage(path)):
+            return wrong("a damaged image is read as if it were whole", "images", damage)
         if pixels.verdict is Verdict.OK and not errors and worst(mapped).verdict is not Verdict.OK:
             return worst(mapped)._replace(verdict=Verdict.CLEAN)
         if outcome.verdict is Verdict.OK and refused:
             return wrong("the check refuses what can be read", "check", refused[0])
         return outcome
+
+
+def _damage(path: Path) -> str:
+    """Return what Pillow says of a file, asked directly."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as error:
+        return repr(error)
+    return ""
 
 
 def _errors(record: dict[str, Any], *, read_images: bool) -> list[str]:
