@@ -142,7 +142,7 @@ def _left_out(path: Path) -> Outcome:
     """Compare the number of annotations with what was loaded of them."""
     _, records = attempt((), load_records, _DATASET)
     there = len(json.loads(path.read_text("utf-8-sig")).get("annotations", ()))
-    left = there - sum(len(record["annotations"]) for record in records or ())
+    left = there - sum(len(record.get("annotations", ())) for record in records or ())
     if not records or not left:
         return Outcome(Verdict.OK)
     return wrong("annotations left out without a word", "loader", f"{left} of {there}")
