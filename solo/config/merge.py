@@ -9,7 +9,11 @@ from pathlib import Path
 import yaml
 from detectron2.config import CfgNode
 
+from solo.config.yaml_files import check_file
 from solo.errors import UserError
+
+# Of a complaint, in characters.
+_LONG = 300
 
 
 def merge_file(cfg: CfgNode, path: str | Path) -> None:
@@ -25,17 +29,22 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
     if "://" not in path and not Path(path).is_file():
         raise FileNotFoundError(f"The config file {path} does not exist; check --config-file.")
     try:
+        check_file(path)
         # detectron2 would, by default, run code that a yaml file names.
         cfg.merge_from_file(path, allow_unsafe=False)
     except KeyError as error:
         raise UserError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
     except yaml.YAMLError as error:
-        raise UserError(f"The config file {path} is not plain yaml: {error}") from error
+        raise UserError(f"The config file {path} is not plain yaml: {_brief(error)}") from error
+    except RecursionError as error:
+        raise UserError(f"The config file {path} is nested too deeply for a config.") from error
+    except UserError:
+        raise
     except (AssertionError, ValueError) as error:
-        raise UserError(f"In the config file {path}: {error}") from error
+        raise UserError(f"In the config file {path}: {_brief(error)}") from error
     except (AttributeError, TypeError) as error:
         raise UserError(
-            f"The config file {path} has something else where keys with values belong: {error}"
+            f"The config file {path} has something else where keys with values belong: {_brief(error)}"
         ) from error
 
 
@@ -55,12 +64,18 @@ def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
         raise UserError(f"On the command line: {_unknown_key(cfg, error)}") from error
 
 
+def _brief(complaint: object) -> str:
+    """Return what a library complains of in one line; yacs puts whole configs in the middle."""
+    line = " ".join(str(complaint).split())
+    return line if len(line) <= _LONG else f"{line[: _LONG // 2]} ... {line[-_LONG // 2 :]}"
+
+
 def _unknown_key(cfg: CfgNode, error: Exception) -> str:
     """Turn yacs' complaint about a key into a sentence that says which key may have been meant."""
     message = str(error.args[0]) if error.args else str(error)
     match = re.search(r"Non-existent (?:config )?key: (\S+)", message)
     if not match:
-        return message
+        return _brief(message)
     key = match.group(1)
     known = sorted(_keys(cfg))
     # The same name elsewhere in the tree is a likelier mistake than a similar path.

@@ -6,6 +6,7 @@ import pytest
 
 from solo.config import get_cfg
 from solo.config.merge import merge_file, merge_options
+from solo.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,56 @@ def test_a_config_file_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not plain yaml"):
         merge_file(get_cfg(), path)
     assert not trace.exists()
+
+
+def test_a_file_that_is_based_on_itself_is_refused(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text("_BASE_: [./other.yaml]\n")
+    other.write_text(f"_BASE_: {one}\n")
+    with pytest.raises(UserError, match=r"one\.yaml is based on itself"):
+        merge_file(get_cfg(), one)
+    # Twice on the same file is no circle.
+    third = tmp_path / "third.yaml"
+    third.write_text("_BASE_: [base.yaml, base.yaml]\n")
+    (tmp_path / "base.yaml").write_text("SEED: 3\n")
+    merge_file(cfg := get_cfg(), third)
+    assert cfg.SEED == 3
+
+
+def test_aliases_of_aliases_are_refused_before_they_are_built(tmp_path: Path) -> None:
+    lines = ["n0: &n0 {a: 1}"]
+    for level in range(1, 7):
+        copies = ", ".join(f"k{number}: *n{level - 1}" for number in range(9))
+        lines.append(f"n{level}: &n{level} {{{copies}}}")
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines))
+    (tmp_path / "config.yaml").write_text("_BASE_: bomb.yaml\n")
+    with pytest.raises(UserError, match=r"bomb\.yaml stands for more than 100,000 values"):
+        merge_file(get_cfg(), tmp_path / "config.yaml")
+    path.write_text("SOLVER: &a {STEPS: *a}\n")
+    with pytest.raises(UserError, match="more than 100,000 values"):
+        merge_file(get_cfg(), path)
+    # An alias or two are as good as what they stand for.
+    path.write_text("INPUT:\n  MIN_SIZE_TRAIN: &a [96]\n  MIN_SIZE_TEST: 96\nSOLVER: {STEPS: *a}\n")
+    merge_file(cfg := get_cfg(), path)
+    assert cfg.SOLVER.STEPS == (96,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INPUT: " + "[" * 5000 + "]" * 5000,
+        "_BASE_: .\n",
+        "SOLVER: {MAX_ITER: 1\n - x",
+        "INPUT: [1]",
+        "- 1",
+        "\t",
+        "a: \0",
+    ],
+)
+def test_a_mistake_in_a_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises((UserError, OSError), match=r"config\.yaml") as caught:
+        merge_file(get_cfg(), path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
