@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from detectron2.data import detection_utils as utils
@@ -25,7 +25,7 @@ class UnreadableImageError(UserError):
 
 
 class WrongSizeError(UserError):
-    """An image of another size than its annotations say."""
+    """An image of another size than its annotations say: what they mark cannot be found in it."""
 
 
 @contextmanager
@@ -92,6 +92,32 @@ def image_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int
         # Pillow would decode the whole of a PNG to look for what may follow the pixels.
         has_exif = image.format != "PNG" or "exif" in image.info
         return (width, height) if has_exif and is_turned(image) else (height, width)
+
+
+def check_size(record: dict[str, Any], size: tuple[int, int]) -> None:
+    """Compare the (H, W) that an image was read with, with its record; a record without one gets it.
+
+    Raises:
+        WrongSizeError: If they differ.
+    """
+    said = record.setdefault("height", size[0]), record.setdefault("width", size[1])
+    if said == tuple(size):
+        return
+    path = record["file_name"]
+    advice = "write the size of the file, or restore the original if it was resized since"
+    if ignores_exif(path, said):
+        advice = (
+            "its EXIF orientation turns it, which they ignore: take the orientation out of the file"
+        )
+    raise WrongSizeError(
+        f"{path} has {size[1]}x{size[0]} pixels, its annotations say {said[1]}x{said[0]}: {advice}."
+    )
+
+
+def ignores_exif(path: str | Path, size: tuple[int, int]) -> bool:
+    """Tell whether (H, W) is the size that a file stores, which its EXIF orientation turns."""
+    with opened(path, max_pixels=2**62) as image:
+        return is_turned(image) and image.size == (size[1], size[0])
 
 
 def is_turned(image: Image.Image) -> bool:

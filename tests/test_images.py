@@ -12,7 +12,15 @@ from PIL import Image
 
 from solo.config import get_cfg
 from solo.data.reading import read_reduced
-from solo.images import MAX_PIXELS, UnreadableImageError, image_size, read_image, upright
+from solo.images import (
+    MAX_PIXELS,
+    UnreadableImageError,
+    WrongSizeError,
+    check_size,
+    image_size,
+    read_image,
+    upright,
+)
 
 READERS = (image_size, lambda path: read_image(path, "BGR"))
 
@@ -153,3 +161,20 @@ def test_a_damaged_file_is_read_or_named(tmp_path, kind):
             except UnreadableImageError as error:
                 named += str(path) in str(error)
     assert named
+
+
+def test_a_size_that_ignores_exif_is_told_as_such(tmp_path):
+    photo = Image.new("RGB", (30, 20))
+    exif = photo.getexif()
+    exif[274] = 6
+    photo.save(tmp_path / "a.jpg", exif=exif)
+    path = str(tmp_path / "a.jpg")
+    record = {"file_name": path}
+    check_size(record, image_size(path))
+    assert (record["height"], record["width"]) == (30, 20)
+    with pytest.raises(WrongSizeError, match="20x30 pixels, its annotations say 30x20: its EXIF"):
+        check_size({"file_name": path, "height": 20, "width": 30}, image_size(path))
+    with pytest.raises(
+        WrongSizeError, match="20x30 pixels, its annotations say 31x20: write the size"
+    ):
+        check_size({"file_name": path, "height": 20, "width": 31}, image_size(path))

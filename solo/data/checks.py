@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
-from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
@@ -17,7 +16,7 @@ from solo.data.bounds import agree, excess, mask_bounds
 from solo.data.causes import name_causes
 from solo.data.findings import Finding, Kind, duplicates, shown
 from solo.data.mask_forms import BrokenMaskError, Mask, read_mask
-from solo.images import UnreadableImageError, image_size, read_image
+from solo.images import UnreadableImageError, ignores_exif, image_size, read_image
 from solo.structures.polygons import draw_polygons
 
 
@@ -112,10 +111,9 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
 def _wrong_size(path: str, said: tuple[int, int], size: tuple[int, int]) -> Finding:
     """Tell of a file of (H, W) pixels, where (W, H) are said."""
     pixels, other = f"{size[1]}x{size[0]} pixels", f"the annotations say {said[0]}x{said[1]}"
-    with Image.open(path) as image:
-        if image.size == said:
-            detail = f"its EXIF orientation turns it to {pixels}, {other}, as it is stored"
-            return Finding(Kind.EXIF, detail, path, size=size)
+    if ignores_exif(path, said[::-1]):
+        detail = f"its EXIF orientation turns it to {pixels}, {other}, as it is stored"
+        return Finding(Kind.EXIF, detail, path, size=size)
     return Finding(Kind.WRONG_SIZE, f"the file has {pixels}, {other}", path, size=size)
 
 

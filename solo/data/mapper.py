@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetMapper
-from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from PIL import Image
 
@@ -20,7 +19,7 @@ from solo.data.reading import read_reduced
 from solo.data.scene import Scene
 from solo.data.vanished import VanishedObjects
 from solo.errors import UserError, told_as
-from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError, read_image
+from solo.images import MAX_PIXELS, UnreadableImageError, check_size, read_image
 
 
 class SOLODatasetMapper(DatasetMapper):
@@ -100,9 +99,9 @@ class SOLODatasetMapper(DatasetMapper):
             return self.item(record, self.sample(record))
         unused = ("annotations", "sem_seg_file_name")
         item = {key: value for key, value in dataset_dict.items() if key not in unused}
-        with _errors_that_name(item):
+        with _advised():
             image = read_image(item["file_name"], self.image_format, self.max_pixels)
-            utils.check_image_size(item, image)
+            check_size(item, image.shape[:2])
         seen = T.AugInput(image)
         self.augmentations(seen)
         item["image"] = _as_tensor(seen.image)
@@ -122,7 +121,7 @@ class SOLODatasetMapper(DatasetMapper):
             UserError: As ``__call__``.
         """
         source = record["file_name"], self.image_format
-        with _errors_that_name(record):
+        with _advised():
             if fit is None:
                 image = read_image(*source, self.max_pixels)
                 size, augmentations = image.shape[:2], self.augmentations
@@ -130,8 +129,7 @@ class SOLODatasetMapper(DatasetMapper):
                 image, size = read_reduced(*source, fit, self.max_pixels)
                 resize = FastResizeTransform(*size, *fitting_size(size, fit))
                 augmentations = T.AugmentationList([resize, *self._of_parts])
-            # It asks for the shape only.
-            utils.check_image_size(record, np.broadcast_to(np.uint8(0), size))
+            check_size(record, size)
         scene = Scene(image, size, record, own_areas=self.visibility.min_share > 0)
         augmentations(scene)
         self._vanished.count(len(scene.regions), scene.vanished)
@@ -153,15 +151,10 @@ def _as_tensor(image: np.ndarray) -> torch.Tensor:
 
 
 @contextmanager
-def _errors_that_name(record: dict[str, Any]) -> Iterator[None]:
-    """Say what to do about an image that cannot be read, or is not the one that was annotated."""
+def _advised() -> Iterator[None]:
+    """Say what to do about an image that cannot be read."""
     try:
         yield
-    except utils.SizeMismatchError as error:
-        raise WrongSizeError(
-            f"{error} Or restore the original image, if {record['file_name']} was resized after its "
-            "annotations were made"
-        ) from error
     except UnreadableImageError as error:
         raise UnreadableImageError(
             f"{error} Restore the file, or remove it from the annotations"

@@ -10,7 +10,7 @@ from detectron2.utils import comm
 from tqdm import tqdm
 
 from solo.errors import UserError
-from solo.images import UnreadableImageError, WrongSizeError, image_size
+from solo.images import UnreadableImageError, WrongSizeError, check_size, image_size
 
 logger = logging.getLogger(__name__)
 
@@ -114,13 +114,7 @@ def look_ahead(name: str, records: Sequence[Item], max_pixels: int) -> None:
     """
 
     def look(record: Item) -> Item:
-        size = image_size(record["file_name"], max_pixels)
-        said = record.get("height", size[0]), record.get("width", size[1])
-        if said != size:
-            raise WrongSizeError(
-                f"{record['file_name']} has {size[1]}x{size[0]} pixels, its annotations say "
-                f"{said[1]}x{said[0]}"
-            )
+        check_size(record, image_size(record["file_name"], max_pixels))
         return record
 
     left_out = LeftOut(name)
