@@ -167,6 +167,7 @@ def hang(folder: str) -> None:
 
 @pytest.mark.slow
 @cpu_only
+@pytest.mark.usefixtures("control_c_is_heard")
 def test_control_c_ends_workers_that_do_not_hear_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

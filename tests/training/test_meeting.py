@@ -50,6 +50,7 @@ def test_machines_meet_in_any_order(free_url: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.usefixtures("control_c_is_heard")
 def test_control_c_ends_the_waiting(
     free_url: str, monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
