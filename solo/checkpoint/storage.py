@@ -83,6 +83,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UserError(_corrupt(path, error)) from error
     if not isinstance(content, dict):
         raise UserError(f"The checkpoint {path} holds a {type(content).__name__}, not a dict.")
+    names = content.get("class_names") or ()
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(
+            f"The checkpoint {path} has class_names that are no list of names; remove them from it."
+        )
     return content
 
 

@@ -181,3 +181,10 @@ def test_copy_without(tmp_path: Path) -> None:
     assert copy["model"].keys() == {"kept"}
     with pytest.raises(ValueError, match="no tensor 'other'"):
         copy_without(source, target, ["other"])
+
+
+@pytest.mark.parametrize("names", [5, "cat", [3], [["cat"]], {"cat": 0}])
+def test_class_names_that_are_no_names_are_told(tmp_path, names):
+    torch.save({"model": {}, "class_names": names}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"a\.pth has class_names that are no list of names"):
+        read_checkpoint(tmp_path / "a.pth")
