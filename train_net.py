@@ -29,6 +29,9 @@ examples:
   on 8 GPUs, in either way:
     python train_net.py --config-file ... --num-gpus 8
     torchrun --nproc-per-node 8 train_net.py --config-file ...
+  on two machines, of which the first is called gpu1:
+    python train_net.py --config-file ... --num-machines 2 --dist-url tcp://gpu1:29500 --machine-rank 0
+    python train_net.py --config-file ... --num-machines 2 --dist-url tcp://gpu1:29500 --machine-rank 1
   evaluate:
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS output/model_final.pth
 """
@@ -71,9 +74,10 @@ def evaluate(cfg: CfgNode) -> dict:
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
     prepare_for_inference(model, cfg)
-    results = training.evaluate(cfg, model, training.prepare_evaluation(cfg, model))
-    if cfg.TEST.AUG.ENABLED:
-        results.update(training.evaluate_with_tta(cfg, model))
+    with training.told_lost_loaders(cfg):
+        results = training.evaluate(cfg, model, training.prepare_evaluation(cfg, model))
+        if cfg.TEST.AUG.ENABLED:
+            results.update(training.evaluate_with_tta(cfg, model))
     return results
 
 

@@ -118,16 +118,23 @@ def reason_of(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-@contextlib.contextmanager
-def warned_if_unwritten() -> Iterator[None]:
-    """Let a file that cannot be written be a warning: the work is worth more than the file.
+class Spared(contextlib.AbstractContextManager["Spared"]):
+    """Contexts in which a file that cannot be written is a warning, once: the work is worth more."""
 
-    Only for what is written by this module, whose errors name the file.
-    """
-    try:
-        yield
-    except OSError as error:
-        logger.warning("%s", error)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Name the file, for the message."""
+        self._path = path
+        self._warned = False
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Take every OSError, and tell the first."""
+        if isinstance(error, OSError) and not self._warned:
+            self._warned = True
+            reason = reason_of(error)
+            logger.warning(
+                "%s cannot be written (%s): the work goes on without", self._path, reason
+            )
+        return isinstance(error, OSError)
 
 
 def check_folder(folder: Path, name: str = "") -> None:

@@ -62,7 +62,7 @@ def read_image(path: str | Path, image_format: str, max_pixels: int = MAX_PIXELS
             are floating point, 32-bit or signed numbers.
     """
     with opened(path, max_pixels) as image:
-        return utils.convert_PIL_to_numpy(upright(image), image_format)
+        return _to_array(upright(image), image_format)
 
 
 def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -106,6 +106,14 @@ def upright(image: Image.Image) -> Image.Image:
         return image
     # The upper byte: what Pillow takes of 16-bit colours, and OpenCV of all images.
     return Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+
+
+def _to_array(image: Image.Image, image_format: str) -> np.ndarray:
+    """Do what detectron2's conversion does, without its copy of what is RGB already."""
+    if image.mode != "RGB" or image_format not in ("RGB", "BGR"):
+        return utils.convert_PIL_to_numpy(image, image_format)
+    pixels = np.asarray(image)
+    return pixels if image_format == "RGB" else pixels[:, :, ::-1]
 
 
 def _open_limited(file: IO[bytes], max_pixels: int) -> Image.Image:

@@ -1,6 +1,5 @@
 """Files that are written whole or not at all, and folders that are tried."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -10,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from solo.files import check_folder, warned_if_unwritten, write_text, write_with, written_whole
+from solo.files import Spared, check_folder, write_text, write_with, written_whole
 
 # A process that is killed while it writes a file, and one that writes it until its input ends.
 KILLED = """
@@ -143,11 +142,18 @@ def test_a_long_name_is_no_longer_while_it_is_written(tmp_path):
     assert path.exists()
 
 
-def test_what_is_worth_less_than_the_work_is_a_warning(tmp_path, caplog):
-    with caplog.at_level(logging.WARNING), warned_if_unwritten():
-        write_text("", tmp_path / "no" / "a.txt")
-    (record,) = caplog.records
-    assert record.getMessage().startswith(f"{tmp_path}/no/a.txt cannot be written (No such file")
+def test_what_is_worth_less_than_the_work_is_one_warning(tmp_path, caplog):
+    path = tmp_path / "no" / "a.txt"
+    spared = Spared(path)
+    for _ in range(3):
+        with spared:
+            write_text("", path)
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message == (
+        f"{path} cannot be written (No such file or directory): the work goes on without"
+    )
+    with pytest.raises(KeyError), spared:
+        raise KeyError("a bug")
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

@@ -1,11 +1,12 @@
 """Reading and writing checkpoints."""
 
-from solo.checkpoint.checkpointer import SOLOCheckpointer
+from solo.checkpoint.checkpointer import MisfitError, SOLOCheckpointer
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
 from solo.checkpoint.storage import copy_without, read_checkpoint, write_checkpoint
 
 __all__ = [
     "Lineage",
+    "MisfitError",
     "SOLOCheckpointer",
     "copy_without",
     "read_checkpoint",

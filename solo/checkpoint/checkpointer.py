@@ -10,6 +10,7 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
+from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
@@ -20,6 +21,15 @@ from solo.files import write_text
 
 # By name, the shapes in the checkpoint and in the model of the tensors that differ.
 _Mismatches = dict[str, tuple[list[int], list[int]]]
+
+
+class MisfitError(UserError):
+    """A checkpoint that is of another model, of other classes or of another optimizer."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        """Say what does not fit, and what to do about it."""
+        super().__init__(f"{what} {advice}")
+        self.what = what
 
 
 class SOLOCheckpointer(DetectionCheckpointer):
@@ -41,7 +51,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             save_dir: Folder of the checkpoints.
             class_names: Names of the model's classes, in the order of their numbers; saved beside
                 the weights, and compared when weights are loaded. Empty: not known.
-            complete: Raise where a file lacks a tensor of the model, as evaluation needs.
+            complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
+                need.
             checkpointables: What :meth:`save` saves beside the model, by name.
         """
         super().__init__(model, save_dir, **checkpointables)
@@ -65,13 +76,14 @@ class SOLOCheckpointer(DetectionCheckpointer):
             FloatingPointError: If a weight is not finite; nothing is written.
         """
         self._check_finite(name)
-        if self.save_dir:
-            self.last_saved = str(Path(self.save_dir, f"{name}.pth"))
-        if not self.save_dir or not self.save_to_disk:
+        if not self.save_dir:
             return
-        content = {key: item.state_dict() for key, item in self.checkpointables.items()}
-        path = self._write(name, {**content, **kwargs})
-        self.tag_last_checkpoint(path.name)
+        path = Path(self.save_dir, f"{name}.pth")
+        if self.save_to_disk:
+            content = {key: item.state_dict() for key, item in self.checkpointables.items()}
+            self._write(path, {**content, **kwargs})
+            self.tag_last_checkpoint(path.name)
+        self.last_saved = str(path)
 
     def save_weights(self, name: str, **kwargs: Any) -> None:
         """Save the weights, and more as :meth:`save`; :meth:`resume_or_load` stays where it was.
@@ -80,7 +92,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             OSError: If the file could not be written; an earlier one of that name is untouched.
         """
         if self.save_dir and self.save_to_disk:
-            self._write(name, kwargs)
+            self._write(Path(self.save_dir, f"{name}.pth"), kwargs)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         """Note which file :meth:`resume_or_load` continues from, atomically."""
@@ -102,6 +114,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
         Raises:
             FileNotFoundError: If there is no such file.
+            OSError: If it cannot be fetched, with the place to put it.
             UserError: If the file is corrupt, would run code, or does not fit the model.
         """
         if path and "://" not in path and not Path(path.partition("?")[0]).is_file():
@@ -111,20 +124,24 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
         self._path, self._content = path, content
         try:
-            return super().load(path, *args, **kwargs)
+            with fetching(path):
+                return super().load(path, *args, **kwargs)
         finally:
             # detectron2's main branch leaves it set after an error, and then refuses to load again.
             self._parsed_url_during_load = None
             self._content = None
 
-    def _write(self, name: str, content: dict[str, Any]) -> Path:
-        path = Path(self.save_dir, f"{name}.pth")
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
         self.logger.info("Saving checkpoint to %s", path)
         content = {"model": self.model.state_dict(), "class_names": self.class_names, **content}
         if known := Preprocessing.of_model(self.model).to_dict():
             content["preprocessing"] = known
-        write_checkpoint(content, path)
-        return path
+        try:
+            write_checkpoint(content, path)
+        except OSError as error:
+            last = self.get_checkpoint_file() if self.has_checkpoint() else ""
+            advice = f"make room; --resume continues from {last}" if last else "make room"
+            raise OSError(f"{error} To go on, {advice}.") from error
 
     def _check_finite(self, name: str) -> None:
         # A finite loss may have an infinite gradient, which the optimizer carries into the
@@ -206,32 +223,34 @@ class SOLOCheckpointer(DetectionCheckpointer):
             if key in model and value.shape != model[key].shape
         }
         if class_names and self.class_names and class_names != self.class_names:
-            raise UserError(self._other_classes(class_names, mismatches))
+            raise self._other_classes(class_names, mismatches)
         if mismatches:
-            raise UserError(self._other_shapes(mismatches))
+            raise self._other_shapes(mismatches)
         if weights and not any(key in model for key in weights):
-            raise UserError(
+            raise MisfitError(
                 f"Nothing in the checkpoint {self._path} fits this model: it has "
-                f"{listed(list(weights))}, the model {listed(list(model))}."
+                f"{listed(list(weights))}, the model {listed(list(model))}.",
+                "Take the config it was trained with.",
             )
 
-    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> str:
-        return (
+    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> MisfitError:
+        return MisfitError(
             f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
             f"({listed(class_names)}), but this one has {len(self.class_names)} "
-            f"({listed(self.class_names)}). To evaluate, take the data set it was trained on. "
-            + self._how_to_fine_tune(mismatches)
+            f"({listed(self.class_names)}).",
+            "To evaluate, take the data set it was trained on. "
+            + self._how_to_fine_tune(mismatches),
         )
 
-    def _other_shapes(self, mismatches: _Mismatches) -> str:
+    def _other_shapes(self, mismatches: _Mismatches) -> MisfitError:
         shapes = "; ".join(
             f"{key} is {saved} in the checkpoint and {wanted} in the model"
             for key, (saved, wanted) in islice(mismatches.items(), 8)
         )
         more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
-        return (
-            f"The checkpoint {self._path} does not fit the model: {shapes}{more}. Take the config "
-            "it was trained with. " + self._how_to_fine_tune(mismatches)
+        return MisfitError(
+            f"The checkpoint {self._path} does not fit the model: {shapes}{more}.",
+            "Take the config it was trained with. " + self._how_to_fine_tune(mismatches),
         )
 
     def _how_to_fine_tune(self, mismatches: _Mismatches) -> str:
@@ -249,10 +268,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]
         if self.complete and missing:
-            raise UserError(
+            raise MisfitError(
                 f"The checkpoint {self._path} lacks {len(missing)} tensors of "
-                f"the model ({listed(missing)}); they would be random. "
-                "Take a checkpoint of the whole model, and the config it was trained with."
+                f"the model ({listed(missing)}); they would be random.",
+                "Take a checkpoint of the whole model, and the config it was trained with.",
             )
         super()._log_incompatible_keys(incompatible)
 

@@ -147,7 +147,7 @@ def _add_training(cfg: CfgNode) -> None:
 
 def _add_augmentation(node: CfgNode) -> None:
     # An image file of more pixels counts as unreadable, since a few bytes may decode to all memory. It
-    # is Pillow's limit; decoding takes seven bytes a pixel.
+    # is Pillow's limit; decoding takes ten bytes a pixel.
     node.MAX_PIXELS = 178_956_970
     # Colour of pixels that no image covers, in the channel order of INPUT.FORMAT. []: MODEL.PIXEL_MEAN.
     node.PAD_VALUE = []

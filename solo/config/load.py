@@ -56,8 +56,7 @@ def load_config(
     if weights is not None:
         cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
-    # In a yaml, and after an option's =, no shell has expanded it.
-    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or cfg.MODEL.WEIGHTS)
+    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or cfg.MODEL.WEIGHTS)  # in a yaml no shell does
     if dataset:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, cfg.MODEL.SOLO.NUM_CLASSES = (dataset,), (), 0
     if device:

@@ -18,9 +18,9 @@ from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
 from detectron2.utils.logger import create_small_table
-from PIL import Image
 
 from solo.errors import MissingPackageError
+from solo.images import opened
 from solo.structures.cutouts import mask_reader
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         for item, output in zip(inputs, outputs, strict=True):
             image = Path(item["file_name"])
             truth = self._gt_dir / image.parent.name / image.name.replace(_IMAGE_END, _IDS_END)
-            ids = np.asarray(Image.open(truth))
+            with opened(truth) as labels:
+                ids = np.asarray(labels)
             self._matches[str(truth)] = self._match(ids, output["instances"])
 
     def evaluate(

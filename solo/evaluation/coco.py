@@ -23,7 +23,7 @@ from pycocotools.cocoeval import COCOeval
 
 from solo.errors import MissingPackageError, UserError
 from solo.evaluation.coco_truth import Truth, indexed
-from solo.files import warned_if_unwritten, write_with
+from solo.files import Spared, write_with
 from solo.garbage import no_garbage_collection
 from solo.structures.run_lengths import rles_of
 
@@ -133,9 +133,10 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
     def _write(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
         if self._output_dir:
-            with warned_if_unwritten():
-                Path(self._output_dir).mkdir(parents=True, exist_ok=True)
-                write_with(write, Path(self._output_dir, name))
+            path = Path(self._output_dir, name)
+            with Spared(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_with(write, path)
 
     def _evaluate_all(
         self, predictions: list[dict[str, Any]], img_ids: Collection[Any] | None

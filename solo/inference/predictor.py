@@ -26,7 +26,7 @@ from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
 from solo.structures.instances import class_name
 
-# Who asks for tiles has large images: 25,000 x 20,000 pixels take 3.5 GB while they are decoded.
+# Who asks for tiles has large images: 25,000 x 20,000 pixels take 5 GB while they are decoded.
 _TILED_MAX_PIXELS = 500_000_000
 
 

@@ -18,6 +18,7 @@ from solo.errors import UserError
 from solo.files import write_text
 from solo.inference.datasets import best_metric_name
 from solo.modeling.target_log import UNASSIGNED
+from solo.training.spared_logs import SparedWriter
 
 logger = logging.getLogger(__name__)
 
@@ -134,9 +135,10 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     """
     metrics = Path(output_dir, run_files.METRICS)
     forget_metrics(metrics, start_iter)
-    writers = [CommonMetricPrinter(max_iter), JSONWriter(str(metrics))]
+    writers = [CommonMetricPrinter(max_iter), SparedWriter(JSONWriter(str(metrics)), metrics)]
     if importlib.util.find_spec("tensorboard"):
-        writers.append(TensorboardXWriter(output_dir, purge_step=start_iter))
+        board = TensorboardXWriter(output_dir, purge_step=start_iter)
+        writers.append(SparedWriter(board, Path(output_dir, "events.out.tfevents.*")))
     else:
         logger.info("tensorboard is not installed: the curves are in metrics.json only.")
     return writers

@@ -2,11 +2,11 @@
 
 import atexit
 import logging
+import multiprocessing
 import os
-import socket
 import sys
+import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
@@ -14,15 +14,11 @@ from detectron2.utils import comm
 from torch import distributed
 from torch.multiprocessing.spawn import ProcessExitedException, spawn
 
-from solo.errors import UserError
 from solo.layers import cpu
+from solo.training.meeting import TIMEOUT, LaunchError, connect, meet
 
-_TIMEOUT = timedelta(minutes=30)
+_FAREWELL = 5.0  # seconds that workers have to end after Ctrl-C
 logger = logging.getLogger(__name__)
-
-
-class LaunchError(UserError):
-    """The processes that were asked for cannot be started here."""
 
 
 class _Place(NamedTuple):
@@ -58,8 +54,9 @@ def launch(
         dist_url: Where the processes meet, "tcp://host:port"; "auto": a free port of this machine.
 
     Raises:
-        LaunchError: If more GPUs than there are, or numbers that contradict each other.
-        SystemExit: If a spawned process ended with an exit status of its own.
+        LaunchError: If more GPUs than there are, numbers that contradict each other, or machines that do
+            not meet.
+        SystemExit: If a spawned process ended with an exit status of its own, or with Ctrl-C.
     """
     if _under_torchrun():
         _join_torchrun(main, args)
@@ -72,7 +69,14 @@ def launch(
     if not torch.cuda.is_available():
         logger.warning("No GPU was found: %d processes on the CPU, by gloo.", num_gpus)
     url = _resolve_url(dist_url, num_machines)
-    _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
+    try:
+        if not url.startswith(("env:", "file:")):
+            # Open for as long as it has a name here: until the workers have ended.
+            _store, url = meet(url, num_machines, machine_rank)
+        _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
+    except KeyboardInterrupt:
+        _end_children()
+        raise SystemExit(130) from None
 
 
 def is_first_process(machine_rank: int) -> bool:
@@ -96,6 +100,15 @@ def _spawn(count: int, args: tuple[Any, ...]) -> None:
             ) from error
         # The process has said why; a traceback of this one would only hide that.
         raise SystemExit(error.exit_code) from error
+
+
+def _end_children() -> None:
+    """Let the workers say where they stopped, and end those that do not hear Ctrl-C, as in a collective."""
+    end = time.monotonic() + _FAREWELL
+    for child in multiprocessing.active_children():
+        child.join(max(0.0, end - time.monotonic()))
+        child.kill()
+        child.join()
 
 
 def _check_counts(num_gpus: int, num_machines: int, machine_rank: int) -> None:
@@ -127,9 +140,7 @@ def _resolve_url(url: str, num_machines: int) -> str:
             f"--dist-url auto works on one machine only: with --num-machines {num_machines}, give "
             "every machine the same --dist-url tcp://HOST:PORT of the machine of rank 0."
         )
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    return "tcp://127.0.0.1:0"
 
 
 def _spawned(
@@ -164,12 +175,14 @@ def _run_in_group(place: _Place, url: str, main: Callable[..., Any], args: tuple
     has_gpu = torch.cuda.is_available()
     if has_gpu:
         torch.cuda.set_device(place.local_rank)
+    store = connect(url) if url.startswith("tcp:") else None
     distributed.init_process_group(
         backend="nccl" if has_gpu else "gloo",
-        init_method=url,
+        init_method=None if store else url,
+        store=store,
         world_size=place.world_size,
         rank=place.rank,
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
     )
     _create_local_group(place)
     comm.synchronize()

@@ -20,8 +20,11 @@ from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import check_folder, write_text
+from solo.training.spared_logs import spare_log_files
 
 logger = logging.getLogger(__name__)
+
+_LOGGERS = ("fvcore", "detectron2", "solo")
 
 
 def training_config(args: argparse.Namespace) -> CfgNode:
@@ -73,8 +76,9 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     import_modules(getattr(args, "imports", ()))
     register_coco_json(cfg)
     rank = comm.get_rank()
-    for name in ("fvcore", "detectron2", "solo"):
+    for name in _LOGGERS:
         setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
+    spare_log_files(_LOGGERS)
     logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())

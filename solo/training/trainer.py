@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from torch import Tensor, nn
 
 from solo.checkpoint import SOLOCheckpointer
 from solo.data import build_train_loader, dataset_class_names
-from solo.errors import NotFiniteError, UserError, told_as
+from solo.errors import NotFiniteError, UserError, is_mistake
 from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
 from solo.training.hooks import build_hooks, build_writers, plot_curves
 from solo.training.output_dir import set_aside
+from solo.training.resumption import load_optimizer, told_changes
 from solo.training.solver import build_optimizer, build_scheduler
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Trainer(TrainerBase):
             UserError: If the config asks for something that this machine or solo has not.
         """
         super().__init__()
+        self._given = cfg
         self.cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         workers.check_workers(self.cfg)
         workers.check_same_format(self.cfg)
@@ -108,15 +111,17 @@ class Trainer(TrainerBase):
             OSError: If a file cannot be read.
             UserError: If a file does not fit the model, or cannot be continued from.
         """
-        found = self.checkpointer.has_checkpoint()
+        found = resume and self.checkpointer.has_checkpoint()
         if resume and not found:
             logger.info("Nothing to resume in %s: training starts.", self.cfg.OUTPUT_DIR)
         self.iter = -1
-        self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
-        if resume and found and self.iter < 0:
+        self.checkpointer.complete = found
+        with told_changes(self._given) if found else nullcontext():
+            self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
+        if found and self.iter < 0:
             raise UserError(
                 f"{self.checkpointer.get_checkpoint_file()} has weights only, so that training "
-                "cannot resume from it: leave out --resume and set MODEL.WEIGHTS to it."
+                "cannot resume from it: set MODEL.WEIGHTS to it, and another OUTPUT_DIR."
             )
         self.start_iter = self.iter + 1
         workers.check_same_start(self.start_iter, self.cfg.OUTPUT_DIR)
@@ -158,12 +163,13 @@ class Trainer(TrainerBase):
         self._prepare()
         with EventStorage(self.start_iter) as self.storage:
             try:
-                self._loop()
-            except UserError as error:
-                logger.error("%s", error)
-                raise
-            except Exception:
-                logger.exception("Training failed in iteration %d.", self.iter)
+                with workers.told_lost_loaders(self.cfg, self.how_to_resume):
+                    self._loop()
+            except Exception as error:
+                if is_mistake(error):
+                    logger.error("%s", error)
+                else:
+                    logger.exception("Training failed in iteration %d.", self.iter)
                 raise
             finally:
                 # Also after an error: what was measured until then.
@@ -177,12 +183,11 @@ class Trainer(TrainerBase):
         if self._loader is None:
             self.prepare_data()
         assert self._loader is not None  # prepared now
-        if self.start_iter == 0 and comm.is_main_process():
-            # Nothing but a step can fail now.
-            set_aside(Path(self.cfg.OUTPUT_DIR))
         self._batches = iter(self._loader)
         self.model.train()
         if comm.is_main_process():
+            if self.start_iter == 0:
+                set_aside(Path(self.cfg.OUTPUT_DIR))  # now that nothing but a step can fail
             self._writers = build_writers(
                 self.cfg.OUTPUT_DIR, start_iter=self.start_iter, max_iter=self.max_iter
             )
@@ -200,7 +205,10 @@ class Trainer(TrainerBase):
 
         detectron2 runs it in any case, and then evaluates and saves what a failure left.
         """
-        logger.info("Training from iteration %d to %d.", self.start_iter, self.max_iter)
+        span, rate = (self.start_iter, self.max_iter), self.optimizer.param_groups[0]["lr"]
+        logger.info(
+            "Training from iteration %d to %d, now with a learning rate of %g.", *span, rate
+        )
         self.before_train()
         while self.iter < self.max_iter:
             self.before_step()
@@ -244,20 +252,17 @@ class Trainer(TrainerBase):
         """Note the losses, averaged over the workers; raise on all of them if one is not finite."""
         means, slowest = workers.average_losses(losses, data_time)
         if not all(map(math.isfinite, means.values())):
-            raise NotFiniteError(self._describe_loss(losses, batch))
+            report = workers.report_losses(losses, batch)
+            raise NotFiniteError(
+                f"The loss of iteration {self.iter} is not finite: {report}. The weights were not "
+                f"changed. {self.how_to_resume()} Look at these images and their annotations, or lower "
+                "SOLVER.BASE_LR, or set SOLVER.CLIP_GRADIENTS.ENABLED True."
+            )
         if comm.is_main_process():
             self.storage.put_scalar("data_time", slowest)
             self.storage.put_scalar("total_loss", sum(means.values()))
             if len(means) > 1:
                 self.storage.put_scalars(**means)
-
-    def _describe_loss(self, losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str:
-        report = workers.report_losses(losses, batch)
-        return (
-            f"The loss of iteration {self.iter} is not finite: {report}. The weights were not "
-            f"changed. {self.how_to_resume()} Look at these images and their annotations, or lower "
-            "SOLVER.BASE_LR, or set SOLVER.CLIP_GRADIENTS.ENABLED True."
-        )
 
     def how_to_resume(self) -> str:
         """Return a sentence that says from where an interrupted run can be continued."""
@@ -277,19 +282,18 @@ class Trainer(TrainerBase):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned.
+        """Take over what :meth:`state_dict` returned, but for rates and options that the config says.
 
         Raises:
             UserError: If another trainer returned it, or it is of other parameters than the model's.
         """
+        path = self.checkpointer.get_checkpoint_file()
         if "optimizer" not in state_dict:
             raise UserError(
-                f"{self.checkpointer.get_checkpoint_file()} was not written by this trainer; to "
-                "start from its weights, leave out --resume and set MODEL.WEIGHTS to it."
+                f"{path} was not written by this trainer: set MODEL.WEIGHTS to it, and another "
+                "OUTPUT_DIR, to start from its weights."
             )
         super().load_state_dict(state_dict)
-        advice = ". Resume with the config that it was trained with."
-        with told_as(f"{self.checkpointer.get_checkpoint_file()} cannot be continued", advice):
-            self.optimizer.load_state_dict(state_dict["optimizer"])
+        load_optimizer(self.optimizer, self.scheduler, state_dict["optimizer"], path)
         if state_dict["grad_scaler"] and self.grad_scaler.is_enabled():
             self.grad_scaler.load_state_dict(state_dict["grad_scaler"])

@@ -1,7 +1,9 @@
-"""Several processes that train one model: averaged gradients, gathered numbers."""
+"""Several processes that train one model: averaged gradients, gathered numbers; and those that load its images."""
 
 import inspect
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -106,6 +108,30 @@ def check_same_start(start_iter: int, output_dir: str) -> None:
             f"The workers would start at different iterations, {starts}: OUTPUT_DIR {output_dir} "
             "has to be the same folder on all machines."
         )
+
+
+@contextmanager
+def told_lost_loaders(cfg: CfgNode, how_to_resume: Callable[[], str] = str) -> Iterator[None]:
+    """Tell in a sentence that a process that loads images was ended, as for lack of memory.
+
+    Args:
+        cfg: The config.
+        how_to_resume: Returns what to do then, as a sentence, or nothing.
+
+    Raises:
+        UserError: In place of torch's RuntimeError, which comes wherever this process is at that time.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).partition(". ")[0]
+        if not reason.startswith("DataLoader worker (pid"):
+            raise
+        raise UserError(
+            f"A process that loads images has ended ({reason}), which is what a machine out of memory "
+            f"does: lower DATALOADER.NUM_WORKERS, which is {cfg.DATALOADER.NUM_WORKERS}, or "
+            f"SOLVER.IMS_PER_BATCH. {how_to_resume()}"
+        ) from error
 
 
 def report_losses(losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str:

@@ -3,6 +3,8 @@
 import pickle
 import re
 import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,27 @@ def test_round_trip(tmp_path: Path) -> None:
     assert extra["iteration"] == 1
     assert extra["class_names"] == ["cat", "dog"]
     assert saver.last_saved == loader.get_checkpoint_file()
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_names_it(
+    tmp_path: Path, file_size_limit: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    saver = SOLOCheckpointer(make_model(), str(tmp_path))
+    with (
+        file_size_limit(1000),
+        pytest.raises(OSError, match=r"a\.pth cannot be written \(File.*room"),
+    ):
+        saver.save("a")
+    saver.save("b", iteration=1)
+    with file_size_limit(1000), pytest.raises(OSError) as caught:
+        saver.save("c")
+    assert str(caught.value).startswith(f"{tmp_path}/c.pth cannot be written (File too large);")
+    assert str(caught.value).endswith(
+        f"To go on, make room; --resume continues from {tmp_path}/b.pth."
+    )
+    assert saver.last_saved == f"{tmp_path}/b.pth"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.pth", "last_checkpoint"]
+    assert read_checkpoint(saver.last_saved)["iteration"] == 1
 
 
 def test_the_prefix_of_a_wrapper_is_dropped(tmp_path: Path) -> None:

@@ -93,8 +93,10 @@ def test_a_path_may_begin_with_the_folder_of_the_user(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(path.parent))
-    expected = str(path.parent / "model.pth")
     file = f"~/{path.name}"
-    assert expected == load_config(file, ["MODEL.WEIGHTS", "~/model.pth"]).MODEL.WEIGHTS
-    assert expected == load_config(file, weights="~/model.pth").MODEL.WEIGHTS
-    assert expected == load_config(file, weights=Path("~/model.pth")).MODEL.WEIGHTS
+    cfgs = (
+        load_config(file, ["MODEL.WEIGHTS", "~/model.pth"]),
+        load_config(file, weights="~/model.pth"),
+        load_config(file, weights=Path("~/model.pth")),
+    )
+    assert {cfg.MODEL.WEIGHTS for cfg in cfgs} == {str(path.parent / "model.pth")}

@@ -75,6 +75,13 @@ def test_large_images_in_tiles(run, tmp_path, monkeypatch):
         assert max(widths) == largest
 
 
+def test_tiles_take_images_of_more_pixels(run, photo, tmp_path, capsys):
+    few = ("--opts", "INPUT.MAX_PIXELS", "100")
+    assert run("--input", photo(), "--output", "out.png", *few) == 1
+    assert "a.png: cannot be read as an image (it has more pixels than" in capsys.readouterr().err
+    assert run("--input", photo(), "--output", "out.png", "--tiles", "64", *few) == 0
+
+
 def spy(function, widths):
     def spied(picture):
         widths.append(picture.shape[1])

@@ -219,3 +219,22 @@ def test_a_view_that_finds_nothing_counts():
     found = twice([item])[0]["instances"]
     assert torch.equal(found.scores, plain.scores / 2)
     assert found.pred_rles == plain.pred_rles
+
+
+def test_views_are_those_of_detectron2():
+    cfg, model = tiny_model(MIN_SIZES=(40, 64), FLIP=True)
+    item = {"image": an_image(), "height": 50, "width": 75}
+    for mine, theirs in zip(
+        SOLOWithTTA(cfg, model).tta_mapper(item), DatasetMapperTTA(cfg)(item), strict=True
+    ):
+        assert torch.equal(mine["image"], theirs["image"])
+        assert [repr(each) for each in mine["transforms"].transforms] == [
+            repr(each) for each in theirs["transforms"].transforms
+        ]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 65000)])
+def test_views_of_a_strip_keep_a_pixel_of_its_shorter_side(size):
+    cfg, model = tiny_model(MAX_SIZE=128, FLIP=True)
+    (found,) = SOLOWithTTA(cfg, model)([{"image": an_image(size)}])
+    assert found["instances"].image_size == size

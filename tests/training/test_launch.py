@@ -2,9 +2,14 @@
 
 import atexit
 import logging
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,12 +146,42 @@ def test_torchrun(tmp_path: Path) -> None:
     assert (tmp_path / "model_final.pth").exists()
 
 
-def test_no_gpus_on_two_machines_are_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpus_on_two_machines_are_two_processes(
+    monkeypatch: pytest.MonkeyPatch, free_url: str
+) -> None:
     started = []
     module = sys.modules["solo.training.launch"]  # the package has a function of that name
     monkeypatch.setattr(module, "spawn", lambda f, nprocs, args: started.append(args))
-    launch(print, num_gpus=0, num_machines=2, dist_url="tcp://127.0.0.1:1")
-    assert started[0][:2] == (1, 2)
+    settings = {"num_gpus": 0, "num_machines": 2, "dist_url": free_url}
+    with ThreadPoolExecutor() as threads:
+        for machine_rank in (1, 0):
+            threads.submit(launch, print, machine_rank=machine_rank, **settings)
+    assert sorted(arguments[:4] for arguments in started) == [(1, 2, k, free_url) for k in (0, 1)]
+
+
+def hang(folder: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Path(folder, f"{comm.get_rank()}").write_text(str(os.getpid()))
+    time.sleep(100)
+
+
+@pytest.mark.slow
+@cpu_only
+def test_control_c_ends_workers_that_do_not_hear_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["solo.training.launch"], "_FAREWELL", 0.1)
+
+    def interrupt() -> None:
+        while len(pids := [path.read_text() for path in tmp_path.iterdir()]) < 2 or "" in pids:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(SystemExit) as caught:
+        launch(hang, (str(tmp_path),), num_gpus=2)
+    assert caught.value.code == 130
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize(

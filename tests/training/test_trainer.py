@@ -2,7 +2,11 @@
 
 import json
 import math
+import os
+import signal
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +15,12 @@ import pytest
 import torch
 from detectron2.modeling import build_model
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from solo.checkpoint import read_checkpoint
 from solo.errors import UserError
 from solo.report.run_folder import open_run
-from solo.training import Trainer
+from solo.training import Trainer, told_lost_loaders
 from tests.training.training_toys import ToyTrainer, solov2_config, toy_config, train
 
 
@@ -68,6 +73,25 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path, optimizer:
     assert_same_weights(tmp_path / "whole/model_final.pth", tmp_path / "broken/model_final.pth")
 
 
+def test_a_full_disk_stops_at_a_checkpoint_with_a_sentence(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    file_size_limit: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    train(toy_config(tmp_path, MAX_ITER=2))
+    trainer = ToyTrainer(toy_config(tmp_path))
+    trainer.resume_or_load(resume=True)
+    with (
+        file_size_limit(2000),
+        pytest.raises(OSError, match=r"3\.pth cannot .*model_final\.pth\.$"),
+    ):
+        trainer.train()
+    assert "ERROR" in [record.levelname for record in caplog.records]
+    assert not any(record.exc_info for record in caplog.records)
+    assert not list(tmp_path.glob("*0003*")) and not list(tmp_path.glob(".*partial*"))
+    train(toy_config(tmp_path), resume=True)
+
+
 def test_bfloat16_on_the_cpu_trains_and_resumes(tmp_path: Path) -> None:
     configs = [toy_config(tmp_path / name) for name in ("whole", "broken", "full_precision")]
     for cfg in configs[:2]:
@@ -115,6 +139,37 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path, bad: fl
     assert reference.iter == 6
     saved = weights_of(tmp_path / "three/model_0000002.pth")
     assert torch.equal(saved["mask.weight"], trainer.module.mask.weight)
+
+
+class KilledAtNumber12(Dataset):
+    """Images of the toys; the process that loads the one of this number is killed."""
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if number == 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"image": torch.zeros(3, 8, 8), "file_name": ""}
+
+
+def test_a_killed_process_of_the_loader_is_told_in_a_sentence(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path)
+    cfg.DATALOADER.NUM_WORKERS = 1
+    trainer = ToyTrainer(cfg)
+    trainer.resume_or_load()
+    options = {"batch_size": 4, "sampler": range(24), "collate_fn": list, "num_workers": 1}
+    # Few ahead, so that the steps before are taken.
+    loader = DataLoader(KilledAtNumber12(), prefetch_factor=1, **options)
+    trainer.build_train_loader = lambda start_iteration: loader
+    sentence = (
+        r"has ended \(DataLoader worker \(pid.*\), .* memory .* DATALOADER\.NUM_WORKERS, which is 1"
+        rf".*--resume continues from {tmp_path}/model_0000001\.pth\.$"
+    )
+    with pytest.raises(UserError, match=sentence):
+        trainer.train()
+
+
+def test_other_failures_are_no_lost_loaders(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="bug"), told_lost_loaders(toy_config(tmp_path)):
+        raise RuntimeError("bug")
 
 
 def test_an_infinite_gradient_does_not_reach_the_checkpoint(tmp_path: Path) -> None:

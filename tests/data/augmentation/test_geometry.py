@@ -4,7 +4,9 @@ import pytest
 from detectron2.data import transforms as T
 from PIL import Image
 
+from solo.data.augmentation.build import build_multi_image
 from solo.data.augmentation.geometry import CropOrPad, FastResizeTransform, KeepingCrop
+from solo.data.augmentation.multi_image import Images
 from solo.data.mapper import SOLODatasetMapper
 from solo.structures.region import region_of_mask
 from tests.data.augmentation.conftest import image_of, paint
@@ -126,3 +128,22 @@ def test_crop_is_left_out_where_nothing_can_be_kept(cfg, tmp_path, count):
     cfg.INPUT.RANDOM_FLIP = "none"
     item = SOLODatasetMapper(cfg, True)(record)
     assert np.array_equal(image_of(item), cv2.imread(record["file_name"]))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3000), (65000, 2)])
+@pytest.mark.parametrize("kind", ["plain", "mosaic", "relative", "relative_range", "keeping"])
+def test_strips_keep_a_pixel_of_their_shorter_side(cfg, tmp_path, size, kind):
+    cfg.INPUT.MOSAIC.PROB = float(kind == "mosaic")
+    cfg.INPUT.CROP.ENABLED = kind not in ("plain", "mosaic")
+    cfg.INPUT.CROP.TYPE = kind if kind.startswith("relative") else "relative"
+    cfg.INPUT.CROP.SIZE = [0.1, 0.1]
+    cfg.INPUT.CROP.MIN_KEPT_SHARE = 0.5 * (kind == "keeping")
+    record = paint(tmp_path / "a.png", size, [(0, (0, 0, *size[::-1]), False, "polygon")])
+    mapper = SOLODatasetMapper(cfg, True)
+    if multi_image := build_multi_image(cfg):
+        sample = multi_image(Images(record, mapper.sample, lambda load: load(record)))
+        item = mapper.item(record, sample)
+    else:
+        item = mapper(record)
+    assert all(item["image"].shape)
+    assert all(SOLODatasetMapper(cfg, False)(record)["image"].shape)
