@@ -13,6 +13,7 @@ from solo.data.formats.labelme import looks_like_labelme, read_labelme
 from solo.data.formats.pascal_xml import looks_like_voc_xml, read_voc_xml
 from solo.data.formats.via import looks_like_via, read_via
 from solo.data.formats.yolo import looks_like_yolo, read_yolo
+from solo.data.formats.yolo_files import YAML_SUFFIXES, parse_path
 from solo.errors import UserError
 
 _SECTIONS = {"info", "images", "annotations", "categories"}
@@ -108,9 +109,12 @@ def find_format(path: Path, form: str = AnnotationFormat.AUTO) -> Format:
     for candidate in FORMATS.values():
         if candidate.recognises(path):
             return candidate
-    path.stat()  # a missing path is told as such
-    if path.suffix.lower() == ".json":  # whose reader tells what is wrong
+    # The readers of these tell what is wrong, or that the file is missing.
+    if parse_path(path)[0].suffix.lower() in YAML_SUFFIXES:
+        return FORMATS[AnnotationFormat.YOLO]
+    if path.suffix.lower() == ".json":
         return FORMATS[AnnotationFormat.COCO]
+    path.stat()  # a missing path is told as such
     raise UserError(
         f"{path} is in none of the formats {', '.join(FORMATS)} that can be told apart: name its "
         "format"

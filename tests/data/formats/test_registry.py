@@ -84,10 +84,13 @@ def test_another_format_that_is_given_as_coco_is_named(tmp_path, form):
 def test_what_is_no_format_is_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         find_format(tmp_path / "nowhere")
-    for name, text in {"a.txt": "cat", "b.xml": "<html/>", "c.yaml": "train: x", "d": ""}.items():
+    for name, text in {"a.txt": "cat", "b.xml": "<html/>", "d": ""}.items():
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match="is in none of the formats coco, yolo"):
             find_format(tmp_path / name)
+    (tmp_path / "c.yaml").write_text("names: [")
+    with pytest.raises(UserError, match=r"c\.yaml is no yaml"):
+        read_annotations(tmp_path / "c.yaml:train", tmp_path)
     (tmp_path / "e.json").write_text("[]")
     with pytest.raises(UserError, match="is it a file of predictions"):
         read_annotations(tmp_path / "e.json", tmp_path)
