@@ -86,12 +86,11 @@ class Documents(Kind):
         checked, errors = attempt(names, has_errors, path, self.images)
         is_clean = checked.verdict is Verdict.OK and not errors
         truths: dict[Any, Instances] = {}
-        outcomes = [
-            checked,
-            *self._train(path, names, truths),
-            *self._evaluate(rng, names, truths if is_clean else None),
-        ]
-        if is_clean and not warned.any:
+        trained = list(self._train(path, names, truths))
+        if worst(trained).verdict is not Verdict.OK:
+            truths.clear()
+        outcomes = [checked, *trained, *self._evaluate(rng, names, truths)]
+        if checked.verdict is Verdict.OK and not warned.any:
             outcomes.append(_left_out(path))
         outcome = worst(outcomes)
         if is_clean and outcome.verdict not in (Verdict.OK, Verdict.WRONG):
@@ -114,16 +113,16 @@ class Documents(Kind):
                 truths[record["image_id"]] = item["instances"]
 
     def _evaluate(
-        self, rng: random.Random, names: tuple[str, ...], truths: dict[Any, Instances] | None
+        self, rng: random.Random, names: tuple[str, ...], truths: dict[Any, Instances]
     ) -> Iterator[Outcome]:
         def evaluate() -> Any:
             batches = build_test_loader(self.cfg, _DATASET)
-            find = _finder(truths or {}, rng)
+            find = _finder(truths, rng)
             return run_evaluation(find, batches, build_evaluator(_DATASET, None), name=_DATASET)
 
         outcome, results = attempt(names, evaluate)
         yield outcome
-        if results and truths and any(map(len, truths.values())):
+        if results and any(map(len, truths.values())):
             found = results["segm"]["AP50"]
             if not found > _PERFECT:
                 yield wrong("AP50 of the truth itself is low", "evaluation", f"{found:.0f}")
@@ -141,7 +140,8 @@ class _Warned(logging.Handler):
 def _left_out(path: Path) -> Outcome:
     """Compare the number of annotations with what was loaded of them."""
     _, records = attempt((), load_records, _DATASET)
-    there = len(json.loads(path.read_text("utf-8-sig")).get("annotations", ()))
+    annotations = json.loads(path.read_text("utf-8-sig")).get("annotations")
+    there = len(annotations) if isinstance(annotations, list) else 0
     left = there - sum(len(record.get("annotations", ())) for record in records or ())
     if not records or not left:
         return Outcome(Verdict.OK)
