@@ -25,6 +25,11 @@ def is_mistake(error: BaseException) -> bool:
     return isinstance(error, (UserError, OSError)) and os.environ.get("SOLO_DEBUG") != "1"
 
 
+def shortened(name: str, most: int = 200) -> str:
+    """Return a name that fits into a sentence: of a long one the begin and the end."""
+    return name if len(name) <= most else f"{name[: most // 2]} ... {name[-most // 2 :]}"
+
+
 @contextmanager
 def told_as(what: str, advice: str = "") -> Iterator[None]:
     """Turn what a library raises for something of the user's into a sentence.

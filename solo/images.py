@@ -10,7 +10,7 @@ from detectron2.data import detection_utils as utils
 from detectron2.utils.file_io import PathManager
 from PIL import ExifTags, Image
 
-from solo.errors import UserError
+from solo.errors import UserError, shortened
 
 # Beyond them a file is taken for a bomb, which is small and decodes to all memory; Pillow's own limit.
 MAX_PIXELS = 178_956_970
@@ -43,7 +43,11 @@ def opened(path: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Ima
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         is_told = isinstance(error, OSError | ValueError) and str(error)
         reason = error if is_told else f"{type(error).__name__} {error}".strip()
-        raise UnreadableImageError(f"{path}: cannot be read as an image ({reason}).") from error
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror  # without the name, which is told already
+        raise UnreadableImageError(
+            f"{shortened(str(path))}: cannot be read as an image ({reason})."
+        ) from error
 
 
 def read_image(path: str | Path, image_format: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -127,6 +131,9 @@ def is_turned(image: Image.Image) -> bool:
 
 def upright(image: Image.Image) -> Image.Image:
     """Turn an opened file as its EXIF orientation says, and make 16 bits 8."""
+    # Before anybody asks for the EXIF, which of a PNG lies behind the pixels: detectron2 swallows what is
+    # wrong with these then, and a second try would give black rows.
+    image.load()
     image = utils._apply_exif_orientation(image)
     if not image.mode.startswith("I"):
         return image

@@ -178,3 +178,21 @@ def test_a_size_that_ignores_exif_is_told_as_such(tmp_path):
         WrongSizeError, match="20x30 pixels, its annotations say 31x20: write the size"
     ):
         check_size({"file_name": path, "height": 20, "width": 31}, image_size(path))
+
+
+def test_a_png_whose_pixels_break_off_is_not_black_below(tmp_path):
+    """Its EXIF may lie behind the pixels: detectron2 looks for it, and takes what it finds until then."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    path = tmp_path / "a.png"
+    Image.fromarray(noise).save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=r"a\.png"):
+        read_image(path, "BGR")
+
+
+def test_a_name_that_no_file_can_have_is_shortened():
+    with pytest.raises(UnreadableImageError, match="File name too long") as caught:
+        read_image("a" * 5000 + ".png", "BGR")
+    assert len(str(caught.value)) < 300 and "aaa.png: cannot be read" in str(caught.value)

@@ -54,7 +54,7 @@ class AnnotationReader:
             return None
         record = self._find(self._records, entry, "image_id")
         if record is None:
-            detail = f"no image has the id {entry['image_id']!r}"
+            detail = f"no image has the id {shown(entry['image_id'])}"
             self._leave_out(Finding(Kind.UNKNOWN_IMAGE, detail, "", own, Effect.LEFT_OUT))
         channel = self._find(self._channels, entry, "category_id")
         if channel is None:
@@ -68,10 +68,12 @@ class AnnotationReader:
     ) -> _Value | None:
         """Return what an entry refers to, and remember ids that are written in another way there."""
         number = as_identity(entry.get(field))
+        if number is None:
+            return None
         if number in known:
             return known[number]
         found = find_identity(known, number)
-        if found is not None and number is not None:
+        if found is not None:
             self._mixed.setdefault(field, []).append(number)
         return found
 

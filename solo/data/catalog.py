@@ -37,5 +37,5 @@ def check_registered(names: Sequence[str]) -> None:
             similar = difflib.get_close_matches(name, list(DatasetCatalog), n=3)
             hint = f"; did you mean {' or '.join(similar)}?" if similar else "."
             raise UserError(
-                f"There is no data set {name!r}{hint} Name one of your own in DATASETS.COCO_JSON."
+                f"There is no data set {name!r}{hint} Name one of your own in DATASETS.FILES."
             )

@@ -250,7 +250,12 @@ def _box_form(findings: list[Finding], scenery: Scenery) -> list[Finding]:
     if len(shapes) < max(_SEVERAL, len(scenery.shapes) / 2):
         return findings
     for name, read in _BOX_FORMS.items():
-        if all(agree(far_corner(read(one.box, one.size)), one.bounds) for one in shapes):
+        fitting = (
+            agree(far_corner(read(one.box, one.size)), one.bounds)
+            for one in shapes
+            if one.box is not None
+        )
+        if all(fitting):
             detail = f"{len(shapes)} boxes are {name}, where [x, y, width, height] is meant"
             cause = Finding(Kind.WRONG_BOX, detail, count=len(shapes))
             return [cause, *_without_symptoms(findings, shapes)]

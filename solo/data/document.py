@@ -87,7 +87,7 @@ def read_classes(entries: Any, findings: list[Finding]) -> tuple[list[str], list
             missing = "id" if number is None else "name"
             findings.append(lacking("categories", index, entry, missing, Effect.STOPS))
         elif names.setdefault(number, str(name)) != str(name):
-            detail = f"{number!r} is taken already by {names[number]}"
+            detail = f"{shown(number)} is taken already by {shown(names[number])}"
             findings.append(Finding(Kind.DUPLICATE_CLASS, detail, effect=Effect.STOPS))
     findings += duplicates(Kind.DUPLICATE_CLASS, [(name, "") for name in names.values()])
     ids = sorted(names, key=order_of)

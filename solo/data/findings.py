@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from solo.errors import shortened
+
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 60
 
@@ -165,8 +167,10 @@ class Finding:
 
     def __str__(self) -> str:
         """Return where it is, and what."""
-        annotation = "" if self.annotation_id is None else f"annotation {self.annotation_id}"
-        where = ", ".join(part for part in (self.file_name, annotation) if part)
+        annotation = (
+            "" if self.annotation_id is None else shortened(f"annotation {self.annotation_id}")
+        )
+        where = ", ".join(part for part in (shortened(self.file_name), annotation) if part)
         return f"{where}: {self.detail}" if where else self.detail
 
 
@@ -182,7 +186,7 @@ def lacking(section: str, index: int, entry: Any, key: str, effect: Effect) -> F
             Kind.MISSING_FIELD, f"{section}[{index}] is no object: {shown(entry)}", effect=effect
         )
     given = f"the {key} {shown(entry[key])}" if key in entry else f"no {key}"
-    name = str(entry.get("file_name", ""))[:200]
+    name = shortened(str(entry.get("file_name", "")))
     return Finding(Kind.MISSING_FIELD, f"{section}[{index}] has {given}", name, effect=effect)
 
 
@@ -198,7 +202,9 @@ def duplicates(kind: Kind, values: Iterable[tuple[Any, str]]) -> list[Finding]:
     for value, file_name in values:
         if value in seen:
             other = f" by {seen[value]}" if seen[value] not in ("", file_name) else ""
-            findings.append(Finding(kind, f"{value!r} is taken already{other}", file_name))
+            findings.append(
+                Finding(kind, f"{shown(value)} is taken already{shortened(other)}", file_name)
+            )
         else:
             seen[value] = file_name
     return findings

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from solo.data.findings import Effect, Finding, Kind, duplicates, lacking
+from solo.data.findings import Effect, Finding, Kind, duplicates, lacking, shown
 from solo.data.identities import Identity, as_identity
 from solo.data.plain_values import file_name_of, side_of
+from solo.errors import shortened
 from solo.images import UnreadableImageError, image_size
 
 # pycocotools counts pixels in 32 bits.
@@ -31,7 +32,7 @@ class ImageReader:
                 self._tell(lacking("images", index, entry, missing, Effect.STOPS))
                 continue
             if number in names:
-                detail = f"{number!r} is taken already by {names[number]}"
+                detail = f"{shown(number)} is taken already by {shortened(names[number])}"
                 self._tell(Finding(Kind.DUPLICATE_IMAGE_ID, detail, name, effect=Effect.STOPS))
             path = self._path(name)
             if path and (size := self._size(index, entry, path)):

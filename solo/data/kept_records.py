@@ -91,7 +91,8 @@ def _reader(name: str) -> Callable[[], Records]:
 
 def _version(name: str) -> tuple[int, int] | None:
     """Tell one version of a data set's annotation file, if it has one, from another."""
-    path = Path(MetadataCatalog.get(name).get("json_file") or "")
+    metadata = MetadataCatalog.get(name)
+    path = Path(metadata.get("json_file") or metadata.get("annotation_file") or "")
     if not path.is_file():
         return None
     status = path.stat()
