@@ -298,3 +298,15 @@ def test_as_a_program_with_a_random_model(photo, tmp_path, tiny_cfg):
     for record in records:
         assert mask_util.decode(record["segmentation"]).shape == (40, 60)
         assert record["category_name"] in names_of_classes
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_list(run, photo, tmp_path, capsys, file_size_limit):
+    paths = [photo(f"photos/{number}.png", blobs=3) for number in range(12)]
+    (tmp_path / "found.json").write_text("earlier")
+    with file_size_limit(4096):
+        assert run("--input", *paths, "--json", "found.json") == 1
+    captured = capsys.readouterr()
+    assert "12 images done, 1 failed" in captured.out
+    assert "error: found.json cannot be written (File too large); what was" in captured.err
+    assert "Traceback" not in captured.err
+    assert (tmp_path / "found.json").read_text() == "earlier"
