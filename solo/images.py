@@ -154,13 +154,15 @@ def _open_limited(file: IO[bytes], max_pixels: int) -> Image.Image:
     problem = (
         f"it has more pixels than INPUT.MAX_PIXELS, {max_pixels}: reduce it, or raise the limit"
     )
-    # Pillow warns of more than its own number, and refuses twice as many.
-    if Image.MAX_IMAGE_PIXELS and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = max_pixels
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None:  # Pillow warns of more than its own number, and refuses twice as many
+        Image.MAX_IMAGE_PIXELS = max(limit, max_pixels)
     try:
         image = Image.open(file)
     except Image.DecompressionBombError as error:
         raise ValueError(problem) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > max_pixels:
         raise ValueError(problem)
     return image
