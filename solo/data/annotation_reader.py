@@ -1,14 +1,16 @@
 """Reads the annotations of a raw document into the records of their images."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from detectron2.structures import BoxMode
 
 from solo.data.findings import Effect, Finding, Kind, duplicates, lacking, shown
 from solo.data.identities import Identity, as_identity, find_identity
 from solo.data.mask_forms import BrokenMaskError, Mask, read_masks, short_polygons
-from solo.data.plain_values import box_of, crowd_of, number_of, problem_of_box
+from solo.data.plain_values import box_of, crowd_of, number_of, problem_of_box, size_of
+
+_Value = TypeVar("_Value")
 
 
 class AnnotationReader:
@@ -24,6 +26,8 @@ class AnnotationReader:
         self._records = records
         self._channels = {number: channel for channel, number in enumerate(category_ids)}
         self._findings = findings
+        # By field: ids that are text where those that they mean are numbers, or the reverse.
+        self._mixed: dict[str, list[Identity]] = {}
 
     def read(self, entries: Iterator[tuple[int, dict[str, Any]]]) -> None:
         """Add to each record its annotations."""
@@ -37,6 +41,7 @@ class AnnotationReader:
             self._add(number, entry, record, channel, mask)
         self._findings += duplicates(Kind.DUPLICATE_ANNOTATION_ID, numbers)
         self._findings += _relative_coordinates(self._records.values())
+        self._findings += self._mixed_ids()
 
     def _place(
         self, index: int, entry: dict[str, Any]
@@ -47,16 +52,40 @@ class AnnotationReader:
         if as_identity(entry.get("image_id")) is None:
             self._leave_out(lacking("annotations", index, entry, "image_id", Effect.LEFT_OUT))
             return None
-        record = find_identity(self._records, entry["image_id"])
+        record = self._find(self._records, entry, "image_id")
         if record is None:
             detail = f"no image has the id {entry['image_id']!r}"
             self._leave_out(Finding(Kind.UNKNOWN_IMAGE, detail, "", own, Effect.LEFT_OUT))
-        channel = find_identity(self._channels, entry.get("category_id"))
+        channel = self._find(self._channels, entry, "category_id")
         if channel is None:
             name = record["file_name"] if record else ""
             detail = f"no category has the id {shown(entry.get('category_id'))}"
             self._leave_out(Finding(Kind.UNKNOWN_CATEGORY, detail, name, own, Effect.STOPS))
         return None if record is None or channel is None else (own, entry, record, channel)
+
+    def _find(
+        self, known: Mapping[Identity, _Value], entry: dict[str, Any], field: str
+    ) -> _Value | None:
+        """Return what an entry refers to, and remember ids that are written in another way there."""
+        number = as_identity(entry.get(field))
+        if number is None:
+            return None
+        if number in known:
+            return known[number]
+        found = find_identity(known, number)
+        if found is not None:
+            self._mixed.setdefault(field, []).append(number)
+        return found
+
+    def _mixed_ids(self) -> Iterator[Finding]:
+        for field, numbers in self._mixed.items():
+            kinds = ("text", "numbers") if isinstance(numbers[0], str) else ("numbers", "text")
+            section = {"image_id": "images", "category_id": "categories"}[field]
+            detail = (
+                f"the {field} of {len(numbers)} annotations is written as {kinds[0]}, "
+                f"{numbers[0]!r:.60}, and in {section} as {kinds[1]}"
+            )
+            yield Finding(Kind.MIXED_IDS, detail, effect=Effect.GUESSED, count=len(numbers))
 
     def _leave_out(self, finding: Finding) -> None:
         self._findings.append(finding)
@@ -73,7 +102,9 @@ class AnnotationReader:
             self._findings.append(Finding(kind, detail, record["file_name"], number, effect))
 
         if isinstance(mask, BrokenMaskError):
-            tell(mask.kind, str(mask), Effect.LEFT_OUT)
+            size, place = size_of(entry["segmentation"]), (record["file_name"], number)
+            other = size if size != (record["height"], record["width"]) else None
+            self._leave_out(Finding(mask.kind, str(mask), *place, Effect.LEFT_OUT, other))
             return
         annotation = {
             "id": number,
@@ -118,4 +149,4 @@ def _relative_coordinates(records: Iterable[dict[str, Any]]) -> Iterator[Finding
                     return
     if polygons:
         detail = f"the corners of all {polygons} polygons lie between 0 and 1"
-        yield Finding(Kind.RELATIVE, detail, effect=Effect.STOPS)
+        yield Finding(Kind.RELATIVE, detail, effect=Effect.STOPS, count=polygons)

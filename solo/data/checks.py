@@ -9,21 +9,17 @@ from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode
+from PIL import Image
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from solo.data.bounds import agree, excess, mask_bounds
+from solo.data.causes import name_causes
 from solo.data.findings import Finding, Kind, duplicates, shown
-from solo.data.mask_forms import BrokenMaskError, read_mask
+from solo.data.mask_forms import BrokenMaskError, Mask, read_mask
 from solo.data.reading import READ_ERRORS
 from solo.images import image_size, read_image
 from solo.structures.polygons import draw_polygons
-from solo.structures.run_lengths import RLE
-
-# Pixels by which a box or a polygon may leave the image, and a box differ from its mask: annotation
-# tools round, and so does drawing.
-_SLACK = 2.0
-# ... to which large objects add this share of their side.
-_RELATIVE_SLACK = 0.05
 
 
 def check_records(
@@ -47,7 +43,8 @@ def check_records(
     findings += duplicates(Kind.DUPLICATE_FILE_NAME, [(name, name) for _, name in ids])
     if num_classes:
         findings += _unknown_categories(records, range(num_classes))
-    return findings + check_contents(records, read_images=read_images)
+    findings += check_contents(records, read_images=read_images)
+    return name_causes(findings, records)
 
 
 def check_contents(
@@ -65,7 +62,11 @@ def check_contents(
         findings += _check_image(record, read_images)
         annotations = record.get("annotations", ())
         objects += sum(not item.get("iscrowd", 0) for item in annotations)
-        findings += _check_annotations(record, annotations)
+        if not annotations:
+            findings.append(
+                Finding(Kind.NO_ANNOTATIONS, "there are none", str(record.get("file_name")))
+            )
+        findings += check_shapes(record)
     return _merge_boxes_only(findings, objects)
 
 
@@ -89,7 +90,7 @@ def _merge_boxes_only(findings: list[Finding], objects: int) -> list[Finding]:
     if not objects or len(findings) - len(others) < objects:
         return findings
     detail = f"the data set has boxes only: none of its {objects} annotations has a segmentation"
-    return [Finding(Kind.BOXES_ONLY, detail), *others]
+    return [Finding(Kind.BOXES_ONLY, detail, count=objects), *others]
 
 
 def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]:
@@ -106,20 +107,29 @@ def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]
         return
     said = (record.get("width", width), record.get("height", height))
     if said != (width, height):
-        detail = f"the file has {width}x{height} pixels, the annotations say {said[0]}x{said[1]}"
-        yield Finding(Kind.WRONG_SIZE, detail, path)
+        yield _wrong_size(path, said, (height, width))
 
 
-def _check_annotations(
-    record: dict[str, Any], annotations: Sequence[dict[str, Any]]
-) -> Iterator[Finding]:
-    path = str(record.get("file_name"))
-    if not annotations:
-        yield Finding(Kind.NO_ANNOTATIONS, "there are none", path)
+def _wrong_size(path: str, said: tuple[int, int], size: tuple[int, int]) -> Finding:
+    """Tell of a file of (H, W) pixels, where (W, H) are said."""
+    pixels, other = f"{size[1]}x{size[0]} pixels", f"the annotations say {said[0]}x{said[1]}"
+    with Image.open(path) as image:
+        if image.size == said:
+            detail = f"its EXIF orientation turns it to {pixels}, {other}, as it is stored"
+            return Finding(Kind.EXIF, detail, path, size=size)
+    return Finding(Kind.WRONG_SIZE, f"the file has {pixels}, {other}", path, size=size)
+
+
+def check_shapes(record: dict[str, Any]) -> Iterator[Finding]:
+    """Check the masks and boxes of an image, without a look at its file.
+
+    Args:
+        record: In detectron2's standard format; annotations may keep their ``id``.
+    """
     if "height" not in record or "width" not in record:
         return
-    size = record["height"], record["width"]
-    for index, item in enumerate(annotations):
+    path, size = str(record.get("file_name")), (record["height"], record["width"])
+    for index, item in enumerate(record.get("annotations", ())):
         for kind, detail in _check_annotation(item, size):
             yield Finding(kind, detail, path, item.get("id", index))
 
@@ -131,33 +141,30 @@ def _check_annotation(item: dict[str, Any], size: tuple[int, int]) -> Iterator[t
         if mask is None:
             if not item.get("iscrowd", 0):  # training leaves crowds out
                 yield Kind.BOXES_ONLY, "it has no segmentation"
-        elif isinstance(mask, list):
-            bounds = _polygon_bounds(mask, size)
         else:
-            bounds = _pixel_bounds(mask)
+            bounds = _tight_bounds(mask, size)
     except BrokenMaskError as error:
         yield error.kind, str(error)
     if item.get("bbox") is not None:
         yield from _check_box(item, bounds, size)
 
 
-def _polygon_bounds(polygons: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Return the XYXY bounds, (4,), of what polygons draw."""
-    corners = np.concatenate(polygons).reshape(-1, 2)
-    bounds = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-    if excess := _excess(bounds, size):
-        raise BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {excess:g} pixels")
-    if not coco_mask.area(draw_polygons(polygons, size)):
+def _tight_bounds(mask: Mask, size: tuple[int, int]) -> np.ndarray:
+    """Return the bounds of a mask.
+
+    Raises:
+        BrokenMaskError: If it leaves the image, or has no pixel there.
+    """
+    if not isinstance(mask, list):
+        if not coco_mask.area(mask):
+            raise BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
+        return mask_bounds(mask)
+    bounds = mask_bounds(mask)
+    if beyond := excess(bounds, size):
+        raise BrokenMaskError(Kind.OUTSIDE, f"its polygon leaves the image by {beyond:g} pixels")
+    if not coco_mask.area(draw_polygons(mask, size)):
         raise BrokenMaskError(Kind.EMPTY_MASK, "its polygon holds no pixel of the image")
     return bounds
-
-
-def _pixel_bounds(rle: RLE) -> np.ndarray:
-    """Return the tight XYXY box, (4,), of an RLE mask."""
-    if not coco_mask.area(rle):
-        raise BrokenMaskError(Kind.EMPTY_MASK, "its mask has no pixel")
-    left, top, width, height = coco_mask.toBbox(rle)
-    return np.array([left, top, left + width, top + height])
 
 
 def _check_box(
@@ -173,19 +180,10 @@ def _check_box(
     if not np.isfinite(box).all() or (sides <= 0).any():
         yield Kind.BROKEN_BOX, f"its box has the sides {sides[0]:g} and {sides[1]:g}"
         return
-    if excess := _excess(box, size):
-        yield Kind.OUTSIDE, f"its box leaves the image by {excess:g} pixels"
-    if bounds is None:
-        return
-    allowed = _SLACK + _RELATIVE_SLACK * np.tile(bounds[2:] - bounds[:2], 2)
-    if (np.abs(box - bounds) > allowed).any():
+    if beyond := excess(box, size):
+        yield Kind.OUTSIDE, f"its box leaves the image by {beyond:g} pixels"
+    if bounds is not None and not agree(box, bounds):
         yield Kind.WRONG_BOX, f"the box is {_listed(box)}, its mask's {_listed(bounds)}"
-
-
-def _excess(bounds: np.ndarray, size: tuple[int, int]) -> float:
-    """Return the pixels by which XYXY bounds leave an image; 0 if these are within the slack."""
-    beyond = max(-bounds[0], -bounds[1], bounds[2] - size[1], bounds[3] - size[0])
-    return float(beyond) if beyond > _SLACK else 0.0
 
 
 def _listed(box: np.ndarray) -> str:

@@ -40,6 +40,17 @@ class Document:
         """Return the findings of one effect."""
         return [finding for finding in self.findings if finding.effect is effect]
 
+    @property
+    def kept(self) -> int:
+        """How many annotations are used."""
+        return sum(len(record.get("annotations", ())) for record in self.records)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the data set is not to be used, since a finding stops or most of it is left out."""
+        lost = len(self.with_effect(Effect.LEFT_OUT))
+        return self.kept < lost or bool(self.with_effect(Effect.STOPS))
+
 
 def normalise(raw: Raw, image_root: Path | str, *, leave_folder: bool = False) -> Document:
     """Read a raw document.

@@ -45,6 +45,23 @@ class Kind(Enum):
         "wrong image size",
         "Write the size of the file; if it was resized after it was annotated, restore it.",
     )
+    EXIF = (
+        "EXIF orientation that the annotations ignore",
+        "If the masks lie right on the stored pixels, take the orientation out of the file: "
+        "exiftool -Orientation= FILE. Else write the size of the upright image.",
+    )
+    ANOTHER_SIZE = (
+        "annotated at another size",
+        "Restore the images that were annotated, or scale the annotations by these factors.",
+    )
+    EXCHANGED = (
+        "x and y exchanged",
+        "Write corners as x, y.",
+    )
+    EXCHANGED_SIZE = (
+        "height and width exchanged",
+        "The size of an RLE mask is [height, width]; images have height and width by their names.",
+    )
     BOXES_ONLY = (
         "no mask",
         "SOLO learns from masks: annotate polygons or RLE masks, or mark crowds with iscrowd.",
@@ -75,6 +92,22 @@ class Kind(Enum):
         "box that disagrees with its mask",
         "Write the bounds of the mask as [x, y, width, height]; box AP is measured against it.",
     )
+    ALL_CROWDS = (
+        "crowds only",
+        "Training leaves crowds out: set iscrowd to 0 where the mask is that of one object.",
+    )
+    MIXED_IDS = (
+        "ids that are text here and numbers there",
+        "Fine here; other tools find nothing: write them alike.",
+    )
+    DUPLICATE_OBJECT = (
+        "object twice",
+        "Remove one of the two: at best one of them can be found.",
+    )
+    UNUSED_CLASS = (
+        "class without an object",
+        "Fine if other files of the data set have them; else remove them from categories.",
+    )
     NO_ANNOTATIONS = (
         "image without annotations",
         "Fine if it shows no object; else annotate it. Training leaves it out unless "
@@ -92,7 +125,14 @@ class Kind(Enum):
         return self not in _NOTES
 
 
-_NOTES = (Kind.NO_ANNOTATIONS, Kind.DUPLICATE_ANNOTATION_ID, Kind.FLAT_POLYGON)
+_NOTES = (
+    Kind.DUPLICATE_ANNOTATION_ID,
+    Kind.FLAT_POLYGON,
+    Kind.MIXED_IDS,
+    Kind.DUPLICATE_OBJECT,
+    Kind.UNUSED_CLASS,
+    Kind.NO_ANNOTATIONS,
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +146,8 @@ class Finding:
         annotation_id: Of the data set, or the place among the annotations of the image; None if it
             is about none.
         effect: What became of it.
+        size: (H, W) that the file or the mask has, where the record of the image says another.
+        count: How many images or annotations it is about.
     """
 
     kind: Kind
@@ -113,6 +155,13 @@ class Finding:
     file_name: str = ""
     annotation_id: Any = None
     effect: Effect = Effect.NONE
+    size: tuple[int, int] | None = None
+    count: int = 1
+
+    @property
+    def place(self) -> tuple[str, Any]:
+        """Of the annotation: the image, and the id within the data set."""
+        return self.file_name, self.annotation_id
 
     def __str__(self) -> str:
         """Return where it is, and what."""

@@ -37,6 +37,15 @@ def side_of(value: Any) -> int:
     return int(number) if number and number > 0 and number.is_integer() else 0
 
 
+def size_of(segmentation: Any) -> tuple[int, int] | None:
+    """Return the (H, W) that an RLE mask says it has; None if it says none."""
+    size = segmentation.get("size") if isinstance(segmentation, dict) else None
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        return None
+    height, width = map(side_of, size)
+    return (height, width) if height and width else None
+
+
 def crowd_of(value: Any) -> int | None:
     """Return 0 or 1; None if it is neither."""
     try:

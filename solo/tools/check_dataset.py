@@ -2,12 +2,13 @@
 
 Files, masks, boxes, classes and ids are checked. The exit status is 1 if there are errors, else 0.
 
-example: python -m solo.tools.check_dataset --json cats/train.json --images cats/images
+example: python -m solo.tools.check_dataset --annotations cats/train.json --images cats/images
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ from detectron2.data import MetadataCatalog
 from solo.config.load import load_config
 from solo.data import check_registered, load_records
 from solo.data.checks import check_records
-from solo.data.findings import Finding, Kind
-from solo.data.formats.coco_document import check_coco_json
+from solo.data.document_check import check_document
+from solo.data.formats.coco_document import read_coco, read_json
+from solo.data.repair import list_changes, repair
 from solo.errors import UserError, exit_on
 from solo.files import write_text
 from solo.tools._command import add_opts, build_parser
+from solo.tools._dataset_report import Checked, report, rows, verdict
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
     parser = build_parser("check_dataset", __doc__)
-    parser.add_argument("--json", metavar="FILE", help="annotations in COCO's format")
-    parser.add_argument("--images", metavar="DIR", help="folder of the images of --json")
+    parser.add_argument("--annotations", metavar="FILE", help="annotations in COCO's format")
+    parser.add_argument("--images", metavar="DIR", help="folder of the images of --annotations")
     parser.add_argument(
         "--dataset", nargs="+", default=[], metavar="NAME", help="registered data sets"
     )
@@ -46,58 +49,109 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--first", type=int, default=5, metavar="N", help="listed of each kind (default: 5)"
     )
-    parser.add_argument("--json-report", metavar="FILE", help="write all that is wrong as json")
+    parser.add_argument(
+        "--fix",
+        metavar="OUT",
+        help="write a copy in COCO's format in which all that is certain is mended, and list it",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write all that is wrong as json; -: print it"
+    )
+    parser.add_argument("--json-report", dest="json", help=argparse.SUPPRESS)
     add_opts(parser)
     args = parser.parse_args(argv)
     with exit_on():
-        findings = check(args)
-    for name, found in findings.items():
-        print(report(name, found, args.first))
-    if any(finding.kind.is_error for found in findings.values() for finding in found):
+        checked = check(args)
+        lines = [report(one, args.first) for one in checked]
+        if args.fix:
+            lines += fix(checked[0], args.fix)
+        # With "-" what people read makes way for what machines do.
+        print("\n".join(lines), file=sys.stderr if args.json == "-" else sys.stdout)
+        if args.json:
+            _write([row for one in checked for row in rows(one)], args.json)
+    if any(one.errors for one in checked):
         raise SystemExit(1)
 
 
-def check(args: argparse.Namespace) -> dict[str, list[Finding]]:
+def check(args: argparse.Namespace) -> list[Checked]:
     """Return what is wrong with each data set that the arguments name.
 
     Raises:
         UserError: An argument is wrong, or a data set cannot be loaded.
-        OSError: A file cannot be read or written.
+        OSError: A file cannot be read.
     """
-    if bool(args.json) != bool(args.images):
-        raise UserError("--json FILE and --images DIR go together.")
-    findings = {}
-    if args.json:
-        findings[args.json] = check_coco_json(args.json, args.images, read_images=args.read_images)
-    for name in _names(args):
-        findings[name] = _check_known(name, args.read_images)
-    if not findings:
-        raise UserError("Name a data set: --json and --images, --dataset or --config-file.")
-    if args.json_report:
-        write_text(json.dumps(list(_rows(findings)), indent=1), args.json_report)
-    return findings
+    _check_files(args)
+    names = _names(args)
+    if not (args.annotations or names):
+        raise UserError("Name a data set: --annotations and --images, --dataset or --config-file.")
+    checked = []
+    if args.annotations:
+        checked.append(
+            check_file(args.annotations, args.annotations, args.images, args.read_images)
+        )
+    checked += [_check_known(name, args.read_images) for name in names]
+    if args.fix and (len(checked) > 1 or not checked[0].annotations):
+        raise UserError("--fix mends one file in COCO's format: name it by --annotations.")
+    return checked
 
 
-def report(name: str, findings: Sequence[Finding], first: int) -> str:
-    """Return what to tell the user about a data set.
+def check_file(name: str, json_file: str, folder: str, read_images: bool) -> Checked:
+    """Check a file in COCO's format under the name of its data set."""
+    document = read_coco(json_file, folder)
+    findings = check_document(document, folder, read_images=read_images)
+    return Checked.of(name, document, findings, json_file, folder)
 
-    Args:
-        name: Of the data set.
-        findings: What is wrong with it.
-        first: How many of each kind to list.
+
+def fix(checked: Checked, out: str) -> list[str]:
+    """Write a mended copy of a file; return what was changed, and how far the copy can be used.
+
+    Raises:
+        OSError: It cannot be written.
     """
-    lines = []
-    for kind in Kind:
-        if not (same := [finding for finding in findings if finding.kind is kind]):
-            continue
-        lines.append(f"{'error' if kind.is_error else 'note'}: {kind.title}: {len(same):,}")
-        lines += [f"    {finding}" for finding in same[:first]]
-        if len(same) > first:
-            lines.append(f"    ... and {len(same) - first:,} more")
-        lines.append(f"  {kind.advice}")
-    errors = sum(finding.kind.is_error for finding in findings)
-    verdict = f"{errors:,} error{'s' if errors != 1 else ''}" if errors else "no errors"
-    return "\n".join([*lines, f"{name}: {verdict}"])
+    raw, changes = repair(read_json(checked.annotations), checked.folder, checked.findings)
+    if not changes:
+        return [f"{out} is not written: nothing can be mended without a doubt"]
+    removed = sum(len(places) for what, places in changes.items() if what.startswith("removed"))
+    if removed > len(raw.get("annotations", ())):
+        return [f"{out} is not written: {removed:,} annotations, most of them, would be removed"]
+    lines = list_changes(changes)
+    info = raw.get("info")
+    raw["info"] = {**(info if isinstance(info, dict) else {}), "mended": lines}
+    write_text(json.dumps(raw), out)
+    copy = check_file(out, out, checked.folder, False)
+    return [f"{out} is written:", *(f"    {line}" for line in lines), f"{out}: {verdict(copy)}"]
+
+
+def _write(found: list[dict[str, Any]], path: str) -> None:
+    text = json.dumps(found, indent=1)
+    if path == "-":
+        print(text)
+    else:
+        write_text(text, path)
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Stop at files that do not go together, and before one is overwritten."""
+    if args.json and not args.annotations and _is_no_report(args):
+        raise UserError(
+            f"--json FILE is what the findings are written to; annotations are given by "
+            f"--annotations {args.json}"
+        )
+    if bool(args.annotations) != bool(args.images):
+        raise UserError("--annotations FILE and --images DIR go together.")
+    for path in filter(None, (args.json, args.fix)):
+        if args.annotations and Path(path).resolve() == Path(args.annotations).resolve():
+            raise UserError(f"{path} holds the annotations: write to another file.")
+    if args.fix and Path(args.fix).exists():
+        raise UserError(f"{args.fix} exists: --fix writes a new file.")
+
+
+def _is_no_report(args: argparse.Namespace) -> bool:
+    """Return whether --json names annotations, as it once did: reports are lists."""
+    if args.images:
+        return True
+    path = Path(args.json)
+    return path.is_file() and path.open("rb").read(1) != b"["
 
 
 def _names(args: argparse.Namespace) -> list[str]:
@@ -110,28 +164,17 @@ def _names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def _check_known(name: str, read_images: bool) -> list[Finding]:
+def _check_known(name: str, read_images: bool) -> Checked:
     metadata = MetadataCatalog.get(name)
     json_file = metadata.get("json_file")
     # The file itself, where there is one: what is broken in it may stop those who load it.
     if json_file and metadata.get("evaluator_type") == "coco" and Path(json_file).is_file():
-        return check_coco_json(json_file, metadata.image_root, read_images=read_images)
-    return check_records(
-        load_records(name), len(metadata.get("thing_classes", ())), read_images=read_images
-    )
-
-
-def _rows(findings: dict[str, list[Finding]]) -> Iterator[dict[str, Any]]:
-    for name, found in findings.items():
-        for finding in found:
-            yield {
-                "dataset": name,
-                "kind": finding.kind.title,
-                "is_error": finding.kind.is_error,
-                "file_name": finding.file_name,
-                "annotation_id": finding.annotation_id,
-                "detail": finding.detail,
-            }
+        return check_file(name, json_file, metadata.image_root, read_images)
+    records = load_records(name)
+    classes = metadata.get("thing_classes", ())
+    findings = check_records(records, len(classes), read_images=read_images)
+    kept = sum(len(record.get("annotations", ())) for record in records)
+    return Checked(name, findings, len(records), kept)
 
 
 if __name__ == "__main__":

@@ -203,7 +203,11 @@ def test_every_kind_is_made_here():
         Kind.NO_ANNOTATIONS,
         Kind.DUPLICATE_ANNOTATION_ID,
         Kind.RELATIVE,
+        Kind.EXIF,
     }
+    # ... and those of many together, in test_causes and test_document_check.
+    others |= {Kind.ANOTHER_SIZE, Kind.EXCHANGED, Kind.EXCHANGED_SIZE}
+    others |= {Kind.ALL_CROWDS, Kind.MIXED_IDS, Kind.DUPLICATE_OBJECT, Kind.UNUSED_CLASS}
     assert set(Kind) - made == others
 
 
@@ -239,9 +243,23 @@ def test_a_photo_that_lies_on_its_side_has_the_size_that_training_sees(check, im
     assert check(document) == []
 
 
+def test_a_photo_that_was_annotated_lying_on_its_side(check, images):
+    photo = Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    exif = photo.getexif()
+    exif[274] = 6
+    photo.save(images / "c.jpg", exif=exif)
+    document = clean_document()
+    document["images"][0]["file_name"] = "c.jpg"
+    (finding,) = check(document)
+    assert finding.kind is Kind.EXIF and finding.kind.is_error
+    assert "turns it to 20x30 pixels, the annotations say 30x20, as it is stored" in str(finding)
+    assert "exiftool -Orientation= FILE" in finding.kind.advice
+
+
 def test_an_image_without_annotations_is_no_error(check):
     document = clean_document()
     document["annotations"] = document["annotations"][:2]
+    document["annotations"][1]["category_id"] = 20
     (finding,) = check(document)
     assert finding.kind is Kind.NO_ANNOTATIONS and not finding.kind.is_error
 
@@ -318,6 +336,23 @@ def test_records(records):
     assert findings[1].annotation_id == 1 and "none of 0 ... 1" in findings[1].detail
     records[1]["file_name"] = records[0]["file_name"]
     assert Kind.DUPLICATE_FILE_NAME in {finding.kind for finding in check_records(records)}
+
+
+def test_records_with_boxes_of_anything(records):
+    for record, box in zip(records, ([1, 2], ["a"] * 4), strict=True):
+        record["annotations"][0].update(bbox=box, bbox_mode=BoxMode.XYWH_ABS)
+        record["annotations"][1]["bbox"] = [0, 0, 99, 99]
+    kinds = [finding.kind for finding in check_records(records)]
+    assert kinds.count(Kind.BROKEN_BOX) == 2 and kinds.count(Kind.WRONG_BOX) == 2
+
+
+def test_records_without_files(records):
+    for record in records:
+        record["file_name"] = f"missing/{record['image_id']}"
+    (finding,) = check_records(records)
+    assert finding.kind is Kind.MISSING_IMAGE and finding.file_name == "missing"
+    del records[0]["file_name"]
+    assert Kind.MISSING_IMAGE in {finding.kind for finding in check_records(records)}
 
 
 def test_records_may_lack_what_detectron2_does_not_need(records):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from detectron2.utils.file_io import PathManager
 
-from solo.data.checks import check_contents
 from solo.data.document import Document, Raw, normalise
+from solo.data.document_check import check_document
 from solo.data.findings import Finding
 from solo.errors import UserError, told_as
 from solo.garbage import no_garbage_collection
@@ -71,4 +71,4 @@ def check_coco_json(
         UserError: If it is no json object.
     """
     document = read_coco(json_file, image_root)
-    return document.findings + check_contents(document.records, read_images=read_images)
+    return check_document(document, image_root, read_images=read_images)

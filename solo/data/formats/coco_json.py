@@ -68,12 +68,13 @@ def load_coco(
         UserError: If it is not in COCO's format, or most of it cannot be used; names the first mistake.
     """
     document = read_coco(json_file, image_root, leave_folder=leave_folder)
-    hint = f"python -m solo.tools.check_dataset --json {json_file} --images {image_root} lists all"
+    files = f"--annotations {json_file} --images {image_root}"
+    hint = f"python -m solo.tools.check_dataset {files} lists all"
     if fatal := document.with_effect(Effect.STOPS):
         raise UserError(f"{json_file}: {_first(fatal)} Such mistakes: {len(fatal)}; {hint}")
     if lost := document.with_effect(Effect.LEFT_OUT):
-        kept = sum(len(record.get("annotations", ())) for record in document.records)
-        if kept < len(lost):
+        if document.is_refused:
+            kept = document.kept
             raise UserError(
                 f"{json_file}: only {kept} of {kept + len(lost)} annotations can be used; "
                 f"{_first(lost)} {hint}"

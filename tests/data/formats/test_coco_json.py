@@ -114,7 +114,7 @@ def test_all_forms_of_masks_and_sizes_load(write_json, tmp_path):
 def test_what_makes_a_file_useless_is_named(write_json, section, fields, words):
     document = clean_document()
     document[section][0].update(fields)
-    with pytest.raises(ValueError, match=rf"data\.json: {words}.*check_dataset --json"):
+    with pytest.raises(ValueError, match=rf"data\.json: {words}.*check_dataset --annotations"):
         load_coco(write_json(document), "images", "coco_errors_test")
     assert "coco_errors_test" not in MetadataCatalog
 
