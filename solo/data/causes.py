@@ -62,10 +62,7 @@ class Scenery:
 
     def __init__(self, records: Sequence[dict[str, Any]], folder: str) -> None:
         """Take the records, in detectron2's standard format, and the folder, if it is known."""
-        sides = ("height", "width")
-        self._records = [
-            one for one in records if all(isinstance(one.get(side), int | float) for side in sides)
-        ]
+        self._records = [one for one in records if {"height", "width"} <= one.keys()]
         self.count = len(records)
         self.sizes = {
             str(one.get("file_name")): (one["height"], one["width"]) for one in self._records
