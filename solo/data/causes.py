@@ -5,7 +5,7 @@ Legend: sizes are (H, W); bounds are XYXY and boxes [x, y, width, height], (4,),
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from os.path import commonpath, dirname, relpath
+from os.path import dirname, relpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,13 +62,12 @@ class Scenery:
 
     def __init__(self, records: Sequence[dict[str, Any]], folder: str) -> None:
         """Take the records, in detectron2's standard format, and the folder, if it is known."""
-        self._records = [one for one in records if "height" in one and "width" in one]
+        self._records = [one for one in records if {"height", "width"} <= one.keys()]
         self.count = len(records)
         self.sizes = {
             str(one.get("file_name")): (one["height"], one["width"]) for one in self._records
         }
-        names = [str(one.get("file_name")) for one in records]
-        self.folder = folder or commonpath(map(dirname, names)) if names else folder
+        self.folder = folder or dirname(next(iter(self.sizes), ""))
 
     @cached_property
     def shapes(self) -> list[Shape]:
@@ -90,11 +89,20 @@ class Scenery:
                     continue
                 if mask is None:
                     continue
-                box = None
-                if item.get("bbox") is not None and item.get("bbox_mode") == BoxMode.XYWH_ABS:
-                    box = np.array(item["bbox"], dtype=np.float64)
                 place = name, item.get("id", index)
-                yield Shape(place, size, mask_bounds(mask), box, isinstance(mask, list))
+                bounds, has_corners = mask_bounds(mask), isinstance(mask, list)
+                yield Shape(place, size, bounds, _box(item), has_corners)
+
+
+def _box(item: dict[str, Any]) -> np.ndarray | None:
+    """Return a box as it is given; None if it is none, or in detectron2's other form."""
+    if item.get("bbox_mode") != BoxMode.XYWH_ABS:
+        return None
+    try:
+        box = np.array(item.get("bbox"), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return box if box.shape == (4,) else None
 
 
 def name_causes(
@@ -118,7 +126,7 @@ def _missing_folder(findings: list[Finding], scenery: Scenery) -> list[Finding]:
     missing = [finding for finding in findings if finding.kind is Kind.MISSING_IMAGE]
     if len(missing) < max(scenery.count, 2):
         return findings
-    detail = f"the folder does not exist, and with it {len(missing)} images"
+    detail = f"the folder of all {len(missing)} images does not exist"
     if Path(scenery.folder).is_dir():
         first = relpath(missing[0].file_name, scenery.folder)
         detail = f"the folder holds none of {len(missing)} images, the first of which is {first}"
@@ -138,8 +146,10 @@ def _none_annotated(findings: list[Finding], scenery: Scenery) -> list[Finding]:
     empty = [finding for finding in findings if finding.kind is Kind.NO_ANNOTATIONS]
     if len(empty) < max(scenery.count, 2):
         return findings
-    detail = f"none of the {len(empty)} images has any"
-    return _instead(findings, empty, Finding(Kind.NO_ANNOTATIONS, detail, count=len(empty)))
+    cause = Finding(
+        Kind.NO_ANNOTATIONS, f"none of the {len(empty)} images has any", count=len(empty)
+    )
+    return _instead(findings, empty, cause)
 
 
 def _fitting_the_file(findings: list[Finding], scenery: Scenery) -> list[Finding]:
@@ -246,16 +256,14 @@ def _sizes(findings: list[Finding], scenery: Scenery) -> list[Finding]:
 def _box_form(findings: list[Finding], scenery: Scenery) -> list[Finding]:
     """Name what boxes are that disagree with their masks, if it is the same with all."""
     wrong = {one.place for one in findings if one.kind is Kind.WRONG_BOX}
-    shapes = [shape for shape in scenery.shapes if shape.place in wrong and shape.box is not None]
+    shapes = [shape for shape in scenery.shapes if shape.place in wrong]
     if len(shapes) < max(_SEVERAL, len(scenery.shapes) / 2):
         return findings
     for name, read in _BOX_FORMS.items():
-        fitting = (
-            agree(far_corner(read(one.box, one.size)), one.bounds)
+        if all(
+            one.box is not None and agree(far_corner(read(one.box, one.size)), one.bounds)
             for one in shapes
-            if one.box is not None
-        )
-        if all(fitting):
+        ):
             detail = f"{len(shapes)} boxes are {name}, where [x, y, width, height] is meant"
             cause = Finding(Kind.WRONG_BOX, detail, count=len(shapes))
             return [cause, *_without_symptoms(findings, shapes)]
@@ -278,7 +286,7 @@ class _Rule(NamedTuple):
     kinds: tuple[Kind, ...]  # which it looks for
 
 
-# In this order: what the first explain is nothing to the later ones.
+# What the first explain is nothing to the later ones.
 _RULES = (
     _Rule(_emptied, (Kind.NO_ANNOTATIONS,)),
     _Rule(_none_annotated, (Kind.NO_ANNOTATIONS,)),

@@ -56,8 +56,7 @@ def mend_entry(
         yield "iscrowd written as a number"
     mask = read.item.get("segmentation")
     if mask is not None and not _is_plain(entry["segmentation"], mask):
-        entry["segmentation"] = _written(mask)
-        is_redrawn = True
+        entry["segmentation"] = [part.tolist() for part in mask] if isinstance(mask, list) else mask
         yield "masks written as lists of polygons or as run lengths"
     yield from _mend_box(entry, read, mask)
     is_number = "area" in read.item and not isinstance(entry["area"], str)
@@ -96,10 +95,6 @@ def _is_plain(segmentation: Any, mask: Mask) -> bool:
     counts = segmentation["counts"]
     numbers = [*segmentation["size"], *(counts if isinstance(counts, list) else ())]
     return all(type(number) is int for number in numbers)
-
-
-def _written(mask: Mask) -> Any:
-    return [part.tolist() for part in mask] if isinstance(mask, list) else mask
 
 
 def _area(mask: Mask, size: tuple[int, int]) -> int:

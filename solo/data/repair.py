@@ -70,7 +70,7 @@ class _Repairer:
         self._root = image_root
         self._redrawn: set[int] = set()
         images = [entry for entry in self._entries("images") if isinstance(entry, dict)]
-        numbers = (as_identity(entry.get("id")) for entry in images)
+        numbers = [as_identity(entry.get("id")) for entry in images]
         self._image_ids = Counter(number for number in numbers if number is not None)
         in_doubt = (Kind.WRONG_SIZE, Kind.EXIF)
         self._in_doubt = {one.file_name for one in findings if one.kind in in_doubt}

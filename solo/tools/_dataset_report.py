@@ -32,8 +32,9 @@ class Checked:
         kept: How many annotations are used.
         lost: How many are left out.
         is_refused: Whether it cannot be loaded.
-        annotations: The file in COCO's format; empty if there is none.
+        annotations: Their path; empty if there is none.
         folder: Of the images.
+        form: Of the annotations, a word of AnnotationFormat.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Checked:
     is_refused: bool = False
     annotations: str = ""
     folder: str = ""
+    form: str = ""
 
     @classmethod
     def of(
@@ -51,13 +53,12 @@ class Checked:
         name: str,
         document: Document,
         findings: Sequence[Finding],
-        annotations: str,
-        folder: str,
+        files: tuple[str, str, str],
     ) -> "Checked":
-        """Return what was found of a document, which was read from a file."""
+        """Return what was found of a document, which was read from a path, an image folder and a format."""
         lost = len(document.with_effect(Effect.LEFT_OUT))
         counts = len(document.records), document.kept, lost, document.is_refused
-        return cls(name, findings, *counts, annotations, folder)
+        return cls(name, findings, *counts, *files)
 
     @property
     def errors(self) -> int:

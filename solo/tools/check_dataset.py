@@ -14,11 +14,13 @@ from typing import Any
 
 from detectron2.data import MetadataCatalog
 
+from solo.config.choices import AnnotationFormat
 from solo.config.load import load_config
 from solo.data import check_registered, load_records
 from solo.data.checks import check_records
+from solo.data.document import normalise
 from solo.data.document_check import check_document
-from solo.data.formats.coco_document import read_coco, read_json
+from solo.data.formats.registry import read_annotations
 from solo.data.repair import list_changes, repair
 from solo.errors import UserError, exit_on
 from solo.files import write_text
@@ -28,8 +30,29 @@ from solo.tools._dataset_report import Checked, report, rows, verdict
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments; None: with those of the process."""
+    args = _parser().parse_args(argv)
+    with exit_on():
+        checked = check(args)
+        lines = [report(one, args.first) for one in checked]
+        if args.fix:
+            lines += fix(checked[0], args.fix)
+        # With "-" what people read makes way for what machines do.
+        print("\n".join(lines), file=sys.stderr if args.json == "-" else sys.stdout)
+        if args.json:
+            _write([row for one in checked for row in rows(one)], args.json)
+    if any(one.errors for one in checked):
+        raise SystemExit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = build_parser("check_dataset", __doc__)
-    parser.add_argument("--annotations", metavar="FILE", help="annotations in COCO's format")
+    parser.add_argument("--annotations", metavar="PATH", help="annotations in any format")
+    parser.add_argument(
+        "--format",
+        default=str(AnnotationFormat.AUTO),
+        metavar="WORD",
+        help=f"of --annotations: {', '.join(AnnotationFormat)} (default: %(default)s)",
+    )
     parser.add_argument("--images", metavar="DIR", help="folder of the images of --annotations")
     parser.add_argument(
         "--dataset", nargs="+", default=[], metavar="NAME", help="registered data sets"
@@ -38,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--config-file",
         default="",
         metavar="FILE",
-        help="check DATASETS.TRAIN and TEST of this config, or register its DATASETS.COCO_JSON "
+        help="check DATASETS.TRAIN and TEST of this config, or register its DATASETS.FILES "
         "for --dataset",
     )
     parser.add_argument(
@@ -59,18 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json-report", dest="json", help=argparse.SUPPRESS)
     add_opts(parser)
-    args = parser.parse_args(argv)
-    with exit_on():
-        checked = check(args)
-        lines = [report(one, args.first) for one in checked]
-        if args.fix:
-            lines += fix(checked[0], args.fix)
-        # With "-" what people read makes way for what machines do.
-        print("\n".join(lines), file=sys.stderr if args.json == "-" else sys.stdout)
-        if args.json:
-            _write([row for one in checked for row in rows(one)], args.json)
-    if any(one.errors for one in checked):
-        raise SystemExit(1)
+    return parser
 
 
 def check(args: argparse.Namespace) -> list[Checked]:
@@ -86,20 +98,19 @@ def check(args: argparse.Namespace) -> list[Checked]:
         raise UserError("Name a data set: --annotations and --images, --dataset or --config-file.")
     checked = []
     if args.annotations:
-        checked.append(
-            check_file(args.annotations, args.annotations, args.images, args.read_images)
-        )
+        files = args.annotations, args.images, args.format
+        checked.append(check_file(args.annotations, *files, args.read_images))
     checked += [_check_known(name, args.read_images) for name in names]
     if args.fix and (len(checked) > 1 or not checked[0].annotations):
-        raise UserError("--fix mends one file in COCO's format: name it by --annotations.")
+        raise UserError("--fix mends one file: name it by --annotations.")
     return checked
 
 
-def check_file(name: str, json_file: str, folder: str, read_images: bool) -> Checked:
-    """Check a file in COCO's format under the name of its data set."""
-    document = read_coco(json_file, folder)
+def check_file(name: str, path: str, folder: str, form: str, read_images: bool) -> Checked:
+    """Check annotations of any format under the name of their data set."""
+    document = normalise(read_annotations(path, folder, form), folder)
     findings = check_document(document, folder, read_images=read_images)
-    return Checked.of(name, document, findings, json_file, folder)
+    return Checked.of(name, document, findings, (path, folder, form))
 
 
 def fix(checked: Checked, out: str) -> list[str]:
@@ -108,14 +119,18 @@ def fix(checked: Checked, out: str) -> list[str]:
     Raises:
         OSError: It cannot be written.
     """
-    raw, changes = repair(read_json(checked.annotations), checked.folder, checked.findings)
+    files = checked.annotations, checked.folder, checked.form
+    raw, changes = repair(read_annotations(*files), checked.folder, checked.findings)
     if not changes:
         return [f"{out} is not written: nothing can be mended without a doubt"]
+    removed = sum(len(places) for what, places in changes.items() if what.startswith("removed"))
+    if removed > len(raw.get("annotations", ())):
+        return [f"{out} is not written: {removed:,} annotations, most of them, would be removed"]
     lines = list_changes(changes)
     info = raw.get("info")
     raw["info"] = {**(info if isinstance(info, dict) else {}), "mended": lines}
     write_text(json.dumps(raw), out)
-    copy = check_file(out, out, checked.folder, False)
+    copy = check_file(out, out, checked.folder, AnnotationFormat.COCO, False)
     return [f"{out} is written:", *(f"    {line}" for line in lines), f"{out}: {verdict(copy)}"]
 
 
@@ -163,10 +178,11 @@ def _names(args: argparse.Namespace) -> list[str]:
 
 def _check_known(name: str, read_images: bool) -> Checked:
     metadata = MetadataCatalog.get(name)
-    json_file = metadata.get("json_file")
+    path = metadata.get("json_file") or metadata.get("annotation_file")
     # The file itself, where there is one: what is broken in it may stop those who load it.
-    if json_file and metadata.get("evaluator_type") == "coco" and Path(json_file).is_file():
-        return check_file(name, json_file, metadata.image_root, read_images)
+    if path and metadata.get("evaluator_type") == "coco" and Path(path.partition(":")[0]).exists():
+        form = metadata.get("annotation_format", AnnotationFormat.COCO)
+        return check_file(name, path, metadata.image_root, form, read_images)
     records = load_records(name)
     classes = metadata.get("thing_classes", ())
     findings = check_records(records, len(classes), read_images=read_images)

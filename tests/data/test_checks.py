@@ -338,6 +338,23 @@ def test_records(records):
     assert Kind.DUPLICATE_FILE_NAME in {finding.kind for finding in check_records(records)}
 
 
+def test_records_with_boxes_of_anything(records):
+    for record, box in zip(records, ([1, 2], ["a"] * 4), strict=True):
+        record["annotations"][0].update(bbox=box, bbox_mode=BoxMode.XYWH_ABS)
+        record["annotations"][1]["bbox"] = [0, 0, 99, 99]
+    kinds = [finding.kind for finding in check_records(records)]
+    assert kinds.count(Kind.BROKEN_BOX) == 2 and kinds.count(Kind.WRONG_BOX) == 2
+
+
+def test_records_without_files(records):
+    for record in records:
+        record["file_name"] = f"missing/{record['image_id']}"
+    (finding,) = check_records(records)
+    assert finding.kind is Kind.MISSING_IMAGE and finding.file_name == "missing"
+    del records[0]["file_name"]
+    assert Kind.MISSING_IMAGE in {finding.kind for finding in check_records(records)}
+
+
 def test_records_may_lack_what_detectron2_does_not_need(records):
     for record in records:
         del record["image_id"], record["height"], record["width"]

@@ -37,9 +37,11 @@ def test_what_is_read_is_written_plainly(images, oddity):  # noqa: F811
     document = clean_document()
     for image in document["images"]:
         image.update(height=HEIGHT, width=WIDTH)
+    for item in document["annotations"]:
+        item["area"] = 7
     READ[oddity](document)
-    mended, findings, _ = mend(document, images)
-    assert findings == []
+    mended, findings, changes = mend(document, images)
+    assert findings == [] and ("areas counted anew" in changes) == (oddity == "areas that are none")
     assert objects(normalise(mended, images)) == objects(normalise(clean_document(), images))
     assert mend(mended, images)[2] == {}, "once is enough"
 
@@ -142,7 +144,7 @@ def test_images_in_doubt_keep_their_masks(images):  # noqa: F811
     document["images"][2]["file_name"] = "a.png"
     assert len(mend(document, images)[0]["annotations"]) == 4
     document = clean_document()
-    document["annotations"][0]["category_id"] = 99
+    document["annotations"][0].update(category_id=99)
     mended, findings, _ = mend(document, images)
     assert Kind.UNKNOWN_CATEGORY in {finding.kind for finding in findings}
     assert mended["annotations"][0] == document["annotations"][0]

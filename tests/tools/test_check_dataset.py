@@ -5,6 +5,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.tools import check_dataset
+from tests.data.annotated import scenes, write_cvat, write_labelme, write_via
 from tests.data.test_checks import SQUARE, clean_document, images  # noqa: F401  (a fixture)
 
 
@@ -135,6 +136,16 @@ def test_a_mended_copy(arguments, capsys, tmp_path):
         check_dataset.main([*arguments(document), "--fix", out])
 
 
+def test_a_copy_without_most_annotations_is_not_written(arguments, capsys, tmp_path):
+    document = clean_document()
+    for item in document["annotations"][:3]:
+        item["segmentation"] = [SQUARE[:4]]
+    with pytest.raises(SystemExit):
+        check_dataset.main([*arguments(document), "--fix", str(tmp_path / "mended.json")])
+    assert "not written: 3 annotations, most of them, would be" in capsys.readouterr().out
+    assert not (tmp_path / "mended.json").exists()
+
+
 def test_what_needs_no_mending_is_not_written(arguments, capsys, tmp_path):
     check_dataset.main([*arguments(clean_document()), "--fix", str(tmp_path / "mended.json")])
     assert "mended.json is not written" in capsys.readouterr().out
@@ -204,3 +215,17 @@ def test_only_a_file_is_mended(tmp_path):
 def test_mistakes_are_one_sentence(arguments, words):
     with pytest.raises(SystemExit, match=words):
         check_dataset.main(arguments)
+
+
+@pytest.mark.parametrize("write", [write_labelme, write_via, write_cvat])
+def test_annotations_of_any_format(tmp_path, capsys, write):
+    tmp_path.joinpath("cats").mkdir()
+    path, pictures = write(tmp_path / "cats", scenes())
+    check_dataset.main(["--annotations", str(path), "--images", str(pictures)])
+    assert ": no errors; all " in capsys.readouterr().out
+    name = f"check_{write.__name__}"
+    entries = [[name, "auto", str(path), str(pictures)]]
+    check_dataset.main(["DATASETS.FILES", repr(entries), "--dataset", name])
+    assert f"{name}: no errors; all " in capsys.readouterr().out
+    DatasetCatalog.remove(name)
+    MetadataCatalog.remove(name)
