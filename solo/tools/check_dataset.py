@@ -106,9 +106,11 @@ def check(args: argparse.Namespace) -> list[Checked]:
     return checked
 
 
-def check_file(name: str, path: str, folder: str, form: str, read_images: bool) -> Checked:
+def check_file(
+    name: str, path: str, folder: str, form: str, read_images: bool, *, leave_folder: bool = False
+) -> Checked:
     """Check annotations of any format under the name of their data set."""
-    document = normalise(read_annotations(path, folder, form), folder)
+    document = normalise(read_annotations(path, folder, form), folder, leave_folder=leave_folder)
     findings = check_document(document, folder, read_images=read_images)
     return Checked.of(name, document, findings, (path, folder, form))
 
@@ -182,7 +184,9 @@ def _check_known(name: str, read_images: bool) -> Checked:
     # The file itself, where there is one: what is broken in it may stop those who load it.
     if path and metadata.get("evaluator_type") == "coco" and Path(path.partition(":")[0]).exists():
         form = metadata.get("annotation_format", AnnotationFormat.COCO)
-        return check_file(name, path, metadata.image_root, form, read_images)
+        files = path, metadata.image_root, form
+        may = metadata.get("leave_folder", False)
+        return check_file(name, *files, read_images, leave_folder=may)
     records = load_records(name)
     classes = metadata.get("thing_classes", ())
     findings = check_records(records, len(classes), read_images=read_images)

@@ -9,11 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from solo.data.catalog import default_root, register_once
-from solo.data.formats.instance_map import annotate, encode_ids, read_all
+from solo.data.formats.instance_map import annotate, encode_ids, read_all, read_map
 
 # Label of Cityscapes -> name, in the order of the model's class channels.
 CLASSES = {
@@ -87,7 +84,7 @@ def load_cityscapes(image_dir: Path | str, gt_dir: Path | str) -> list[dict[str,
 
 def _read_record(files: tuple[Path, Path]) -> dict[str, Any]:
     image, ids_file = files
-    ids = np.asarray(Image.open(ids_file))
+    ids = read_map(ids_file)
     annotations = []
     for number, rle in encode_ids(ids).items():
         is_group = number < _FIRST_INSTANCE

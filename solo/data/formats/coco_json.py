@@ -59,8 +59,8 @@ def _register(
     # Of the other formats no file is one that detectron2 could read.
     file = "json_file" if form == AnnotationFormat.COCO else "annotation_file"
     load = partial(load_coco, path, images, name, str(form), leave_folder=leave_folder)
-    metadata = {file: path, "image_root": images, "annotation_format": str(form)}
-    register_once(name, load, **metadata, evaluator_type="coco")
+    files = {file: path, "image_root": images, "annotation_format": str(form)}
+    register_once(name, load, **files, leave_folder=leave_folder, evaluator_type="coco")
     if MetadataCatalog.get(name).get(file) != path:
         raise UserError(
             f"DATASETS.{key}: the name {name} is taken by another data set; choose another."

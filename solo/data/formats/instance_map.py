@@ -1,6 +1,7 @@
 """Images whose pixels hold the number of their instance, as Pascal VOC and Cityscapes have them."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -8,6 +9,7 @@ from detectron2.structures import BoxMode
 from pycocotools import mask as coco_mask
 from tqdm.contrib.concurrent import thread_map
 
+from solo.images import opened
 from solo.structures.run_lengths import RLE
 
 T = TypeVar("T")
@@ -44,6 +46,16 @@ def annotate(rle: RLE, category_id: int, *, iscrowd: int = 0) -> dict[str, Any]:
         "segmentation": rle,
         "iscrowd": iscrowd,
     }
+
+
+def read_map(path: Path) -> np.ndarray:
+    """Return the numbers of a map, (H, W).
+
+    Raises:
+        UnreadableImageError: If it cannot be read.
+    """
+    with opened(path) as image:
+        return np.asarray(image)
 
 
 def read_all(read: Callable[[Any], T], items: Sequence[Any], name: str) -> list[T]:

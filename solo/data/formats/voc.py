@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from detectron2.data.datasets.pascal_voc import CLASS_NAMES
-from PIL import Image
 
 from solo.data.catalog import default_root, register_once
-from solo.data.formats.instance_map import annotate, encode_ids, read_all
+from solo.data.formats.instance_map import annotate, encode_ids, read_all, read_map
 from solo.errors import MissingPackageError, UserError
 
 VOC_SPLITS = ("train", "val", "trainval")
@@ -104,8 +103,8 @@ def _import_loadmat() -> Callable[..., dict[str, Any]]:
 def _read_voc(folder: Path, item: tuple[int, str]) -> dict[str, Any]:
     index, name = item
     ids_file = folder / "SegmentationObject" / f"{name}.png"
-    ids = np.asarray(Image.open(ids_file))
-    classes = np.asarray(Image.open(folder / "SegmentationClass" / f"{name}.png"))
+    ids = read_map(ids_file)
+    classes = read_map(folder / "SegmentationClass" / f"{name}.png")
     if ids.shape != classes.shape:
         raise UserError(
             f"{ids_file} has {ids.shape} pixels, its class map {classes.shape}: unpack them again"
