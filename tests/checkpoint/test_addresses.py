@@ -1,6 +1,7 @@
 """Weights from the net, without the net: the sentence names a place, and a file there is taken."""
 
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ def without_a_net(monkeypatch, tmp_path):
     # Nobody listens at this port, which stands between here and everything else.
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # urllib keeps the first opener that it makes, and with it these addresses.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
 
 
