@@ -100,6 +100,8 @@ def _plain_polygons(segmentations: Sequence[Any]) -> dict[int, Mask]:
     """Return those masks that are polygons as they should be, by their places."""
     places = [i for i, one in enumerate(segmentations) if isinstance(one, list)]
     polygons = list(chain.from_iterable(segmentations[i] for i in places))
+    if not all(isinstance(polygon, list) for polygon in polygons):
+        return {}  # text and dicts can be gone through as well, and hold something else
     try:
         lengths = np.fromiter(map(len, polygons), dtype=np.int64, count=len(polygons))
         numbers = np.fromiter(chain.from_iterable(polygons), np.float64, int(lengths.sum()))

@@ -107,6 +107,8 @@ def _annotations(
             )
         if rle is None and box is None:
             continue
+        if rle is not None and not crowd and not mask_util.area(rle):
+            logger.warning("%s has no pixel: it counts as missed", place)
         box = box or mask_util.toBbox(rle).tolist()
         area = item.get("area")
         if area is None:

@@ -136,6 +136,8 @@ LEFT_OUT = {
     "a point": ([[3, 3]], Kind.BROKEN_POLYGON),
     "not finite": ([[*SQUARE[:7], float("inf")]], Kind.BROKEN_POLYGON),
     "a number": (5, Kind.BROKEN_RLE),
+    "a dict of numbers": ([dict(enumerate(map(str, SQUARE)))], Kind.BROKEN_POLYGON),
+    "digits": (["4414414144"], Kind.BROKEN_POLYGON),
     "a list of nothing": ([None], Kind.BROKEN_POLYGON),
     "of another size": ({"size": [9, 9], "counts": [81]}, Kind.BROKEN_RLE),
     "cut off": ({"size": [HEIGHT, WIDTH], "counts": "o"}, Kind.BROKEN_RLE),

@@ -248,6 +248,16 @@ def test_ground_truth_without_masks_is_named(dataset, tmp_path):
     COCOEvaluator("ellipses", tasks=("bbox",))
 
 
+def test_an_object_without_a_pixel_is_told(dataset, tmp_path, caplog):
+    path = tmp_path / "val.json"
+    document = json.loads(path.read_text())
+    item = next(item for item in document["annotations"][3:] if not item["iscrowd"])
+    item["segmentation"] = [[1, 2, 3, 4, 5, 6]]
+    path.write_text(json.dumps(document))
+    COCOEvaluator("ellipses")
+    assert f"ellipses: x: annotation {item['id']} has no pixel: it counts as missed" in caplog.text
+
+
 def test_missing_backend_is_replaced_and_said_once(predictions, monkeypatch, caplog):
     expected = run(COCOEvaluator("ellipses"), predictions)
     monkeypatch.setattr(coco_module, "FastCOCO", None)
