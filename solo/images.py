@@ -1,5 +1,7 @@
 """Image files as arrays of 8 bits, whatever depth the files have; each that cannot be read is named."""
 
+import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +16,11 @@ from solo.errors import UserError, shortened
 
 # Beyond them a file is taken for a bomb, which is small and decodes to all memory; Pillow's own limit.
 MAX_PIXELS = 178_956_970
+# For what was read before, and for headers alone.
+ANY_NUMBER = 2**62
 # Where Pillow has no mode for 16 bits, it reads these formats' as 32 bits, from 0 to 65535.
 _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # The EXIF orientations that exchange width and height.
 _QUARTER_TURNS = (5, 6, 7, 8)
 
@@ -85,7 +90,7 @@ def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return np.ascontiguousarray(read_image(path, "BGR", max_pixels))
 
 
-def image_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def image_size(path: str | Path, max_pixels: int = ANY_NUMBER) -> tuple[int, int]:
     """Return the (H, W) that an image is read with, from the header of its file alone.
 
     Raises:
@@ -94,8 +99,23 @@ def image_size(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int
     with opened(path, max_pixels) as image:
         width, height = image.size
         # Pillow would decode the whole of a PNG to look for what may follow the pixels.
-        has_exif = image.format != "PNG" or "exif" in image.info
-        return (width, height) if has_exif and is_turned(image) else (height, width)
+        may_turn = image.format != "PNG" or _png_has_exif(path)
+        return (width, height) if may_turn and is_turned(image) else (height, width)
+
+
+def _png_has_exif(path: str | Path) -> bool:
+    """Tell, by the heads of its chunks, whether a PNG has one of those in which Pillow looks for EXIF."""
+    with PathManager.open(str(path), "rb") as file:
+        file.seek(8)  # its signature
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            start = file.read(min(length, 21)) if kind in _PNG_TEXTS else b""
+            if kind == b"eXIf" or start.startswith(
+                (b"Raw profile type exif", b"XML:com.adobe.xmp")
+            ):
+                return True
+            file.seek(length + 4 - len(start), os.SEEK_CUR)
+    return False
 
 
 def check_size(record: dict[str, Any], size: tuple[int, int]) -> None:
@@ -120,7 +140,7 @@ def check_size(record: dict[str, Any], size: tuple[int, int]) -> None:
 
 def ignores_exif(path: str | Path, size: tuple[int, int]) -> bool:
     """Tell whether (H, W) is the size that a file stores, which its EXIF orientation turns."""
-    with opened(path, max_pixels=2**62) as image:
+    with opened(path, ANY_NUMBER) as image:
         return is_turned(image) and image.size == (size[1], size[0])
 
 

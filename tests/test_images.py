@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from detectron2.data import detection_utils
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from solo.config import get_cfg
 from solo.data.reading import read_reduced
@@ -113,10 +114,10 @@ def test_the_limit_of_pixels_is_asked_for_before_they_are_decoded(tmp_path, deep
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     bomb = tmp_path / "b.png"
     bomb.write_bytes(png(header(15000, 13400), (b"IDAT", zlib.compress(b""))))
-    for read in READERS:
+    for read in (lambda path: image_size(path, MAX_PIXELS), READERS[1]):
         with pytest.raises(UnreadableImageError, match=r"b\.png: .* INPUT\.MAX_PIXELS"):
             read(bomb)
-    assert image_size(bomb, 201_000_000) == (13400, 15000)
+    assert image_size(bomb) == image_size(bomb, 201_000_000) == (13400, 15000), "headers alone"
 
 
 @pytest.mark.parametrize(
@@ -196,3 +197,27 @@ def test_a_name_that_no_file_can_have_is_shortened():
     with pytest.raises(UnreadableImageError, match="File name too long") as caught:
         read_image("a" * 5000 + ".png", "BGR")
     assert len(str(caught.value)) < 300 and "aaa.png: cannot be read" in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["exif", "raw profile", "xmp", "behind the pixels", "none"])
+def test_the_size_of_a_png_is_that_of_its_reading(tmp_path, place):
+    photo = Image.new("RGB", (30, 20))
+    exif = Image.Exif()
+    exif[274] = 6
+    path, more = tmp_path / "a.png", PngInfo()
+    if place == "raw profile":
+        content = exif.tobytes()
+        text = f"\nexif\n{len(content):8}\n{content.hex()}\n"
+        more.add_text("Raw profile type exif", text, zip=True)
+    elif place == "xmp":
+        more.add_itxt("XML:com.adobe.xmp", '<rdf tiff:Orientation="6"/>')
+    else:
+        more.add_text("Software", "x" * 30)
+    photo.save(path, pnginfo=more, exif=exif.tobytes() if place == "exif" else b"")
+    if place == "behind the pixels":
+        data = path.read_bytes()
+        chunk = b"eXIf" + exif.tobytes()[6:]
+        chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(data[:-12] + chunk + data[-12:])
+    assert image_size(path) == read_image(path, "BGR").shape[:2]
+    assert image_size(path) == ((20, 30) if place == "none" else (30, 20))

@@ -16,12 +16,16 @@ from solo.data.bounds import agree, excess, mask_bounds
 from solo.data.causes import name_causes
 from solo.data.findings import Finding, Kind, duplicates, shown
 from solo.data.mask_forms import BrokenMaskError, Mask, read_mask
-from solo.images import UnreadableImageError, ignores_exif, image_size, read_image
+from solo.images import MAX_PIXELS, UnreadableImageError, ignores_exif, image_size, read_image
 from solo.structures.polygons import draw_polygons
 
 
 def check_records(
-    records: Sequence[dict[str, Any]], num_classes: int = 0, *, read_images: bool = False
+    records: Sequence[dict[str, Any]],
+    num_classes: int = 0,
+    *,
+    read_images: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Finding]:
     """Check a registered data set.
 
@@ -29,6 +33,7 @@ def check_records(
         records: In detectron2's standard format.
         num_classes: Category ids are from 0 to below it. 0: not known, and not checked.
         read_images: Whether to decode each image, not only the header of its file.
+        max_pixels: See `solo.images.read_image`.
 
     Returns:
         What is wrong; empty if nothing is.
@@ -41,23 +46,24 @@ def check_records(
     findings += duplicates(Kind.DUPLICATE_FILE_NAME, [(name, name) for _, name in ids])
     if num_classes:
         findings += _unknown_categories(records, range(num_classes))
-    findings += check_contents(records, read_images=read_images)
+    findings += check_contents(records, read_images=read_images, max_pixels=max_pixels)
     return name_causes(findings, records)
 
 
 def check_contents(
-    records: Sequence[dict[str, Any]], *, read_images: bool = False
+    records: Sequence[dict[str, Any]], *, read_images: bool = False, max_pixels: int = MAX_PIXELS
 ) -> list[Finding]:
     """Check images, masks and boxes, each on its own, under a progress bar.
 
     Args:
         records: In detectron2's standard format; annotations may keep their ``id``.
         read_images: Whether to decode each image, not only the header of its file.
+        max_pixels: See `solo.images.read_image`.
     """
     findings: list[Finding] = []
     objects = 0
     for record in tqdm(records, desc="checking", unit="image"):
-        findings += _check_image(record, read_images)
+        findings += _check_image(record, read_images, max_pixels)
         annotations = record.get("annotations", ())
         objects += sum(not item.get("iscrowd", 0) for item in annotations)
         if not annotations:
@@ -91,15 +97,15 @@ def _merge_boxes_only(findings: list[Finding], objects: int) -> list[Finding]:
     return [Finding(Kind.BOXES_ONLY, detail, count=objects), *others]
 
 
-def _check_image(record: dict[str, Any], read_images: bool) -> Iterator[Finding]:
+def _check_image(record: dict[str, Any], read_images: bool, max_pixels: int) -> Iterator[Finding]:
     path = str(record.get("file_name"))
     if not os.path.isfile(path):  # which also knows of names that are too long
         yield Finding(Kind.MISSING_IMAGE, "there is no such file", path)
         return
     try:
-        height, width = image_size(path)
+        height, width = image_size(path, max_pixels)
         if read_images:
-            read_image(path, "BGR")
+            read_image(path, "BGR", max_pixels)
     except UnreadableImageError as error:
         yield Finding(Kind.UNREADABLE_IMAGE, str(error).removeprefix(f"{path}: "), path)
         return

@@ -46,10 +46,15 @@ class Document:
         return sum(len(record.get("annotations", ())) for record in self.records)
 
     @property
+    def lost(self) -> int:
+        """How many annotations are left out."""
+        lost = self.with_effect(Effect.LEFT_OUT)
+        return sum(finding.kind is not Kind.UNREADABLE_IMAGE for finding in lost)
+
+    @property
     def is_refused(self) -> bool:
         """Whether the data set is not to be used, since a finding stops or most of it is left out."""
-        lost = len(self.with_effect(Effect.LEFT_OUT))
-        return self.kept < lost or bool(self.with_effect(Effect.STOPS))
+        return self.kept < self.lost or bool(self.with_effect(Effect.STOPS))
 
 
 def normalise(raw: Raw, image_root: Path | str, *, leave_folder: bool = False) -> Document:

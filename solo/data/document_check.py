@@ -9,13 +9,18 @@ from solo.data.causes import name_causes
 from solo.data.checks import check_contents
 from solo.data.document import Document
 from solo.data.findings import Effect, Finding, Kind
+from solo.images import MAX_PIXELS
 
 # Names of classes in a sentence.
 _FEW = 10
 
 
 def check_document(
-    document: Document, image_root: Path | str, *, read_images: bool = False
+    document: Document,
+    image_root: Path | str,
+    *,
+    read_images: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Finding]:
     """Check a document with its images.
 
@@ -23,11 +28,13 @@ def check_document(
         document: As it was read.
         image_root: The folder that file names are relative to.
         read_images: Whether to decode each image, not only the header of its file.
+        max_pixels: See `solo.images.read_image`.
 
     Returns:
         What is wrong; empty if nothing is.
     """
-    findings = [*document.findings, *check_contents(document.records, read_images=read_images)]
+    contents = check_contents(document.records, read_images=read_images, max_pixels=max_pixels)
+    findings = [*document.findings, *contents]
     findings += _classes(document)
     for record in document.records:
         findings += _objects_twice(record)

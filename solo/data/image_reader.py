@@ -6,12 +6,9 @@ from typing import Any
 
 from solo.data.findings import Effect, Finding, Kind, duplicates, lacking, shown
 from solo.data.identities import Identity, as_identity
-from solo.data.plain_values import file_name_of, side_of
+from solo.data.plain_values import MOST_PIXELS, file_name_of, side_of
 from solo.errors import shortened
 from solo.images import UnreadableImageError, image_size
-
-# pycocotools counts pixels in 32 bits.
-_MOST_PIXELS = 2**31 - 1
 
 
 class ImageReader:
@@ -71,11 +68,12 @@ class ImageReader:
             try:
                 return image_size(path)
             except UnreadableImageError as error:
-                detail = f"{error}; and images[{index}] has no height and width"
+                reason = str(error).removeprefix(f"{path}: ").rstrip(".")
+                detail = f"{reason}, and images[{index}] has no height and width"
                 self._tell(Finding(Kind.UNREADABLE_IMAGE, detail, path, effect=Effect.LEFT_OUT))
                 return None
         height, width = map(side_of, given)
-        if height and width and height * width <= _MOST_PIXELS:
+        if height and width and height * width <= MOST_PIXELS:
             return height, width
         missing = "width" if height else "height"
         if height and width:

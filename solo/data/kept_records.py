@@ -77,16 +77,21 @@ def forget_records(name: str) -> None:
         load.forget()
 
 
+def may_leave_folder(name: str) -> bool:
+    """Tell whether the file names of a data set may lead out of its image folder."""
+    metadata = MetadataCatalog.get(name)
+    # Without a folder file names are whole paths.
+    return bool(metadata.get("leave_folder", not metadata.get("image_root")))
+
+
 def _reader(name: str) -> Callable[[], Records]:
     """Return what loads a data set: for COCO's files our reading, whoever registered them."""
     load: Callable[[], Records] = DatasetCatalog[name]
     if getattr(load, "__qualname__", "") != _FOREIGN_READER:
         return load
     metadata = MetadataCatalog.get(name)
-    # Without a folder file names are whole paths.
-    leave_folder = not metadata.image_root
     files = metadata.json_file, metadata.image_root, name
-    return partial(load_coco, *files, leave_folder=leave_folder)
+    return partial(load_coco, *files, leave_folder=may_leave_folder(name))
 
 
 def _version(name: str) -> tuple[int, int] | None:

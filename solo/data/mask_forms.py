@@ -20,6 +20,7 @@ Mask = list[np.ndarray] | RLE
 # Masks read at a time: one odd number among them costs this many a slower reading.
 _AT_A_TIME = 1000
 _FEWEST = 6  # numbers of a polygon
+_ADVICE = ": give at least three x, y pairs"
 
 
 class BrokenMaskError(ValueError):
@@ -160,24 +161,24 @@ def _corners(points: Any) -> np.ndarray:
     try:
         numbers = np.array(points, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        detail = f"one of its polygons is no list of numbers: {shown(points)}"
+        detail = f"one of its polygons is no list of numbers: {shown(points)}{_ADVICE}"
         raise BrokenMaskError(Kind.BROKEN_POLYGON, detail) from error
     is_list = numbers.ndim == 1 or (numbers.ndim == 2 and numbers.shape[1] == 2)
     if not is_list and numbers.size:
-        detail = f"one of its polygons is no list of corners: {shown(points)}"
+        detail = f"one of its polygons is no list of corners: {shown(points)}{_ADVICE}"
         raise BrokenMaskError(Kind.BROKEN_POLYGON, detail)
     numbers = numbers.ravel()
     problem = "which are no pairs" if len(numbers) % 2 else ""
     if not (np.abs(numbers) < FARTHEST).all():
         problem = "some of them not finite, or farther out than any image reaches"
     if problem:
-        detail = f"one of its polygons has {len(numbers)} numbers, {problem}"
+        detail = f"one of its polygons has {len(numbers)} numbers, {problem}{_ADVICE}"
         raise BrokenMaskError(Kind.BROKEN_POLYGON, detail)
     return numbers
 
 
 def _few(numbers: np.ndarray) -> str:
-    return f"one of its polygons has {len(numbers)} numbers, where six are the least"
+    return f"one of its polygons has {len(numbers)} numbers, where six are the least{_ADVICE}"
 
 
 def _rle(segmentation: Any, size: tuple[int, int]) -> RLE:
@@ -191,7 +192,7 @@ def _rle(segmentation: Any, size: tuple[int, int]) -> RLE:
             raise ValueError(f"it must have two dimensions, got {segmentation.shape}")
         counts = coco_mask.encode(np.asfortranarray(segmentation != 0).astype(np.uint8))["counts"]
         segmentation = {"size": segmentation.shape, "counts": counts}
-    if not isinstance(segmentation, dict) or "counts" not in segmentation:
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
         raise ValueError(
             "it is neither a list of polygons, nor RLE with size and counts, nor an array of pixels, "
             f"but {shown(segmentation)}"
@@ -199,7 +200,10 @@ def _rle(segmentation: Any, size: tuple[int, int]) -> RLE:
     claimed = segmentation.get("size")
     sides = [float(side) for side in (() if claimed is None else claimed)]
     if sides != list(map(float, size)):
-        raise ValueError(f"its size is {shown(claimed)}, the image's [height, width] {list(size)}")
+        pixels = f"it has {sides[1]:g}x{sides[0]:g} pixels: " if len(sides) == 2 else ""
+        raise ValueError(
+            f"{pixels}its size is {shown(claimed)}, the image's [height, width] {list(size)}"
+        )
     counts = segmentation["counts"]
     if isinstance(counts, str) and " " in counts.strip():
         raise ValueError(

@@ -8,6 +8,8 @@ from solo.data.findings import shown
 
 # Pixels: no image is that large, and no drawing survives what lies further out.
 FARTHEST = 2**31
+# Of an image: pycocotools counts them in 32 bits.
+MOST_PIXELS = 2**31 - 1
 _CROWD = {0: 0, 1: 1, "0": 0, "1": 1, None: 0}
 
 

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from detectron2.data import transforms as T
 
-from solo.data.segmentations import decode_mask, moved_region, polygon_corners
+from solo.data.mask_forms import read_mask
+from solo.data.segmentations import decode_mask, moved_region
 from solo.errors import UserError
 from solo.structures.box import Box
 from solo.structures.region import Region
@@ -70,7 +71,7 @@ class Scene(T.AugInput):
 
     def _is_cut_off(self, annotation: dict[str, Any]) -> bool:
         """Tell whether the middle of an object lies in the original, but not in what is shown of it."""
-        middle = np.floor(_middle(annotation["segmentation"])) + 0.5  # of a pixel
+        middle = np.floor(_middle(annotation["segmentation"], self._size)) + 0.5  # of a pixel
         height, width = self._size
         if not Box(0, 0, width, height).holds(_pixel(middle)):
             return False
@@ -102,10 +103,12 @@ class Scene(T.AugInput):
         return Box(*np.rint([*corners.min(axis=0), *corners.max(axis=0)]).astype(int).tolist())
 
 
-def _middle(segmentation: Any) -> np.ndarray:
+def _middle(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """Return the middle of the bounds of a mask, x and y."""
     if isinstance(segmentation, list):
-        corners = np.concatenate([polygon_corners(points) for points in segmentation])
+        mask = read_mask(segmentation, size)
+        assert isinstance(mask, list)  # as it is in another form only where it is given so
+        corners = np.concatenate(mask).reshape(-1, 2)
         return (corners.min(axis=0) + corners.max(axis=0)) / 2
     left, top, width, height = cv2.boundingRect(decode_mask(segmentation))
     return np.array([left + width / 2, top + height / 2])

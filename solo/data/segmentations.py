@@ -6,6 +6,7 @@ import numpy as np
 from detectron2.data import transforms as T
 from pycocotools import mask as coco_mask
 
+from solo.data.mask_forms import read_mask
 from solo.errors import UserError
 from solo.structures.region import Region, region_of_mask, region_of_polygons
 from solo.structures.run_lengths import RLE, as_compressed
@@ -37,12 +38,16 @@ def moved_region(
     segmentation = annotation.get("segmentation")
     if segmentation is None:
         raise UserError("it has no segmentation, and a box alone does not teach masks")
-    if isinstance(segmentation, list):
-        polygons = [polygon_corners(points) for points in segmentation]
+    read = segmentation
+    if not isinstance(segmentation, np.ndarray):
+        read = read_mask(segmentation, height_width)
+        if read is None:
+            raise UserError("its segmentation is empty")
+    if isinstance(read, list):
         # apply_coords, not apply_polygons: that clips by shapely, which drawing makes unnecessary.
-        moved = [transforms.apply_coords(polygon) for polygon in polygons]
+        moved = [transforms.apply_coords(polygon.reshape(-1, 2)) for polygon in read]
         return region_of_polygons(moved, *new_height_width)
-    mask = decode_mask(segmentation)
+    mask = decode_mask(read)
     if mask.shape != tuple(height_width):
         raise UserError(
             f"its mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
@@ -74,28 +79,3 @@ def decode_mask(segmentation: RLE | np.ndarray) -> np.ndarray:
             f"nor an array of pixels, but {segmentation!r:.60}"
         )
     return coco_mask.decode(as_compressed(segmentation))
-
-
-def polygon_corners(points: Any) -> np.ndarray:
-    """Return the corners of a polygon, (n, 2) float64, a copy.
-
-    Args:
-        points: A list x1, y1, x2, y2, ..., unless the annotation is broken.
-
-    Raises:
-        UserError: If it is none, or of fewer than three corners.
-    """
-    try:
-        # A copy: transforms work in place.
-        numbers = np.array(points, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        problem = f"is no list of numbers: {points!r:.60}"
-        raise UserError(f"one of its polygons {problem}: give at least three x, y pairs") from error
-    if len(numbers) >= 6 and len(numbers) % 2 == 0 and np.isfinite(numbers).all():
-        return numbers.reshape(-1, 2)
-    problem = "some of them not finite" if len(numbers) >= 6 else "where six are the least"
-    if len(numbers) % 2:
-        problem = "which are no pairs"
-    raise UserError(
-        f"one of its polygons has {len(numbers)} numbers, {problem}: give at least three x, y pairs"
-    )

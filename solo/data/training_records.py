@@ -27,7 +27,7 @@ def training_records(cfg: CfgNode) -> list[Record]:
     if not names:
         raise UserError("DATASETS.TRAIN is empty: name a registered data set to train on")
     check_registered(names)
-    for name in set(names).intersection(cfg.DATASETS.TEST):
+    for name in names:
         keep_records(name)
     advice = " Check that the annotation file lists images, and objects that are not crowds"
     with told_as(f"DATASETS.TRAIN = {names} cannot be trained on", advice):

@@ -46,6 +46,8 @@ class Truth:
         """
         records = _records(dataset_name)
         self.numbers = {record["image_id"]: n for n, record in enumerate(records, 1)}
+        if len(self.numbers) < len(records):
+            raise UserError(f"{dataset_name}: two of its images have the same image_id.")
         self.annotated = any("annotations" in record for record in records)
         annotations: list[dict[str, Any]] = []
         for record in tqdm(records, desc="objects", unit="image", disable=None, leave=False):
@@ -56,6 +58,11 @@ class Truth:
         names = MetadataCatalog.get(dataset_name).get("thing_classes") or range(
             max(classes, default=0)
         )
+        if isinstance(names, list | tuple) and max(classes, default=0) > len(names):
+            raise UserError(
+                f"{dataset_name}: an object has the class {max(classes) - 1}, where thing_classes has "
+                f"{len(names)}, from 0."
+            )
         images = [
             dict(zip(("id", "height", "width"), (number, *_size(record)), strict=True))
             for number, record in enumerate(records, 1)

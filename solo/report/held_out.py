@@ -16,6 +16,7 @@ from detectron2.structures import Instances
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.evaluation.loop import run_evaluation
+from solo.images import MAX_PIXELS
 from solo.inference import Predictor
 from solo.inference.datasets import ReadOneByOne, choose_records
 from solo.report.matching import Overlaps, best_threshold, image_score, match
@@ -121,7 +122,8 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         return [{"instances": image.found} for image in looked_at]
 
     some = None if num_images is None else [record["image_id"] for record in chosen]
-    batches = ReadOneByOne(chosen)
+    # Whatever finds instances may stand here, also without a limit of its own.
+    batches = ReadOneByOne(chosen, getattr(predictor, "max_pixels", MAX_PIXELS))
     tables = run_evaluation(find, batches, evaluator, name=dataset, image_ids=some)
     threshold = _best_threshold(seen)
     return HeldOut(

@@ -16,6 +16,7 @@ from detectron2.config import CfgNode
 
 import solo
 from solo.checkpoint.run_files import METRICS
+from solo.images import ANY_NUMBER
 from solo.inference.datasets import read_bgr
 from solo.report.examples import Example, best_and_worst, find_examples
 from solo.report.held_out import HeldOut, ImageResult
@@ -180,7 +181,7 @@ def _class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
 
 
 def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, Any]:
-    row = SheetRow(read_bgr({"file_name": image.file_name}), image.truth, image.found)
+    row = SheetRow(read_bgr({"file_name": image.file_name}, ANY_NUMBER), image.truth, image.found)
     sheet = prediction_sheet([row], class_names, threshold=0, cell_size=_CELL_SIZE)
     return {
         "picture": _jpeg(sheet),
@@ -195,7 +196,7 @@ def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, 
 def _example_image(example: Example, class_names: Sequence[str]) -> dict[str, str]:
     image = example.image
     picture = draw_close_up(
-        read_bgr({"file_name": image.file_name}),
+        read_bgr({"file_name": image.file_name}, ANY_NUMBER),
         image.truth,
         image.found,
         class_names,

@@ -56,8 +56,7 @@ class Checked:
         files: tuple[str, str, str],
     ) -> "Checked":
         """Return what was found of a document, which was read from a path, an image folder and a format."""
-        lost = len(document.with_effect(Effect.LEFT_OUT))
-        counts = len(document.records), document.kept, lost, document.is_refused
+        counts = len(document.records), document.kept, document.lost, document.is_refused
         return cls(name, findings, *counts, *files)
 
     @property

@@ -10,8 +10,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
 from solo.config.choices import AnnotationFormat
@@ -21,11 +22,20 @@ from solo.data.checks import check_records
 from solo.data.document import normalise
 from solo.data.document_check import check_document
 from solo.data.formats.registry import read_annotations
+from solo.data.kept_records import may_leave_folder
 from solo.data.repair import list_changes, repair
 from solo.errors import UserError, exit_on
 from solo.files import write_text
+from solo.images import MAX_PIXELS
 from solo.tools._command import add_opts, build_parser
 from solo.tools._dataset_report import Checked, report, rows, verdict
+
+
+class Look(NamedTuple):
+    """How images are looked at: see `check_contents`."""
+
+    read_images: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,25 +103,28 @@ def check(args: argparse.Namespace) -> list[Checked]:
         OSError: A file cannot be read.
     """
     _check_files(args)
-    names = _names(args)
+    cfg = load_config(args.config_file, args.opts, device="cpu", needs_classes=False)
+    names = _names(args, cfg)
     if not (args.annotations or names):
         raise UserError("Name a data set: --annotations and --images, --dataset or --config-file.")
     checked = []
+    look = Look(args.read_images, cfg.INPUT.MAX_PIXELS)
     if args.annotations:
         files = args.annotations, args.images, args.format
-        checked.append(check_file(args.annotations, *files, args.read_images))
-    checked += [_check_known(name, args.read_images) for name in names]
+        leave_folder = cfg.DATASETS.LEAVE_FOLDER
+        checked.append(check_file(args.annotations, *files, look, leave_folder=leave_folder))
+    checked += [_check_known(name, look) for name in names]
     if args.fix and (len(checked) > 1 or not checked[0].annotations):
         raise UserError("--fix mends one file: name it by --annotations.")
     return checked
 
 
 def check_file(
-    name: str, path: str, folder: str, form: str, read_images: bool, *, leave_folder: bool = False
+    name: str, path: str, folder: str, form: str, look: Look, *, leave_folder: bool = False
 ) -> Checked:
     """Check annotations of any format under the name of their data set."""
     document = normalise(read_annotations(path, folder, form), folder, leave_folder=leave_folder)
-    findings = check_document(document, folder, read_images=read_images)
+    findings = check_document(document, folder, **look._asdict())
     return Checked.of(name, document, findings, (path, folder, form))
 
 
@@ -126,13 +139,14 @@ def fix(checked: Checked, out: str) -> list[str]:
     if not changes:
         return [f"{out} is not written: nothing can be mended without a doubt"]
     removed = sum(len(places) for what, places in changes.items() if what.startswith("removed"))
-    if removed > len(raw.get("annotations", ())):
+    given = raw.get("annotations")
+    if isinstance(given, list) and removed > len(given):
         return [f"{out} is not written: {removed:,} annotations, most of them, would be removed"]
     lines = list_changes(changes)
     info = raw.get("info")
     raw["info"] = {**(info if isinstance(info, dict) else {}), "mended": lines}
     write_text(json.dumps(raw), out)
-    copy = check_file(out, out, checked.folder, AnnotationFormat.COCO, False)
+    copy = check_file(out, out, checked.folder, AnnotationFormat.COCO, Look(), leave_folder=True)
     return [f"{out} is written:", *(f"    {line}" for line in lines), f"{out}: {verdict(copy)}"]
 
 
@@ -168,9 +182,8 @@ def _is_no_report(args: argparse.Namespace) -> bool:
     return path.is_file() and path.open("rb").read(1) != b"["
 
 
-def _names(args: argparse.Namespace) -> list[str]:
+def _names(args: argparse.Namespace, cfg: CfgNode) -> list[str]:
     """Return the names of the registered data sets to check."""
-    cfg = load_config(args.config_file, args.opts, device="cpu", needs_classes=False)
     names = list(args.dataset)
     if args.config_file and not names:
         names = list(dict.fromkeys([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]))
@@ -178,18 +191,17 @@ def _names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def _check_known(name: str, read_images: bool) -> Checked:
+def _check_known(name: str, look: Look) -> Checked:
     metadata = MetadataCatalog.get(name)
     path = metadata.get("json_file") or metadata.get("annotation_file")
     # The file itself, where there is one: what is broken in it may stop those who load it.
     if path and metadata.get("evaluator_type") == "coco" and Path(path.partition(":")[0]).exists():
         form = metadata.get("annotation_format", AnnotationFormat.COCO)
         files = path, metadata.image_root, form
-        may = metadata.get("leave_folder", False)
-        return check_file(name, *files, read_images, leave_folder=may)
+        return check_file(name, *files, look, leave_folder=may_leave_folder(name))
     records = load_records(name)
     classes = metadata.get("thing_classes", ())
-    findings = check_records(records, len(classes), read_images=read_images)
+    findings = check_records(records, len(classes), **look._asdict())
     kept = sum(len(record.get("annotations", ())) for record in records)
     return Checked(name, findings, len(records), kept)
 

@@ -42,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="store_true",
         help="with --to yolo: fill OUT/images with links to the images",
     )
+    parser.add_argument(
+        "--leave-folder",
+        action="store_true",
+        help="file names may lead out of the image folder",
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="json file, or folder, to write")
     args = parser.parse_args(argv)
     if args.link_images and args.to != "yolo":
@@ -60,7 +65,8 @@ def convert(args: argparse.Namespace) -> str:
     out = args.out.expanduser()
     _check_free(out, is_folder=args.to == "yolo")
     images = Path(args.images).expanduser()
-    document = read_usable(args.annotations, str(images), args.annotations, args.format)
+    path, may = args.annotations, args.leave_folder
+    document = read_usable(path, str(images), path, args.format, leave_folder=may)
     if args.to == "coco":
         converted, left_out = coco_document(document, images)
         write_text(json.dumps(converted, ensure_ascii=False), out)

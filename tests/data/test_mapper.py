@@ -178,7 +178,7 @@ def test_wrong_size_is_named(records):
     ("segmentation", "reason"),
     [
         ("absent", "box alone"),
-        ([1, 2, 3, 4, 5, 6], "at least three x, y pairs"),
+        ([1, 2, 3, 4, 5], "at least three x, y pairs"),
         ([[1, 2, 3, 4]], "at least three x, y pairs"),
         ([[1, 2, 3, 4, float("nan"), 6]], "at least three x, y pairs"),
         ([["a"] * 6], "at least three x, y pairs"),

@@ -1,7 +1,13 @@
-import pytest
+import json
 
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets import register_coco_instances
+
+from solo.config import get_cfg
 from solo.data.training_records import training_records
 from tests.data.batches import flat, take
+from tests.data.test_checks import HEIGHT, WIDTH, clean_document
 
 
 def test_images_without_objects(trainable, records):
@@ -40,3 +46,20 @@ def test_data_without_masks_or_images_is_refused(cfg, records, register):
         record["annotations"] = []
     with pytest.raises(ValueError, match="cannot be trained on"):
         training_records(cfg)
+
+
+def test_cocos_files_that_detectron2_registered_are_read_by_our_rules(tmp_path, caplog):
+    document = clean_document()
+    document["annotations"][1]["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [10, 20]}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(document))
+    register_coco_instances("of_detectron2", {}, str(path), str(tmp_path))
+    try:
+        cfg = get_cfg()
+        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = ("of_detectron2",), ()
+        records = training_records(cfg)
+    finally:
+        DatasetCatalog.remove("of_detectron2")
+        MetadataCatalog.remove("of_detectron2")
+    assert sum(len(record["annotations"]) for record in records) == 3
+    assert "left out 1 annotations" in caplog.text

@@ -337,3 +337,23 @@ def test_ids_of_any_kind_count_as_numbers_do(dataset, predictions, tmp_path, fas
     (results,) = folder.glob("*.json")
     first = json.loads(results.read_text())[0]
     assert first["image_id"] == "image 1" and first["category_id"] in ("03", "08", "20")
+
+
+def test_records_that_cannot_be_told_apart_are_refused():
+    record = {"file_name": "a.png", "image_id": 3, "height": 9, "width": 9, "annotations": []}
+    item = {
+        "category_id": 1,
+        "bbox": [1, 1, 4, 4],
+        "bbox_mode": 1,
+        "segmentation": [[1, 1, 5, 1, 5, 5]],
+    }
+    MetadataCatalog.get("refused_records").thing_classes = ["cat"]
+    for records, words in (
+        ([record, record], "two of its images have the same image_id"),
+        ([{**record, "annotations": [item]}], "the class 1, where thing_classes has 1, from 0"),
+    ):
+        DatasetCatalog.register("refused_records", lambda kept=records: kept)
+        with pytest.raises(ValueError, match=words):
+            COCOEvaluator("refused_records")
+        DatasetCatalog.remove("refused_records")
+    MetadataCatalog.remove("refused_records")

@@ -54,7 +54,11 @@ def read_coco(
 
 
 def check_coco_json(
-    json_file: Path | str, image_root: Path | str, *, read_images: bool = False
+    json_file: Path | str,
+    image_root: Path | str,
+    *,
+    read_images: bool = False,
+    leave_folder: bool = False,
 ) -> list[Finding]:
     """Check a file in COCO's format and its images; it need not be registered.
 
@@ -62,6 +66,7 @@ def check_coco_json(
         json_file: The annotations.
         image_root: The folder that file names are relative to.
         read_images: Whether to decode each image, not only the header of its file.
+        leave_folder: Whether file names may lead out of the folder.
 
     Returns:
         What is wrong; empty if nothing is.
@@ -70,5 +75,5 @@ def check_coco_json(
         OSError: If the file cannot be read.
         UserError: If it is no json object.
     """
-    document = read_coco(json_file, image_root)
+    document = read_coco(json_file, image_root, leave_folder=leave_folder)
     return check_document(document, image_root, read_images=read_images)

@@ -14,7 +14,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from solo.data.document import Raw
-from solo.data.segmentations import polygon_corners
+from solo.data.mask_forms import read_mask
+from solo.data.plain_values import MOST_PIXELS
 from solo.errors import UserError
 from solo.structures.region import region_of_polygons
 from solo.structures.run_lengths import RLE, place_mask
@@ -29,8 +30,6 @@ CLASS_FILES = ("classes.txt", "labels.txt")
 NO_CLASSES = ("__ignore__", "_background_")
 # Pixels of a mask that is written as such; a few of them fit into the memory of any machine.
 MOST_MASK_PIXELS = 1 << 28
-# Pixels that run lengths can count.
-_MOST_PIXELS = 2**32
 
 
 class Shape(NamedTuple):
@@ -196,7 +195,7 @@ def mask_in_image(pixels: np.ndarray, corner: tuple[int, int], size: tuple[Any, 
         ValueError: If the image cannot be of this size.
     """
     height, width = int(size[0]), int(size[1])
-    if not (height > 0 and width > 0 and height * width < _MOST_PIXELS):
+    if not (height > 0 and width > 0 and height * width <= MOST_PIXELS):
         raise ValueError(f"its image is said to have {width}x{height} pixels")
     top, left = corner
     inside = pixels[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
@@ -218,7 +217,9 @@ def _joined(masks: Sequence[Polygons | RLE], size: tuple[Any, Any]) -> Polygons 
 
 def _drawn(polygons: Polygons, size: tuple[Any, Any]) -> RLE:
     height, width = int(size[0]), int(size[1])
-    region = region_of_polygons([polygon_corners(points) for points in polygons], height, width)
+    mask = read_mask(polygons, (height, width))
+    corners = [one.reshape(-1, 2) for one in mask] if isinstance(mask, list) else []
+    region = region_of_polygons(corners, height, width)
     if region is None:
         return mask_in_image(np.zeros((1, 1), dtype=bool), (0, 0), size)
     return mask_in_image(region.pixels, (region.top, region.left), size)
