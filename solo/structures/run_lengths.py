@@ -110,16 +110,17 @@ def _numbers(text: bytes) -> tuple[np.ndarray, np.ndarray]:
     A character holds five bits of a number, the lowest first, and one that says whether more
     follow; the last holds the sign. Characters after the last whole number are left out.
     """
-    codes = np.frombuffer(text, dtype=np.uint8) - np.uint8(48)
-    ends = np.flatnonzero(codes & 0x20 == 0)
-    characters = np.diff(ends, prepend=-1)
-    last = codes[ends].astype(np.int64)
-    numbers = (last & 0x1F) - 2 * (last & 0x10)
-    for place in range(1, _MOST_CHARACTERS):
-        longer = np.flatnonzero(characters > place)
-        digits = codes[ends[longer] - place] & 0x1F
-        numbers[longer] = (numbers[longer] << 5) + digits
-    return numbers, characters
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    ends = (codes & 0x20 == 0).nonzero()[0]
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1] + 1
+    characters = ends - starts + 1
+    digits = codes & 0x1F
+    digits[ends] -= 2 * (codes[ends] & 0x10)
+    # Numbers of too many characters are wrong, whatever they are.
+    places = np.minimum(np.arange(characters.sum()) - starts.repeat(characters), _MOST_CHARACTERS)
+    shifted = digits[: len(places)] << 5 * places
+    return (np.add.reduceat(shifted, starts) if len(starts) else ends), characters
 
 
 def as_compressed(rle: RLE) -> RLE:
