@@ -357,3 +357,21 @@ def test_records_that_cannot_be_told_apart_are_refused():
             COCOEvaluator("refused_records")
         DatasetCatalog.remove("refused_records")
     MetadataCatalog.remove("refused_records")
+
+
+def test_a_crowd_without_a_mask_is_its_box(dataset, predictions, tmp_path):
+    path = tmp_path / "val.json"
+    document = json.loads(path.read_text())
+    crowds = [item for item in document["annotations"] if item["iscrowd"]]
+    assert crowds
+    results = []
+    for as_polygon in (True, False):
+        for item in crowds:
+            x, y, width, height = item["bbox"]
+            right, bottom = x + width, y + height
+            item.pop("segmentation", None)
+            if as_polygon:
+                item["segmentation"] = [[x, y, right, y, right, bottom, x, bottom]]
+        path.write_text(json.dumps(document))
+        results.append(run(COCOEvaluator("ellipses"), predictions))
+    assert_same(*results)
