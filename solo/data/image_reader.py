@@ -6,7 +6,7 @@ from typing import Any
 
 from solo.data.findings import Effect, Finding, Kind, duplicates, lacking, shown
 from solo.data.identities import Identity, as_identity
-from solo.data.plain_values import MOST_PIXELS, file_name_of, side_of
+from solo.data.plain_values import MOST_PIXELS, file_name_of, side_of, with_slashes
 from solo.errors import shortened
 from solo.images import UnreadableImageError, image_size
 
@@ -51,9 +51,7 @@ class ImageReader:
 
     def _path(self, name: str) -> str:
         """Return where an image is; empty if it leads out of the folder."""
-        path = os.path.join(self._root, name)
-        if "\\" in name and not os.path.exists(path):
-            path = os.path.join(self._root, name.replace("\\", "/"))
+        path = os.path.join(self._root, with_slashes(name, self._root))
         inside = os.path.relpath(path, self._root or ".")
         if not self._leave_folder and inside.split(os.sep)[0] == os.pardir:
             detail = f"it leads out of the image folder {self._root}"

@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 from solo.data.findings import shown
@@ -22,6 +23,13 @@ def file_name_of(value: Any) -> str:
     except UnicodeEncodeError:
         return ""
     return value
+
+
+def with_slashes(name: str, root: Path | str) -> str:
+    """Return the name of a file below a folder with slashes, if it has backslashes and is not there so."""
+    if "\\" not in name or os.path.exists(os.path.join(root, name)):
+        return name
+    return name.replace("\\", "/")
 
 
 def number_of(value: Any) -> float | None:

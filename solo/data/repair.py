@@ -14,7 +14,7 @@ from solo.data.findings import Effect, Finding, Kind
 from solo.data.identities import as_identity, find_identity
 from solo.data.mask_forms import Mask
 from solo.data.mended_entry import ReadEntry, mend_entry
-from solo.data.plain_values import side_of
+from solo.data.plain_values import side_of, with_slashes
 
 Move = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 
@@ -91,8 +91,8 @@ class _Repairer:
                 if number and isinstance(entry[side], str):
                     entry[side] = number
                     self._tell("sizes written as numbers", name)
-            if "\\" in name and not Path(self._root, name).exists():
-                entry["file_name"] = name.replace("\\", "/")
+            if (slashed := with_slashes(name, self._root)) != name:
+                entry["file_name"] = slashed
                 self._tell("file names written with slashes", name)
 
     def mend_causes(self, causes: set[tuple[Kind, Effect]]) -> None:

@@ -38,22 +38,22 @@ def moved_region(
     segmentation = annotation.get("segmentation")
     if segmentation is None:
         raise UserError("it has no segmentation, and a box alone does not teach masks")
-    read = segmentation
-    if not isinstance(segmentation, np.ndarray):
-        read = read_mask(segmentation, height_width)
-        if read is None:
-            raise UserError("its segmentation is empty")
-    if isinstance(read, list):
+    if isinstance(segmentation, np.ndarray):
+        pixels = decode_mask(segmentation)
+        if pixels.shape != tuple(height_width):
+            raise UserError(
+                f"its mask is {pixels.shape[1]}x{pixels.shape[0]} pixels, "
+                f"the image {height_width[1]}x{height_width[0]}"
+            )
+        return region_of_mask(transforms.apply_segmentation(pixels))
+    mask = read_mask(segmentation, height_width)
+    if mask is None:
+        raise UserError("its segmentation is empty")
+    if isinstance(mask, list):
         # apply_coords, not apply_polygons: that clips by shapely, which drawing makes unnecessary.
-        moved = [transforms.apply_coords(polygon.reshape(-1, 2)) for polygon in read]
+        moved = [transforms.apply_coords(polygon.reshape(-1, 2)) for polygon in mask]
         return region_of_polygons(moved, *new_height_width)
-    mask = decode_mask(read)
-    if mask.shape != tuple(height_width):
-        raise UserError(
-            f"its mask is {mask.shape[1]}x{mask.shape[0]} pixels, "
-            f"the image {height_width[1]}x{height_width[0]}"
-        )
-    return region_of_mask(transforms.apply_segmentation(mask))
+    return region_of_mask(transforms.apply_segmentation(coco_mask.decode(mask)))
 
 
 def decode_mask(segmentation: RLE | np.ndarray) -> np.ndarray:

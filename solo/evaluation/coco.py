@@ -143,8 +143,10 @@ class COCOEvaluator(evaluation.COCOEvaluator):
     ) -> None:
         results = list(itertools.chain.from_iterable(item["instances"] for item in predictions))
         numbered = self._numbered(results)
-        text = json.dumps(self._with_ids_of_the_file(results))
-        self._write("coco_instances_results.json", lambda file: file.write(text.encode()))
+        self._write(
+            "coco_instances_results.json",
+            lambda file: file.write(json.dumps(self._with_ids_of_the_file(results)).encode()),
+        )
         if not self._truth.annotated:
             logger.info("the annotation file has no annotations: nothing to evaluate against")
             return

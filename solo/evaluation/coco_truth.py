@@ -49,24 +49,20 @@ class Truth:
         if len(self.numbers) < len(records):
             raise UserError(f"{dataset_name}: two of its images have the same image_id.")
         self.annotated = any("annotations" in record for record in records)
+        images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for record in tqdm(records, desc="objects", unit="image", disable=None, leave=False):
-            number = self.numbers[record["image_id"]]
-            for item in _annotations(dataset_name, record, needs_masks):
+            size, number = _size(record), self.numbers[record["image_id"]]
+            images.append({"id": number, "height": size[0], "width": size[1]})
+            for item in _annotations(dataset_name, record, size, needs_masks):
                 annotations.append({**item, "id": len(annotations) + 1, "image_id": number})
-        classes = {item["category_id"] for item in annotations}
-        names = MetadataCatalog.get(dataset_name).get("thing_classes") or range(
-            max(classes, default=0)
-        )
-        if isinstance(names, list | tuple) and max(classes, default=0) > len(names):
+        last = max((item["category_id"] for item in annotations), default=0)
+        names = MetadataCatalog.get(dataset_name).get("thing_classes") or range(last)
+        if last > len(names):
             raise UserError(
-                f"{dataset_name}: an object has the class {max(classes) - 1}, where thing_classes has "
+                f"{dataset_name}: an object has the class {last - 1}, where thing_classes has "
                 f"{len(names)}, from 0."
             )
-        images = [
-            dict(zip(("id", "height", "width"), (number, *_size(record)), strict=True))
-            for number, record in enumerate(records, 1)
-        ]
         document = {
             "images": images,
             "annotations": annotations,
@@ -91,10 +87,9 @@ def _records(name: str) -> list[dict[str, Any]]:
 
 
 def _annotations(
-    dataset: str, record: dict[str, Any], needs_masks: bool
+    dataset: str, record: dict[str, Any], size: tuple[int, int], needs_masks: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield what COCO's rules read of the annotations of an image."""
-    size = _size(record)
+    """Yield what COCO's rules read of the annotations of an image of (H, W)."""
     for index, item in enumerate(record.get("annotations", ())):
         place = f"{dataset}: {record.get('file_name')}: annotation {item.get('id', index)}"
         crowd = int(item.get("iscrowd", 0))
@@ -114,12 +109,11 @@ def _annotations(
             )
         if rle is None and box is None:
             continue
-        if rle is not None and not crowd and not mask_util.area(rle):
-            logger.warning("%s has no pixel: it counts as missed", place)
         box = box or mask_util.toBbox(rle).tolist()
-        area = item.get("area")
-        if area is None:
-            area = box[2] * box[3] if rle is None else float(mask_util.area(rle))
+        area = box[2] * box[3] if rle is None else float(mask_util.area(rle))
+        if rle is not None and not area and not crowd:
+            logger.warning("%s has no pixel: it counts as missed", place)
+        area = area if item.get("area") is None else item["area"]
         truth = {
             "category_id": item["category_id"] + 1,
             "iscrowd": crowd,

@@ -117,7 +117,7 @@ def read_usable(
         if document.is_refused:
             kept = document.kept
             raise UserError(
-                f"{path}: only {kept} of {kept + len(lost)} annotations can be used; "
+                f"{path}: only {kept} of {kept + document.lost} annotations can be used; "
                 f"{_first(lost)} {hint}"
             )
         logger.warning(
