@@ -46,6 +46,11 @@ def meet(url: str, num_machines: int = 1, machine_rank: int = 0) -> tuple[TCPSto
             store = store or _join(host, port)
             store.set(f"machine {machine_rank}", "here")
             absent = [k for k in range(num_machines) if not store.check([f"machine {k}"])]
+            if not absent:
+                store.set(f"machine {machine_rank} saw all", "")
+                if machine_rank == 0:  # who has the store keeps it until the others have looked
+                    seers = [f"machine {k} saw all" for k in range(num_machines)]
+                    absent = [k for k, seer in enumerate(seers) if not store.check([seer])]
         except (OSError, DistError):
             store, absent = None, [0]
         if store and not absent:
