@@ -1,14 +1,16 @@
 """A file and options laid over a config; an unknown key is told with the one that may be meant."""
 
 import difflib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from detectron2.config import CfgNode
+from detectron2.config.compat import guess_version
 
+from solo.config.names import PREFIX, config_path, named_config
 from solo.config.yaml_files import check_file
 from solo.errors import UserError
 
@@ -19,19 +21,23 @@ _LONG = 300
 def merge_file(cfg: CfgNode, path: str | Path) -> None:
     """Merge a yaml file, if there is a path, and those it is based on into a config, in place.
 
+    Args:
+        cfg: The config.
+        path: A file, the name of a config that comes with solo, or an address that detectron2's
+            PathManager knows.
+
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file or name.
         UserError: If the file is no yaml, or has an unknown key or a value of the wrong type.
     """
-    path = os.path.expanduser(path)
+    path = str(path)
     if not path:
         return
-    if "://" not in path and not Path(path).is_file():
-        raise FileNotFoundError(f"The config file {path} does not exist; check --config-file.")
+    if "://" not in path or path.startswith(PREFIX):
+        path = str(config_path(path))
     try:
         check_file(path)
-        # detectron2 would, by default, run code that a yaml file names.
-        cfg.merge_from_file(path, allow_unsafe=False)
+        _merge_plain(cfg, path)
     except KeyError as error:
         raise UserError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
     except yaml.YAMLError as error:
@@ -46,6 +52,26 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
         raise UserError(
             f"The config file {path} has something else where keys with values belong: {_brief(error)}"
         ) from error
+
+
+class _WithNames(CfgNode):
+    """A config whose file may be based on configs that come with solo, by name."""
+
+    @classmethod
+    def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict[str, Any]:
+        """Load a file; fvcore takes a name for a path beside the file that is based on it."""
+        _, is_name, name = filename.rpartition(PREFIX)
+        filename = str(named_config(name)) if is_name else filename
+        return super().load_yaml_with_base(filename, allow_unsafe)
+
+
+def _merge_plain(cfg: CfgNode, path: str) -> None:
+    """Merge a yaml file as detectron2 does, which would, by default, run code that the file names."""
+    loaded = CfgNode(_WithNames.load_yaml_with_base(path, allow_unsafe=False))
+    if (loaded.get("VERSION") or guess_version(loaded, path)) == cfg.VERSION:
+        cfg.merge_from_other_cfg(loaded)
+    else:  # keys of detectron2's first version, which it knows how to bring up to date
+        cfg.merge_from_file(path, allow_unsafe=False)
 
 
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
