@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 # From the top: a room, a package or module of solo, imports rooms of lower shelves only.
 SHELVES = (
+    ("__main__",),
+    ("cli",),
     ("",),  # the package itself, which registers its parts with detectron2
     ("tools",),
     ("benchmark",),
@@ -23,7 +25,7 @@ SHELVES = (
     ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files", "garbage"),
+    ("files", "garbage", "user_modules"),
     ("errors",),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}

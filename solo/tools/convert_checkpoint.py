@@ -20,9 +20,9 @@ from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.rules import is_ours
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.config.load import load_config
-from solo.config.user_modules import add_import
 from solo.errors import UserError, exit_on
 from solo.tools._command import build_parser
+from solo.user_modules import add_import
 
 
 def main(argv: Sequence[str] | None = None) -> None:

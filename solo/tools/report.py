@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from solo.config.user_modules import add_import
 from solo.errors import UserError, exit_on
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
@@ -18,6 +17,7 @@ from solo.report.held_out import examine
 from solo.report.page import render_report
 from solo.report.run_folder import open_run
 from solo.tools._command import build_parser
+from solo.user_modules import add_import
 
 # Masks of a whole data set do not fit into memory, their run lengths do.
 _OPTIONS = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")

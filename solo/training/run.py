@@ -15,12 +15,12 @@ from detectron2.utils.logger import setup_logger
 
 from solo.checkpoint.run_files import CONFIG, write_run_record
 from solo.config.load import load_config
-from solo.config.user_modules import import_modules
 from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import check_folder, write_text
 from solo.training.spared_logs import spare_log_files
+from solo.user_modules import import_modules
 
 logger = logging.getLogger(__name__)
 

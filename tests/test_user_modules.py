@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from solo.config.user_modules import add_import, import_modules
+from solo.user_modules import add_import, import_modules
 
 
 @pytest.fixture(autouse=True)
