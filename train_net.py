@@ -13,10 +13,10 @@ from detectron2.utils import comm
 
 from solo import training
 from solo.checkpoint import SOLOCheckpointer
-from solo.user_modules import add_import
 from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.modeling.fuse import prepare_for_inference
+from solo.user_modules import add_import
 
 EXAMPLES = """
 examples:

@@ -93,7 +93,7 @@ def test_every_room_has_its_shelf():
 def test_a_name_of_a_file_means_one_thing():
     counts = Counter(path.stem for path in SOURCES)
     # The file of a command has the name of what it does.
-    commands = {path.stem for path in (ROOT / "solo" / "tools").glob("*.py")}
+    commands = {path.stem for path in (ROOT / "solo" / "cli").rglob("*.py")}
     assert {name for name, count in counts.items() if count > 1} - commands <= TWICE
 
 

@@ -22,8 +22,8 @@ class Model(NamedTuple):
     name: str = ""  # for people
 
 
-def add_model(parser: Parser, *, exported: bool = True) -> None:
-    """Add --model, --config, --weights and --device, and --onnx where exported files will do."""
+def add_model(parser: Parser, *, exported: bool = True, device: bool = True) -> None:
+    """Add --model, --config and --weights; --onnx where exported files will do; and --device."""
     kinds = parser.add_argument_group("model").add_mutually_exclusive_group()
     kinds.add_argument(
         "--model",
@@ -47,7 +47,8 @@ def add_model(parser: Parser, *, exported: bool = True) -> None:
         metavar="FILE",
         help="checkpoint; default: of --model the published one, or the last one of the run",
     )
-    add_device(parser)
+    if device:
+        add_device(parser)
 
 
 def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
@@ -61,21 +62,21 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         UserError: The flags do not go together, or there is no such model.
         OSError: A run has no config or checkpoint.
     """
-    exported = getattr(args, "onnx", "")
+    exported, device = getattr(args, "onnx", ""), getattr(args, "device", "")
     if args.model.lower().endswith(".onnx"):
         exported = args.model
     if exported:
-        if args.weights or args.device or opts:
+        if args.weights or device or opts:
             raise UserError(
                 f"{exported} holds weights and config: leave out --weights, --device and KEY VALUE."
             )
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:
-        return Model(args.config_file, args.weights, "", args.device, Path(args.config_file).stem)
+        return Model(args.config_file, args.weights, "", device, Path(args.config_file).stem)
     name = args.model or DEFAULT
     if Path(name).is_dir():
         from solo.report.run_folder import open_run
 
         run = open_run(Path(name), Path(args.weights) if args.weights else None)
-        return Model(str(run.config_file), str(run.weights), "", args.device, Path(name).name)
-    return Model(name, args.weights or f"solo://{name}", "", args.device, name)
+        return Model(str(run.config_file), str(run.weights), "", device, Path(name).name)
+    return Model(name, args.weights or f"solo://{name}", "", device, name)

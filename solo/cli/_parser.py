@@ -9,8 +9,9 @@ from typing import NoReturn
 
 from solo.user_modules import add_import
 
-# A key of a config: MODEL.DEVICE, SEED. Files are seldom called so.
-_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|OUTPUT_DIR|SEED|CUDNN_BENCHMARK|VIS_PERIOD")
+# A key of a config: MODEL.DEVICE, OUTPUT_DIR, SEED. Files are seldom called so, but for those of cameras.
+_KEY = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z0-9_]+)+|[A-Z0-9]+(_[A-Z0-9]+)+|SEED")
+_OF_CAMERA = re.compile(r".*\.(JPE?G|PNG|BMP|TIFF?|WEBP|GIF|HEIC|MP4|MOV|AVI|MTS|M4V)")
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,7 +83,8 @@ def add_words(parser: argparse._ActionsContainer, metavar: str, text: str) -> No
 def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the words before the first key of a config, and KEY VALUE ... from there on."""
     for place, word in enumerate(words):
-        if _KEY.fullmatch(word) and not Path(word).exists():
+        is_key = _KEY.fullmatch(word) and not _OF_CAMERA.fullmatch(word)
+        if is_key and not Path(word).exists():
             return list(words[:place]), list(words[place:])
     return list(words), []
 

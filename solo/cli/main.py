@@ -32,7 +32,18 @@ DATA_VERBS = {
     "convert": "annotations of any format that is read, to COCO's or YOLO's",
     "digits": "make the embedded data set ahead of training",
 }
-EXAMPLES = {"solo": "solo predict photo.jpg", "solo data": "solo data check --data cats/"}
+BENCHMARK_VERBS = {
+    "infer": "inference, from the image to run lengths",
+    "train": "a step of training",
+    "cpu": "what this CPU has, and what was chosen for it",
+}
+# Verbs of verbs.
+GROUPS = {"data": DATA_VERBS, "benchmark": BENCHMARK_VERBS}
+EXAMPLES = {
+    "": "solo predict photo.jpg",
+    "data": "solo data check --annotations cats/train.json --images cats/images",
+    "benchmark": "solo benchmark cpu",
+}
 # These need no detectron2.
 _BARE = ("solo.cli.setup",)
 # What a shell reports for a program that Ctrl-C ended.
@@ -49,13 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: The user's mistake, with a sentence; or help was asked for.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    program, verbs, module = "solo", VERBS, "solo.cli"
-    verb = _read_verb(program, verbs, words)
-    if verb == "data":
-        program, verbs, module = "solo data", DATA_VERBS, "solo.cli.data"
-        verb = _read_verb(program, verbs, words[1:])
-        words = words[1:]
-    return run_verb(f"{module}.{verb}", f"{program} {verb}", words[1:])
+    names = [_read_verb("", VERBS, words)]
+    if names[0] in GROUPS:
+        names.append(_read_verb(names[0], GROUPS[names[0]], words[1:]))
+    return run_verb(".".join(["solo.cli", *names]), " ".join(["solo", *names]), words[len(names) :])
 
 
 def run_verb(name: str, program: str, words: Sequence[str]) -> int:
@@ -102,10 +110,11 @@ def _register() -> None:
         raise MissingPackageError(str(error)) from error
 
 
-def _read_verb(program: str, verbs: Mapping[str, str], words: Sequence[str]) -> str:
+def _read_verb(group: str, verbs: Mapping[str, str], words: Sequence[str]) -> str:
     """Return the first word, a verb; or print help, or stop at a word that is none."""
+    program = f"solo {group}".strip()
     if not words or words[0] in ("-h", "--help"):
-        print(_help(program, verbs))
+        print(_help(group, program, verbs))
         raise SystemExit(0 if words else 2)
     if words[0] in ("-V", "--version"):
         print(f"solo {solo.__version__}")
@@ -118,17 +127,17 @@ def _read_verb(program: str, verbs: Mapping[str, str], words: Sequence[str]) -> 
     return words[0]
 
 
-def _help(program: str, verbs: Mapping[str, str]) -> str:
+def _help(group: str, program: str, verbs: Mapping[str, str]) -> str:
     width = max(map(len, verbs)) + 2
     return "\n".join(
         [
             f"usage: {program} VERB ...",
             "",
-            "Box-free instance segmentation: SOLO, Decoupled SOLO and SOLOv2 for detectron2.",
+            VERBS.get(group, "box-free instance segmentation: SOLO, Decoupled SOLO and SOLOv2"),
             "",
             *(f"  {verb:{width}}{what}" for verb, what in verbs.items()),
             "",
             f"`{program} VERB --help` tells more of each.",
-            f"example: {EXAMPLES[program]}",
+            f"example: {EXAMPLES[group]}",
         ]
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from solo.tools import check_dataset
+from solo.cli.main import main
 from tests.data.annotated import scenes, write_cvat, write_labelme, write_via
 from tests.data.test_checks import SQUARE, clean_document, images  # noqa: F401  (a fixture)
 
@@ -21,7 +21,7 @@ def arguments(images):  # noqa: F811
 
 
 def test_clean(arguments, capsys):
-    check_dataset.main(arguments(clean_document()))
+    main(["data", "check", *arguments(clean_document())])
     printed = capsys.readouterr().out
     assert printed.endswith("data.json: no errors; all 4 annotations of 2 images are used\n")
     assert printed.count("\n") == 1
@@ -31,7 +31,7 @@ def test_a_note_is_no_failure(arguments, capsys):
     document = clean_document()
     document["annotations"] = document["annotations"][:2]
     document["annotations"][1]["category_id"] = 20
-    check_dataset.main(arguments(document))
+    main(["data", "check", *arguments(document)])
     assert "note: image without annotations: 1\n" in capsys.readouterr().out
 
 
@@ -41,9 +41,7 @@ def test_errors_are_counted_and_listed(arguments, capsys, tmp_path):
         broken = {"id": number, "image_id": 9, "category_id": 7, "segmentation": [SQUARE[:4]]}
         document["annotations"].append(broken)
     report = tmp_path / "report.json"
-    with pytest.raises(SystemExit) as stopped:
-        check_dataset.main([*arguments(document), "--first", "2", "--json-report", str(report)])
-    assert stopped.value.code == 1
+    assert main(["data", "check", *arguments(document), "--first", "2", "--json", str(report)]) == 1
     text = capsys.readouterr().out
     assert "error: broken polygon: 8\n" in text and "... and 6 more\n" in text
     assert text.count("b.png, annotation") == 2 and "annotation 10: one of its polygons" in text
@@ -62,8 +60,7 @@ def test_boxes_only_are_refused(arguments, capsys):
     document = clean_document()
     for item in document["annotations"]:
         item.pop("segmentation")
-    with pytest.raises(SystemExit):
-        check_dataset.main(arguments(document))
+    assert main(["data", "check", *arguments(document)]) == 1
     text = capsys.readouterr().out
     assert "the data set has boxes only" in text and "SOLO learns from masks" in text
     assert text.endswith("; training refuses it as it is\n")
@@ -75,8 +72,7 @@ def test_the_worst_comes_first_and_the_folder_is_said_once(arguments, capsys):
     document["annotations"][1]["id"] = 5
     document["annotations"][2]["image_id"] = 99
     document["annotations"][3]["category_id"] = 99
-    with pytest.raises(SystemExit):
-        check_dataset.main(arguments(document))
+    assert main(["data", "check", *arguments(document)]) == 1
     text = capsys.readouterr().out
     titles = [line.split(": ")[1] for line in text.splitlines() if line.startswith(("err", "note"))]
     assert titles == [
@@ -96,8 +92,7 @@ def test_json_is_for_machines(arguments, capsys, tmp_path):
     document = clean_document()
     document["annotations"][0]["segmentation"] = [SQUARE[:4]]
     for target in ("-", str(tmp_path / "found.json"), str(tmp_path / "found.json")):
-        with pytest.raises(SystemExit):
-            check_dataset.main([*arguments(document), "--json", target])
+        assert main(["data", "check", *arguments(document), "--json", target]) == 1
         printed = capsys.readouterr()
         text = printed.out if target == "-" else (tmp_path / "found.json").read_text()
         (row,) = json.loads(text)
@@ -109,10 +104,10 @@ def test_json_is_for_machines(arguments, capsys, tmp_path):
 def test_annotations_are_not_overwritten(arguments, more):
     path = arguments(clean_document())[1]
     with pytest.raises(SystemExit, match=rf"error: .*by --annotations {path}$"):
-        check_dataset.main(["--json", path, *more])
+        main(["data", "check", "--json", path, *more])
     for flag in ("--json", "--fix"):
         with pytest.raises(SystemExit, match="holds the annotations"):
-            check_dataset.main([*arguments(clean_document()), flag, path])
+            main(["data", "check", *arguments(clean_document()), flag, path])
     assert len(json.loads(Path(path).read_text())["images"]) == 2
 
 
@@ -121,8 +116,7 @@ def test_a_mended_copy(arguments, capsys, tmp_path):
     document["annotations"][0]["image_id"] = 99
     document["annotations"][1]["bbox"] = [6, 5, 26, 15]
     out = str(tmp_path / "mended.json")
-    with pytest.raises(SystemExit):
-        check_dataset.main([*arguments(document), "--fix", out])
+    assert main(["data", "check", *arguments(document), "--fix", out]) == 1
     printed = capsys.readouterr().out
     assert f"{out} is written:\n    removed, annotation of an unknown image: 5\n" in printed
     assert printed.endswith("mended.json: no errors; all 3 annotations of 2 images are used\n")
@@ -133,21 +127,22 @@ def test_a_mended_copy(arguments, capsys, tmp_path):
     ]
     assert mended["annotations"][0]["bbox"] == [6, 5, 20, 10]
     with pytest.raises(SystemExit, match=r"mended\.json exists"):
-        check_dataset.main([*arguments(document), "--fix", out])
+        main(["data", "check", *arguments(document), "--fix", out])
 
 
 def test_a_copy_without_most_annotations_is_not_written(arguments, capsys, tmp_path):
     document = clean_document()
     for item in document["annotations"][:3]:
         item["segmentation"] = [SQUARE[:4]]
-    with pytest.raises(SystemExit):
-        check_dataset.main([*arguments(document), "--fix", str(tmp_path / "mended.json")])
+    assert (
+        main(["data", "check", *arguments(document), "--fix", str(tmp_path / "mended.json")]) == 1
+    )
     assert "not written: 3 annotations, most of them, would be" in capsys.readouterr().out
     assert not (tmp_path / "mended.json").exists()
 
 
 def test_what_needs_no_mending_is_not_written(arguments, capsys, tmp_path):
-    check_dataset.main([*arguments(clean_document()), "--fix", str(tmp_path / "mended.json")])
+    main(["data", "check", *arguments(clean_document()), "--fix", str(tmp_path / "mended.json")])
     assert "mended.json is not written" in capsys.readouterr().out
     assert not (tmp_path / "mended.json").exists()
 
@@ -172,9 +167,7 @@ def test_a_data_set_of_a_config(config, how, capsys):
         "config": ["DATASETS.TRAIN", "('check_dataset_test',)"],
         "name": ["--dataset", "check_dataset_test"],
     }
-    with pytest.raises(SystemExit) as stopped:
-        check_dataset.main(["--config-file", config, *more[how]])
-    assert stopped.value.code == 1
+    assert main(["data", "check", "--config-file", config, *more[how]]) == 1
     assert "no category has the id 99" in capsys.readouterr().out
 
 
@@ -182,8 +175,7 @@ def test_records_are_checked_where_there_is_no_json(images, capsys):  # noqa: F8
     record = {"file_name": str(images / "a.png"), "height": 20, "width": 31, "annotations": []}
     DatasetCatalog.register("check_records_test", lambda: [record])
     try:
-        with pytest.raises(SystemExit):
-            check_dataset.main(["--dataset", "check_records_test"])
+        assert main(["data", "check", "--dataset", "check_records_test"]) == 1
     finally:
         DatasetCatalog.remove("check_records_test")
         MetadataCatalog.remove("check_records_test")
@@ -194,7 +186,9 @@ def test_only_a_file_is_mended(tmp_path):
     DatasetCatalog.register("check_records_test", lambda: [])
     try:
         with pytest.raises(SystemExit, match="--fix mends one file"):
-            check_dataset.main(["--dataset", "check_records_test", "--fix", str(tmp_path / "out")])
+            main(
+                ["data", "check", "--dataset", "check_records_test", "--fix", str(tmp_path / "out")]
+            )
     finally:
         DatasetCatalog.remove("check_records_test")
         MetadataCatalog.remove("check_records_test")
@@ -214,18 +208,18 @@ def test_only_a_file_is_mended(tmp_path):
 )
 def test_mistakes_are_one_sentence(arguments, words):
     with pytest.raises(SystemExit, match=words):
-        check_dataset.main(arguments)
+        main(["data", "check", *arguments])
 
 
 @pytest.mark.parametrize("write", [write_labelme, write_via, write_cvat])
 def test_annotations_of_any_format(tmp_path, capsys, write):
     tmp_path.joinpath("cats").mkdir()
     path, pictures = write(tmp_path / "cats", scenes())
-    check_dataset.main(["--annotations", str(path), "--images", str(pictures)])
+    main(["data", "check", "--annotations", str(path), "--images", str(pictures)])
     assert ": no errors; all " in capsys.readouterr().out
     name = f"check_{write.__name__}"
     entries = [[name, "auto", str(path), str(pictures)]]
-    check_dataset.main(["DATASETS.FILES", repr(entries), "--dataset", name])
+    main(["data", "check", "DATASETS.FILES", repr(entries), "--dataset", name])
     assert f"{name}: no errors; all " in capsys.readouterr().out
     DatasetCatalog.remove(name)
     MetadataCatalog.remove(name)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from solo.cli.main import main
+from solo.export import export
 from solo.export.check import Agreement
 from solo.export.export import Exported
-from solo.tools import export_model
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def requests(monkeypatch):
         agreement = Agreement(images=8, instances=40, score_error=2e-6, mask_error=1)
         return Exported(request.output / "model.onnx", agreement)
 
-    monkeypatch.setattr(export_model, "export_model", record)
+    monkeypatch.setattr(export, "export_model", record)
     return made
 
 
@@ -27,10 +28,10 @@ MODEL = ["--config-file", "c.yaml", "--weights", "w.pth", "--output", "out"]
 
 
 def test_the_numbers_are_told(requests, capsys):
-    export_model.main([*MODEL, "--opts", "SEED", "3"])
+    main(["export", *MODEL, "SEED", "3"])
     (request,) = requests
     assert request.output == Path("out") and request.opts == ["SEED", "3"]
-    assert (request.format, request.post, request.size, request.images) == ("onnx", "nms", None, ())
+    assert (request.format, request.post, request.size, request.images) == ("onnx", "nms", None, [])
     said = capsys.readouterr().out
     assert said.startswith("out/model.onnx: 40 instances on 8 images, 0 missing")
     assert "2.0e-06" in said
@@ -38,18 +39,18 @@ def test_the_numbers_are_told(requests, capsys):
 
 def test_every_option_arrives(requests):
     more = ["--format", "torch_export", "--post", "raw", "--size", "800x1344", "--images", "a", "b"]
-    export_model.main([*MODEL, *more])
+    main(["export", *MODEL, *more])
     (request,) = requests
     assert (request.format, request.post, request.size) == ("torch_export", "raw", (800, 1344))
     assert list(request.images) == ["a", "b"]
-    export_model.main([*MODEL, "--dynamic"])
+    main(["export", *MODEL, "--dynamic"])
     assert requests[1].size is None
 
 
 @pytest.mark.parametrize("more", [["--size", "800"], ["--size", "64x64", "--dynamic"]])
 def test_a_size_is_height_and_width(requests, more, capsys):
     with pytest.raises(SystemExit):
-        export_model.main([*MODEL, *more])
+        main(["export", *MODEL, *more])
     assert "--size" in capsys.readouterr().err and not requests
 
 
@@ -58,7 +59,7 @@ def test_errors_are_one_sentence(tmp_path):
     model = ["--config-file", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "out")]
     arguments = [*model, "--weights", str(tmp_path / "none.pth"), "--format", "torch_export"]
     with pytest.raises(SystemExit, match=r"error: .*none\.png"):
-        export_model.main([*arguments, "--images", str(tmp_path / "none.png")])
+        main(["export", *arguments, "--images", str(tmp_path / "none.png")])
     with pytest.raises(SystemExit, match=r"error: "):
-        export_model.main(arguments)
+        main(["export", *arguments])
     assert not (tmp_path / "out").exists()

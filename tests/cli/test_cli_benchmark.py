@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from solo.cli.main import main
 from solo.config import get_cfg
-from solo.tools.benchmark import main
 
 TINY = ["--size", "64x64", "--repeats", "2"]
 
@@ -11,7 +11,19 @@ TINY = ["--size", "64x64", "--repeats", "2"]
 @pytest.mark.parametrize("verb", ["infer", "train"])
 def test_verbs_that_run_a_model(verb, toy_config, tmp_path, capsys):
     path = tmp_path / "rows.json"
-    main([verb, "--config-file", str(toy_config), *TINY, "--json", str(path), "--threads", "1"])
+    main(
+        [
+            "benchmark",
+            verb,
+            "--config-file",
+            str(toy_config),
+            *TINY,
+            "--json",
+            str(path),
+            "--threads",
+            "1",
+        ]
+    )
     printed = capsys.readouterr().out
     assert "median, ms" in printed and "Timed:" in printed
     document = json.loads(path.read_text())
@@ -31,7 +43,7 @@ def test_images_of_a_data_set(verb, toy_config, capsys):
         "--num-images",
         "2",
     ]
-    main([verb, *arguments])
+    main(["benchmark", verb, *arguments])
     assert "load" in capsys.readouterr().out
 
 
@@ -40,24 +52,26 @@ def test_images_of_a_data_set(verb, toy_config, capsys):
     [
         (["cpu", "INPUT.NONSENSE", "1"], "INPUT.NONSENSE"),
         (["cpu", "--threads", "0"], "--threads 0"),
-        (["infer", "--config-file", "nonsense.yaml"], "no config 'nonsense.yaml'"),
+        (["infer", "--config-file", "nonsense.yaml"], "nonsense.yaml does not exist"),
     ],
 )
 def test_wrong_arguments_get_one_sentence(arguments, message):
     with pytest.raises(SystemExit, match="error: ") as info:
-        main(arguments)
+        main(["benchmark", *arguments])
     assert message in str(info.value) and "\n" not in str(info.value)
 
 
 def test_wrong_arguments_of_a_model(toy_config):
     for wrong in (["--repeats", "0"], ["--size", "0x64"], ["--weights", "nothing.pth"]):
         with pytest.raises(SystemExit, match="error: "):
-            main(["infer", "--config-file", str(toy_config), *TINY, *wrong])
+            main(["benchmark", "infer", "--config-file", str(toy_config), *TINY, *wrong])
     with pytest.raises(SystemExit, match="There is no data set 'nothing'"):
-        main(["infer", "--config-file", str(toy_config), *TINY, "--dataset", "nothing"])
+        main(
+            ["benchmark", "infer", "--config-file", str(toy_config), *TINY, "--dataset", "nothing"]
+        )
 
 
 def test_sizes_are_read(capsys):
     with pytest.raises(SystemExit):
-        main(["infer", "--config-file", "x", "--size", "64"])
+        main(["benchmark", "infer", "--config-file", "x", "--size", "64"])
     assert "give HEIGHTxWIDTH" in capsys.readouterr().err

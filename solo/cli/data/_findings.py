@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from solo.data.document import Document
+from solo.data.checkup import Checked, verdict
 from solo.data.findings import Effect, Finding, Kind
 
 _EFFECTS = {
@@ -14,55 +14,7 @@ _EFFECTS = {
     Effect.LEFT_OUT: "Left out. ",
     Effect.STOPS: "The data set is refused. ",
 }
-# Images that nothing is read of.
-_UNREAD = (Kind.MISSING_IMAGE, Kind.UNREADABLE_IMAGE, Kind.WRONG_SIZE, Kind.EXIF)
-# What loads, but teaches nothing.
-_USELESS = (Kind.BOXES_ONLY, Kind.ALL_CROWDS)
 _ORDER = {kind: number for number, kind in enumerate(Kind)}
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A data set that was checked.
-
-    Attributes:
-        name: Of the data set, or its file.
-        findings: What is wrong with it.
-        images: How many it has.
-        kept: How many annotations are used.
-        lost: How many are left out.
-        is_refused: Whether it cannot be loaded.
-        annotations: Their path; empty if there is none.
-        folder: Of the images.
-        form: Of the annotations, a word of AnnotationFormat.
-    """
-
-    name: str
-    findings: Sequence[Finding]
-    images: int
-    kept: int
-    lost: int = 0
-    is_refused: bool = False
-    annotations: str = ""
-    folder: str = ""
-    form: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        document: Document,
-        findings: Sequence[Finding],
-        files: tuple[str, str, str],
-    ) -> "Checked":
-        """Return what was found of a document, which was read from a path, an image folder and a format."""
-        counts = len(document.records), document.kept, document.lost, document.is_refused
-        return cls(name, findings, *counts, *files)
-
-    @property
-    def errors(self) -> int:
-        """How many things have to be mended."""
-        return sum(finding.kind.is_error for finding in self.findings)
 
 
 def report(checked: Checked, first: int) -> str:
@@ -86,27 +38,6 @@ def report(checked: Checked, first: int) -> str:
         effect = _EFFECTS[effects.pop()] if len(effects) == 1 else ""
         lines.append(f"  {effect}{kind.advice}")
     return "\n".join([*lines, f"{checked.name}: {verdict(checked)}"])
-
-
-def verdict(checked: Checked) -> str:
-    """Return in how far a data set can be used."""
-    errors, kept, lost = checked.errors, checked.kept, checked.lost
-    said = f"{errors:,} error{'s' if errors != 1 else ''}" if errors else "no errors"
-    if checked.is_refused and kept < lost:
-        return (
-            f"{said}; it is refused, since only {kept:,} of {kept + lost:,} annotations can be used"
-        )
-    if checked.is_refused:
-        return f"{said}; it is refused as it is"
-    if any(finding.kind in _USELESS for finding in checked.findings):
-        return f"{said}; training refuses it as it is"
-    if not kept:
-        return f"{said}; there are no annotations of its {checked.images:,} images"
-    if unread := sum(one.count for one in checked.findings if one.kind in _UNREAD):
-        return f"{said}; {unread:,} of {checked.images:,} images cannot be used as they are"
-    if lost:
-        return f"{said}; {kept:,} of {kept + lost:,} annotations are used, {lost:,} left out"
-    return f"{said}; all {kept:,} annotations of {checked.images:,} images are used"
 
 
 def rows(checked: Checked) -> Iterator[dict[str, Any]]:

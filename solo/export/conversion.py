@@ -1,13 +1,5 @@
-r"""Convert a checkpoint of another SOLO implementation to ours, or any to mmdetection's layout.
+"""A checkpoint of another SOLO implementation turned into ours, or any into mmdetection's layout."""
 
-Those of the official code, mmdetection 3.x and AdelaiDet are told by the names in them. Training
-and evaluation load them as they are, too.
-
-example: python -m solo.tools.convert_checkpoint SOLOv2_R50_3x.pth solov2.pth \
-    --config-file configs/coco/solov2_R_50_FPN_3x.yaml
-"""
-
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +12,7 @@ from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.rules import is_ours
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.config.load import load_config
-from solo.errors import UserError, exit_on
-from solo.tools._command import build_parser
-from solo.user_modules import add_import
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command with these arguments; None: with those of the process."""
-    parser = build_parser("convert_checkpoint", __doc__)
-    parser.add_argument("source", type=Path, metavar="IN", help="checkpoint to read")
-    parser.add_argument("target", type=Path, metavar="OUT", help="checkpoint to write")
-    parser.add_argument(
-        "--to", choices=("solo", "mmdet"), default="solo", help="layout of OUT (default: solo)"
-    )
-    parser.add_argument(
-        "--config-file",
-        default="",
-        metavar="FILE",
-        help="check that the weights are all that the model of this config needs",
-    )
-    add_import(parser)
-    parser.add_argument(
-        "--trained-otherwise",
-        dest="as_published",
-        action="store_false",
-        help="do not write which colour order, mean, std and strides the weights expect: for weights "
-        "that were not trained as the published ones of their lineage were",
-    )
-    args = vars(parser.parse_args(argv))
-    del args["imports"]
-    with exit_on():
-        print(convert(**args))
+from solo.errors import UserError
 
 
 def convert(
@@ -116,7 +78,3 @@ def _model_weights(config_file: str) -> dict[str, Any]:
     cfg = load_config(config_file, device="meta")
     with torch.device("meta"):
         return build_model(cfg).state_dict()
-
-
-if __name__ == "__main__":
-    main()

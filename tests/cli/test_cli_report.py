@@ -9,9 +9,10 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.checkpoint.run_files import write_run_record
+from solo.cli.main import main
 from solo.inference import Predictor
 from solo.inference.datasets import evaluate_predictor
-from solo.tools import report
+from solo.report import pages
 from tests.conftest import build
 from tests.report.known_predictor import Perfect
 from tests.toys import registered, square, toy_cfg, write_config, write_records
@@ -47,7 +48,7 @@ def run(tmp_path, dataset):
 @pytest.fixture
 def perfect(run, dataset, monkeypatch):
     found = Perfect(DatasetCatalog.get(dataset))
-    monkeypatch.setattr(report.Predictor, "from_config", lambda *args, **kwargs: found)
+    monkeypatch.setattr(pages.Predictor, "from_config", lambda *args, **kwargs: found)
     return run
 
 
@@ -58,7 +59,7 @@ def words(page):
 
 
 def test_a_run_from_end_to_end(run, dataset):
-    report.main([str(run)])
+    main(["report", str(run)])
     page = (run / "report.html").read_text()
     assert len(page) < 5e6
     # ":" and "<" are no letters of base64.
@@ -81,7 +82,7 @@ def test_a_run_from_end_to_end(run, dataset):
 
 def test_a_model_without_errors(perfect, tmp_path):
     output = tmp_path / "new" / "page.html"
-    report.main([str(perfect), "--output", str(output)])
+    main(["report", str(perfect), "--output", str(output)])
     text = words(output.read_text())
     assert "mask AP 100.0" in text and "objects found 100% 8 of 8" in text
     assert text.count("There is none.") == 7
@@ -89,7 +90,7 @@ def test_a_model_without_errors(perfect, tmp_path):
 
 
 def test_nothing_of_a_run_is_taken_for_html(perfect):
-    report.main([str(perfect)])
+    main(["report", str(perfect)])
     page = (perfect / "report.html").read_text()
     assert "<b>green" not in page and "&lt;b&gt;green" in page
     assert "<1>" not in page and "run &lt;1&gt;" in page
@@ -98,7 +99,7 @@ def test_nothing_of_a_run_is_taken_for_html(perfect):
 def test_less_than_a_whole_run(perfect):
     (perfect / "metrics.json").unlink()
     (perfect / "run.json").unlink()
-    report.main([str(perfect), "--num-images", "1"])
+    main(["report", str(perfect), "--num-images", "1"])
     text = words((perfect / "report.html").read_text())
     assert "there are no curves" in text and "Config" not in text
     assert "1 of 4 images, 2 objects" in text
@@ -120,14 +121,14 @@ def test_errors_are_one_sentence(perfect, missing, more, sentence):
     if missing:
         (perfect / missing).unlink()
     with pytest.raises(SystemExit, match=sentence) as info:
-        report.main([str(perfect), *more])
+        main(["report", str(perfect), *more])
     assert str(info.value).startswith("error: ") and "\n" not in str(info.value)
 
 
 def test_no_held_out_data(perfect, dataset):
     write_config(toy_cfg(dataset), perfect)
     with pytest.raises(SystemExit, match="name a data set with --dataset"):
-        report.main([str(perfect)])
+        main(["report", str(perfect)])
 
 
 def test_images_without_objects(perfect, tmp_path):
@@ -136,10 +137,10 @@ def test_images_without_objects(perfect, tmp_path):
         registered(write_records(tmp_path / "empty", [[], []])) as name,
         pytest.raises(SystemExit, match="None of the 2 images"),
     ):
-        report.main([str(perfect), "--dataset", name])
+        main(["report", str(perfect), "--dataset", name])
 
 
 def test_a_data_set_with_other_classes(perfect, dataset):
     del MetadataCatalog.get(dataset).thing_classes[2]
     with pytest.raises(SystemExit, match="The model has 3 classes"):
-        report.main([str(perfect)])
+        main(["report", str(perfect)])

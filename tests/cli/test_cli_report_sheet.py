@@ -7,7 +7,8 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 
-from solo.tools import visualize_predictions
+from solo.cli.main import main
+from solo.report import pages
 
 
 class Everything:
@@ -32,15 +33,15 @@ def arguments(tmp_path, monkeypatch):
     records = [{"file_name": str(tmp_path / "a.png"), "annotations": []}] * 3
     DatasetCatalog.register("sheet_test", lambda: records)
     (tmp_path / "config.yaml").write_text('VERSION: 2\nDATASETS: {TEST: ["sheet_test"]}\n')
-    monkeypatch.setattr(visualize_predictions, "TorchBackend", lambda cfg: cfg)
-    monkeypatch.setattr(visualize_predictions, "Predictor", Everything)
-    yield ["--config-file", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "s/out.png")]
+    monkeypatch.setattr(pages, "TorchBackend", lambda cfg: cfg)
+    monkeypatch.setattr(pages, "Predictor", Everything)
+    yield ["--config-file", str(tmp_path / "config.yaml"), "--sheet", str(tmp_path / "s/out.png")]
     DatasetCatalog.remove("sheet_test")
     MetadataCatalog.pop("sheet_test", None)
 
 
 def test_writes_a_sheet(arguments, tmp_path):
-    visualize_predictions.main([*arguments, "--num-images", "2", "SEED", "3"])
+    main(["report", *arguments, "--num-images", "2", "SEED", "3"])
     sheet = cv2.imread(str(tmp_path / "s" / "out.png"))
     assert np.ptp(sheet, axis=2).max() > 60, "the prediction is in colour"
 
@@ -49,11 +50,11 @@ def test_writes_a_sheet(arguments, tmp_path):
     ("more", "words"),
     [
         (["--dataset", "no_such_set"], "no data set 'no_such_set'"),
-        (["--output", "sheet.xyz"], "ends in"),
+        (["--sheet", "sheet.xyz"], "ends in"),
         (["--num-images", "0"], "Cannot take 0 images"),
         (["NO_SUCH_KEY", "1"], "NO_SUCH_KEY"),
     ],
 )
 def test_errors_are_one_sentence(arguments, more, words):
     with pytest.raises(SystemExit, match=words):
-        visualize_predictions.main([*arguments, *more])
+        main(["report", *arguments, *more])

@@ -2,13 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.tools import show_batches, show_targets
+from solo.cli.main import main
 
-TOOLS = pytest.mark.parametrize("tool", [show_batches, show_targets])
+BATCHES, TARGETS = [], ["--targets"]
+TOOLS = pytest.mark.parametrize("tool", [BATCHES, TARGETS], ids=["batches", "targets"])
 
 
 def run(tool, config, output, *more):
-    tool.main(["--config-file", str(config), "--output", str(output), *more])
+    main(["data", "show", *tool, "--config-file", str(config), "--output", str(output), *more])
     return cv2.imread(str(output))
 
 
@@ -22,23 +23,19 @@ def test_more_images_make_a_larger_sheet(tool, toy_config, tmp_path):
 
 def test_an_iteration_is_the_same_whatever_is_shown_before(toy_config, tmp_path):
     # Batches of two: iteration 1 is the second row of images 3 and 4.
-    later = run(
-        show_batches, toy_config, tmp_path / "a.png", "--num-images", "2", "--iteration", "1"
-    )
-    again = run(
-        show_batches, toy_config, tmp_path / "b.png", "--num-images", "2", "--iteration", "1"
-    )
-    first = run(show_batches, toy_config, tmp_path / "c.png", "--num-images", "2")
+    later = run(BATCHES, toy_config, tmp_path / "a.png", "--num-images", "2", "--iteration", "1")
+    again = run(BATCHES, toy_config, tmp_path / "b.png", "--num-images", "2", "--iteration", "1")
+    first = run(BATCHES, toy_config, tmp_path / "c.png", "--num-images", "2")
     assert np.array_equal(later, again)
     assert later.shape != first.shape or not np.array_equal(later, first)
 
 
 def test_targets_have_a_column_per_level_and_the_image(toy_config, tmp_path):
-    three = run(show_targets, toy_config, tmp_path / "a.png", "--num-images", "1")
+    three = run(TARGETS, toy_config, tmp_path / "a.png", "--num-images", "1")
     levels = "MODEL.SOLO.NUM_GRIDS [4] MODEL.SOLO.SCALE_RANGES [[1,99]] MODEL.SOLO.STRIDES [8]"
     features = ["MODEL.SOLO.IN_FEATURES", '["p3"]']
     one = run(
-        show_targets,
+        TARGETS,
         toy_config,
         tmp_path / "b.png",
         "--num-images",
@@ -67,7 +64,7 @@ def test_errors_are_one_sentence(tool, toy_config, tmp_path, more, words):
 
 def test_there_is_no_iteration_before_the_first(toy_config, tmp_path):
     with pytest.raises(SystemExit, match="count from 0"):
-        run(show_batches, toy_config, tmp_path / "a.png", "--iteration", "-1")
+        run(BATCHES, toy_config, tmp_path / "a.png", "--iteration", "-1")
 
 
 @TOOLS

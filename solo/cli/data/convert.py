@@ -3,39 +3,21 @@
 Formats are those of YOLO (segments or boxes), LabelMe, VIA, CVAT for images, Pascal VOC's XML and COCO.
 Training and evaluation read them as they are, too: see DATASETS.FILES in docs/custom_data.md.
 
-example: python -m solo.tools.convert_dataset --annotations cats/labelme --images cats/images --to coco cats.json
+example: solo data convert --annotations cats/labelme --images cats/images --to coco cats.json
 """
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from solo.config.choices import AnnotationFormat
-from solo.data.formats.coco_json import read_usable
-from solo.data.formats.written_coco import coco_document
-from solo.data.formats.written_yolo import write_yolo
-from solo.errors import UserError, exit_on
+from solo.cli._parser import Parser, add_annotations
+from solo.errors import UserError
 from solo.files import folder_written_whole, write_text
-from solo.tools._command import build_parser
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command with these arguments; None: with those of the process."""
-    parser = build_parser("convert_dataset", __doc__)
-    parser.add_argument(
-        "--annotations",
-        required=True,
-        metavar="PATH",
-        help="file, folder, or split of a data.yaml, as data.yaml:train",
-    )
-    parser.add_argument(
-        "--format",
-        default=AnnotationFormat.AUTO,
-        choices=list(AnnotationFormat),
-        help="of the annotations (default: told by their contents)",
-    )
-    parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    add_annotations(parser)
     parser.add_argument("--to", required=True, choices=("coco", "yolo"), help="format of OUT")
     parser.add_argument(
         "--link-images",
@@ -48,11 +30,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="file names may lead out of the image folder",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="json file, or folder, to write")
-    args = parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert, and tell what was written."""
+    if not (args.annotations and args.images):
+        raise UserError("Name what to convert: --annotations PATH and --images DIR.")
     if args.link_images and args.to != "yolo":
-        parser.error("--link-images goes with --to yolo")
-    with exit_on():
-        print(convert(args))
+        raise UserError("--link-images goes with --to yolo.")
+    print(convert(args))
 
 
 def convert(args: argparse.Namespace) -> str:
@@ -62,6 +48,10 @@ def convert(args: argparse.Namespace) -> str:
         UserError: If the annotations cannot be used, or OUT is there already.
         OSError: If a file cannot be read or written.
     """
+    from solo.data.formats.coco_json import read_usable
+    from solo.data.formats.written_coco import coco_document
+    from solo.data.formats.written_yolo import write_yolo
+
     out = args.out.expanduser()
     _check_free(out, is_folder=args.to == "yolo")
     images = Path(args.images).expanduser()
@@ -93,7 +83,3 @@ def _check_free(out: Path, *, is_folder: bool) -> None:
         raise UserError(f"{out} is a folder{' with contents' * is_folder}: choose another name.")
     if out.is_file() and (is_folder or out.stat().st_size):
         raise UserError(f"{out} exists: choose another name, or remove it.")
-
-
-if __name__ == "__main__":
-    main()
