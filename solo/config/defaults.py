@@ -28,7 +28,7 @@ def add_solo_config(cfg: CfgNode) -> None:
 
 def _add_cpu(node: CfgNode) -> None:
     # What a CPU does the same work with; "auto": what suits its features. What that is, and what it gains,
-    # says `python -m solo.tools.benchmark cpu`.
+    # says `solo benchmark cpu`.
     node.CPU = CfgNode()
     # Pixels that candidates share: "bytes", "bits" or "float32", all exact.
     node.CPU.INTERSECTIONS = "auto"
