@@ -29,9 +29,7 @@ $(VENV)/installed: setup.py dev/install_detectron2.py
 # A second time it does what is left to do; rm -r $(OUTPUT) to train anew.
 quickstart: install
 	$(BIN)/python train_net.py --config-file $(CONFIG) --resume OUTPUT_DIR $(OUTPUT)
-	$(BIN)/python -m solo.tools.visualize_predictions --config-file $(CONFIG) \
-		--weights $(OUTPUT)/model_final.pth --dataset digits_val --output $(OUTPUT)/predictions.png
-	@$(BIN)/python -m solo.tools.show_results $(OUTPUT)
+	@$(BIN)/solo report $(OUTPUT) --sheet $(OUTPUT)/predictions.png
 
 test: install
 	$(BIN)/python -m pytest

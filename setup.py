@@ -22,7 +22,8 @@ setup(
     packages=[*find_packages(include=["solo", "solo.*"]), "solo.configs"],
     package_dir={"solo.configs": "configs"},
     package_data={"solo": ["py.typed"], "solo.configs": CONFIGS, "solo.report": ["*.html"]},
-    # detectron2 has no name of its own on the package index: dev/install_detectron2.py brings it.
+    entry_points={"console_scripts": ["solo = solo.cli.main:main"]},
+    # detectron2 has no name of its own on the package index: `solo setup` brings it.
     install_requires=[
         "torch>=2.7",
         "torchvision>=0.22",

@@ -23,13 +23,13 @@ from detectron2.data import transforms as T
 from tqdm import tqdm
 
 from solo.benchmark.tables import Report
+from solo.cli._parser import add_options
+from solo.cli.benchmark import _shared as benchmark
 from solo.config.load import load_config
 from solo.data.augmentation.build import build_multi_image
 from solo.data.mapper import SOLODatasetMapper
 from solo.data.seeded_dataset import SeededDataset
 from solo.errors import UserError
-from solo.tools import benchmark
-from solo.tools._command import add_opts
 
 BASELINE = "detectron2, polygons"
 HEADERS = ("one process, one thread", "images/s", "ms", "ms, p90", "ratio")
@@ -229,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=640, help="pixels a side; default: %(default)s")
     parser.add_argument("--images", type=int, default=32, help="per repeat; default: %(default)s")
     parser.add_argument("--repeats", type=int, default=15, help="default: %(default)s")
-    add_opts(parser)
+    add_options(parser)
     return parser
 
 

@@ -26,9 +26,9 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from solo.benchmark.tables import Report
+from solo.cli.benchmark import _shared as benchmark
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, instances_to_results
-from solo.tools import benchmark
 
 TASKS = ("bbox", "segm")
 HEADERS = ("task", "images", "detections", "ours, s", "pycocotools, s", "ratio", "difference")

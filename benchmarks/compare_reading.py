@@ -24,9 +24,9 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from solo.benchmark.tables import Report
+from solo.cli.benchmark import _shared as benchmark
 from solo.data.formats.coco_json import load_coco
 from solo.errors import UserError
-from solo.tools import benchmark
 
 HEADERS = (
     "masks",

@@ -14,7 +14,7 @@ import torch
 from head_outputs import category_logits, object_features, picks, profiles
 from torch import Tensor, nn
 
-from solo.benchmark.models import INPUT, ORIGINAL, Size
+from solo.benchmark.sizes import INPUT, ORIGINAL, Size
 from solo.benchmark.synthetic import noise_image
 from solo.errors import UserError
 from solo.modeling import SOLO

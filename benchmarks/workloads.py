@@ -23,8 +23,8 @@ from made_up import Workload, made_up_candidates, run_network
 from solo.benchmark import infer, timing, train
 from solo.benchmark.models import check_positive, load_for_inference, with_rle
 from solo.benchmark.tables import Report
+from solo.cli.benchmark import _shared as benchmark
 from solo.structures.image_size import ImageSize
-from solo.tools import benchmark
 
 TIMED_POST = (
     "Timed: from the outputs of the head for one image to COCO's run lengths and boxes at the original\n"

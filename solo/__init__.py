@@ -3,18 +3,72 @@
 Importing it registers the meta-architectures `SOLO` and `SOLOv2` and the data set `digits`.
 """
 
-try:
-    import detectron2  # noqa: F401  (asked for first, to say how to get it)
-except ModuleNotFoundError as error:
-    if error.name != "detectron2":
-        raise
-    raise ModuleNotFoundError(
-        "solo extends detectron2, which is not installed. From a clone of solo run "
-        "`python dev/install_detectron2.py`: it takes seconds and needs no compiler."
-    ) from error
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from solo import data, model_zoo, modeling
-from solo.config import add_solo_config, get_cfg
+if TYPE_CHECKING:
+    from solo import data, model_zoo, modeling
+    from solo.config import add_solo_config, get_cfg
+    from solo.inference import Predictor
 
-__all__ = ["add_solo_config", "data", "get_cfg", "model_zoo", "modeling"]
+__all__ = [
+    "Predictor",
+    "add_solo_config",
+    "data",
+    "get_cfg",
+    "model_zoo",
+    "modeling",
+    "register",
+]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Predictor": "solo.inference",
+    "add_solo_config": "solo.config",
+    "get_cfg": "solo.config",
+}
+
+
+def register() -> None:
+    """Register the models and the data sets with detectron2; `import solo` does it.
+
+    Raises:
+        ModuleNotFoundError: detectron2 is not installed; it says how to get it.
+    """
+    try:
+        import detectron2  # noqa: F401  (asked for first, to say how to get it)
+    except ModuleNotFoundError as error:
+        if error.name != "detectron2":
+            raise
+        raise ModuleNotFoundError(
+            "solo extends detectron2, which is not installed. Run `solo setup`, or `python -m solo "
+            "setup`: it takes seconds and needs no compiler.",
+            name="detectron2",
+        ) from error
+    for name in ("data", "model_zoo", "modeling"):
+        importlib.import_module(f"solo.{name}")
+
+
+def _is_command() -> bool:
+    """Return whether this process is `solo` or `python -m solo`.
+
+    They register what they need later: help has to be quick, and `solo setup` to work without detectron2.
+    """
+    return Path(sys.argv[0]).name in ("solo", "solo.exe") or (
+        sys.argv[0] == "-m" and "solo" in sys.orig_argv[1:]
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'solo' has no attribute {name!r}")
+    register()
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    return importlib.import_module(f"solo.{name}")
+
+
+if not _is_command():
+    register()

@@ -1,52 +1,88 @@
-"""Every command helps with one example, and the README shows it."""
+"""Every verb helps with one example, and the README shows it; a mistyped word says what was meant."""
 
 import contextlib
 import io
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from solo.cli.main import GROUPS, VERBS, main
+
 ROOT = Path(__file__).parents[1]
-TOOLS = sorted(path.stem for path in (ROOT / "solo" / "tools").glob("[!_]*.py"))
-VERBS = ("infer", "train", "cpu")
-COMMANDS = {
-    **{f"python -m solo.tools.{name}": [name] for name in TOOLS},
-    **{f"python {path}": [path] for path in ("train_net.py", "demo/demo.py", "demo/app.py")},
-}
+SINGLE = [verb for verb in VERBS if verb not in GROUPS]
+COMMANDS = [*SINGLE, *(f"{group} {verb}" for group, verbs in GROUPS.items() for verb in verbs)]
+DOORS = ("train_net.py", "demo/demo.py", "demo/app.py")
 
 
-def help_of(words, monkeypatch):
-    """Return what a command prints for --help, in this process: importing torch takes seconds."""
-    target, *rest = words
-    monkeypatch.setattr(sys, "argv", [target, *rest, "--help"])
-    monkeypatch.syspath_prepend(str(ROOT / "demo"))
+def printed_by(call):
+    """Return what a call prints before it exits with status 0."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as stop:
-        if target.endswith(".py"):
-            runpy.run_path(str(ROOT / target), run_name="__main__")
-        else:
-            runpy.run_module(f"solo.tools.{target}", run_name="__main__", alter_sys=True)
+        call()
     assert not stop.value.code
     return printed.getvalue()
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example(command, monkeypatch):
-    text = help_of(COMMANDS[command], monkeypatch)
-    example = re.split(r"examples?:", text, flags=re.IGNORECASE)[-1]
-    assert example != text and command in example
+def test_help_of_a_verb_has_an_example(command):
+    text = printed_by(lambda: main([*command.split(), "--help"]))
+    example = text.rpartition("example: ")[2]
+    assert example.startswith(f"solo {command}") and text.startswith(f"usage: solo {command}")
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_of_a_verb_has_an_example(verb, monkeypatch):
-    assert f"solo.tools.benchmark {verb}" in help_of(["benchmark", verb], monkeypatch)
+@pytest.mark.parametrize("words", [[], ["data"], ["benchmark"]])
+def test_help_fits_a_screen(words):
+    text = printed_by(lambda: main([*words, "--help"]))
+    assert len(text.splitlines()) <= 24 and max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("path", DOORS)
+def test_help_of_a_door_has_an_example(path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [path, "--help"])
+    text = printed_by(lambda: runpy.run_path(str(ROOT / path), run_name="__main__"))
+    assert f"python {path}" in re.split(r"examples?:", text, flags=re.IGNORECASE)[-1]
+
+
+@pytest.mark.parametrize("command", [f"solo {name}" for name in COMMANDS] + list(DOORS))
 def test_the_readme_shows_it(command):
     assert command in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["pedict"], "`solo` has no verb 'pedict': did you mean `solo predict`?"),
+        (["data", "chek"], "`solo data` has no verb 'chek': did you mean `solo data check`?"),
+        (["benchmark", "x"], "one of infer, train, cpu."),
+        (
+            ["export", "--weigths", "f"],
+            "`solo export` does not know --weigths; did you mean --weights?",
+        ),
+        (["convert", "a.pth"], "the following arguments are required: OUT"),
+    ],
+)
+def test_a_mistyped_word_says_what_was_meant(words, meant, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and meant in said and len(said.splitlines()) <= 2
+
+
+def test_help_needs_neither_torch_nor_detectron2():
+    names = [".".join(["solo.cli", *command.split()]) for command in COMMANDS]
+    code = (
+        "import sys, importlib; sys.argv = ['solo']\n"
+        "from solo.cli._parser import build_parser\n"
+        f"for name in {names}:\n"
+        "    verb = importlib.import_module(name)\n"
+        "    verb.add_arguments(build_parser(name, verb.__doc__))\n"
+        "print(*{'torch', 'detectron2', 'cv2', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not done.stdout.split()

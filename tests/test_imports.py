@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 # From the top: a room, a package or module of solo, imports rooms of lower shelves only.
 SHELVES = (
+    ("__main__",),
+    ("cli",),
     ("",),  # the package itself, which registers its parts with detectron2
     ("tools",),
     ("benchmark",),
@@ -23,7 +25,7 @@ SHELVES = (
     ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files", "garbage"),
+    ("files", "garbage", "user_modules"),
     ("errors",),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}
@@ -91,7 +93,7 @@ def test_every_room_has_its_shelf():
 def test_a_name_of_a_file_means_one_thing():
     counts = Counter(path.stem for path in SOURCES)
     # The file of a command has the name of what it does.
-    commands = {path.stem for path in (ROOT / "solo" / "tools").glob("*.py")}
+    commands = {path.stem for path in (ROOT / "solo" / "cli").rglob("*.py")}
     assert {name for name, count in counts.items() if count > 1} - commands <= TWICE
 
 

@@ -1,1 +1,1 @@
-"""How long things take and how much memory they need: what `python -m solo.tools.benchmark` runs."""
+"""How long things take and how much memory they need: what `solo benchmark` runs."""

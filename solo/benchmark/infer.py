@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 
-from solo.benchmark.models import INPUT, ORIGINAL, Size, check_positive
+from solo.benchmark.models import check_positive
+from solo.benchmark.sizes import INPUT, ORIGINAL, Size
 from solo.benchmark.synthetic import noise_image
 from solo.benchmark.timing import Row, measure
 from solo.data import build_test_loader

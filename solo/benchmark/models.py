@@ -4,20 +4,13 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
+from solo.benchmark.sizes import Size
 from solo.checkpoint import SOLOCheckpointer
 from solo.config.validity import check_device
 from solo.data import resolve_num_classes
 from solo.errors import UserError
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.meta_arch import SOLO
-
-Size = tuple[int, int]
-"""(H, W) in pixels."""
-
-INPUT: Size = (800, 1088)
-"""Of the network's input, before padding, where no other is asked for."""
-ORIGINAL: Size = (480, 640)
-"""Of the image that masks are brought to, where no other is asked for."""
 
 
 def load_model(cfg: CfgNode) -> SOLO:

@@ -9,7 +9,8 @@ from typing import Any
 from detectron2.config import CfgNode
 from torch import Tensor
 
-from solo.benchmark.models import INPUT, Size, check_positive, load_model
+from solo.benchmark.models import check_positive, load_model
+from solo.benchmark.sizes import INPUT, Size
 from solo.benchmark.synthetic import training_batch
 from solo.benchmark.timing import Row, measure
 from solo.data import build_train_loader

@@ -2,7 +2,7 @@
 
 from solo.checkpoint.checkpointer import MisfitError, SOLOCheckpointer
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
-from solo.checkpoint.storage import copy_without, read_checkpoint, write_checkpoint
+from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.checkpoint.zoo_addresses import SoloHandler
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "MisfitError",
     "SOLOCheckpointer",
     "SoloHandler",
-    "copy_without",
     "read_checkpoint",
     "recognise",
     "to_mmdet",

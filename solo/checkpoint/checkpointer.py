@@ -1,8 +1,6 @@
 """detectron2's checkpointer made safe: atomic, free of code, strict about what does not fit."""
 
-import os
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
+from solo.checkpoint import class_rows
 from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
@@ -18,9 +17,6 @@ from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
-
-# By name, the shapes in the checkpoint and in the model of the tensors that differ.
-_Mismatches = dict[str, tuple[list[int], list[int]]]
 
 
 class MisfitError(UserError):
@@ -42,6 +38,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         *,
         class_names: Sequence[str] = (),
         complete: bool = False,
+        takes_classes_by_name: bool = False,
         **checkpointables: Any,
     ) -> None:
         """Save and load the weights of a model.
@@ -53,16 +50,20 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 the weights, and compared when weights are loaded. Empty: not known.
             complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
                 need.
+            takes_classes_by_name: Whether weights of other classes are taken over, each class by its name,
+                as where a training begins; else they are refused.
             checkpointables: What :meth:`save` saves beside the model, by name.
         """
         super().__init__(model, save_dir, **checkpointables)
         self.class_names = list(class_names)
         self.complete = complete
+        self.takes_classes_by_name = takes_classes_by_name
         # The checkpoint of this run to continue from; the folder may hold another run's, too.
         self.last_saved = ""
         self._path = ""
         self._content: dict[str, Any] | None = None
         self._lineage: Lineage | None = None
+        self._saved_names: list[str] = []
 
     def save(self, name: str, **kwargs: Any) -> None:
         """Save everything that is needed to continue, and make it the one to continue from.
@@ -157,7 +158,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         content = read_checkpoint(filename) if self._content is None else self._content
-        self._lineage = recognise(content)
+        self._lineage, self._saved_names = (
+            recognise(content),
+            class_rows.carried_class_names(content),
+        )
         if self._is_foreign:
             # Its weights alone, by our names.
             weights, lineage, dropped = to_solo(content)
@@ -191,7 +195,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
         if not checkpoint.get("matching_heuristics", False):
             _strip_prefix(weights, "module.")
-            self._check_fit(weights, list(checkpoint.get("class_names") or []))
+            if self.takes_classes_by_name and class_rows.class_keys(self.model):
+                self._take_classes(weights)
+            else:
+                self._check_classes()
+            self._check_fit(weights)
             self._report(checkpoint)
         return super()._load_model(checkpoint)
 
@@ -216,55 +224,48 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"that goes with it.\n{report}"
             )
 
-    def _check_fit(self, weights: dict[str, Any], class_names: list[str]) -> None:
+    def _take_classes(self, weights: dict[str, Any]) -> None:
+        names = self._saved_names
+        if not names and self._is_foreign:
+            names = class_rows.coco_class_names()  # of which it is if it has 80
+        told = class_rows.take_class_rows(
+            weights, self.model, saved_names=names, names=self.class_names, path=self._path
+        )
+        if told:
+            self.logger.info("%s", told)
+
+    def _check_classes(self) -> None:
+        names, ours = self._saved_names, self.class_names
+        # mmdetection writes COCO's 80 names beside weights of other classes, too.
+        unknown = not (names and ours) or (self._is_foreign and len(names) != len(ours))
+        if not unknown and not class_rows.same_classes(names, ours):
+            raise MisfitError(
+                f"The checkpoint {self._path} is of a model with {len(names)} classes "
+                f"({listed(names)}), but this one has {len(ours)} ({listed(ours)}).",
+                "To evaluate, take the data set it was trained on. To train, begin from it with "
+                "MODEL.WEIGHTS: classes are taken over by name, if the head has category_parameters.",
+            )
+
+    def _check_fit(self, weights: dict[str, Any]) -> None:
         model = self.model.state_dict()
-        mismatches = {
-            key: (list(value.shape), list(model[key].shape))
+        mismatches = [
+            f"{key} is {list(value.shape)} in the checkpoint and {list(model[key].shape)} in the model"
             for key, value in weights.items()
             if key in model and value.shape != model[key].shape
-        }
-        if class_names and self.class_names and class_names != self.class_names:
-            raise self._other_classes(class_names, mismatches)
+        ]
         if mismatches:
-            raise self._other_shapes(mismatches)
+            more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
+            raise MisfitError(
+                f"The checkpoint {self._path} does not fit the model: "
+                f"{'; '.join(mismatches[:8])}{more}.",
+                "Take the config it was trained with.",
+            )
         if weights and not any(key in model for key in weights):
             raise MisfitError(
                 f"Nothing in the checkpoint {self._path} fits this model: it has "
                 f"{listed(list(weights))}, the model {listed(list(model))}.",
                 "Take the config it was trained with.",
             )
-
-    def _other_classes(self, class_names: list[str], mismatches: _Mismatches) -> MisfitError:
-        return MisfitError(
-            f"The checkpoint {self._path} is of a model with {len(class_names)} classes "
-            f"({listed(class_names)}), but this one has {len(self.class_names)} "
-            f"({listed(self.class_names)}).",
-            "To evaluate, take the data set it was trained on. "
-            + self._how_to_fine_tune(mismatches),
-        )
-
-    def _other_shapes(self, mismatches: _Mismatches) -> MisfitError:
-        shapes = "; ".join(
-            f"{key} is {saved} in the checkpoint and {wanted} in the model"
-            for key, (saved, wanted) in islice(mismatches.items(), 8)
-        )
-        more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
-        return MisfitError(
-            f"The checkpoint {self._path} does not fit the model: {shapes}{more}.",
-            "Take the config it was trained with. " + self._how_to_fine_tune(mismatches),
-        )
-
-    def _how_to_fine_tune(self, mismatches: _Mismatches) -> str:
-        target = f"{os.path.splitext(os.path.basename(self._path))[0]}_copy.pth"
-        source, first = self._path, ""
-        if self._is_foreign:
-            source = target.replace("_copy", "_solo")
-            first = f"python -m solo.tools.convert_checkpoint {self._path} {source} && "
-        return (
-            "To fine-tune from it, write a copy without what does not fit and set MODEL.WEIGHTS to "
-            f'the copy: {first}python -c "from solo.checkpoint import copy_without; '
-            f"copy_without('{source}', '{target}', {list(mismatches)})\""
-        )
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]

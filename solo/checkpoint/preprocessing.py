@@ -111,7 +111,7 @@ class Preprocessing:
             raise UserError(
                 f"{source} was trained on images that were prepared in another way than this model "
                 f"prepares them. Set {'; '.join(wrong)}. (If they were not: convert them with "
-                "python -m solo.tools.convert_checkpoint --trained-otherwise.)"
+                "solo convert --trained-otherwise.)"
             )
 
 

@@ -5,7 +5,6 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -162,24 +161,3 @@ def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> N
         OSError: If it could not be written; `path` is as before.
     """
     write_with(lambda file: torch.save(content, file), path)
-
-
-def copy_without(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], keys: Iterable[str]
-) -> None:
-    """Copy the weights of a checkpoint without some of them, to fine-tune on other classes.
-
-    The copy has neither class names nor the state of a trainer.
-
-    Raises:
-        UserError: If `source` has no tensor of such a name.
-    """
-    content = read_checkpoint(source)
-    weights = dict(content.get("model", content))
-    for key in keys:
-        if key not in weights:
-            raise UserError(f"The checkpoint {source} has no tensor {key!r}.")
-        del weights[key]
-    names = ("__author__", "matching_heuristics", "preprocessing")
-    kept = {name: content[name] for name in names if name in content}
-    write_checkpoint({"model": weights, **kept}, target)

@@ -28,7 +28,7 @@ def add_solo_config(cfg: CfgNode) -> None:
 
 def _add_cpu(node: CfgNode) -> None:
     # What a CPU does the same work with; "auto": what suits its features. What that is, and what it gains,
-    # says `python -m solo.tools.benchmark cpu`.
+    # says `solo benchmark cpu`.
     node.CPU = CfgNode()
     # Pixels that candidates share: "bytes", "bits" or "float32", all exact.
     node.CPU.INTERSECTIONS = "auto"
@@ -129,6 +129,11 @@ def _add_inference(node: CfgNode) -> None:
 def _add_training(cfg: CfgNode) -> None:
     # Mixed precision in evaluation and demo, as SOLVER.AMP in training: faster, not the same results.
     cfg.TEST.AMP = CfgNode({"ENABLED": False})
+    # Length of training in epochs of the images that it uses, in place of MAX_ITER. STEPS keep their shares
+    # of it, WARMUP_ITERS take a tenth at most; TEST.EVAL_PERIOD and CHECKPOINT_PERIOD follow. 0: MAX_ITER.
+    cfg.SOLVER.EPOCHS = 0.0
+    # With SOLVER.EPOCHS: epochs from one evaluation to the next. 0: about ten evaluations.
+    cfg.TEST.EVAL_EPOCHS = 0.0
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.

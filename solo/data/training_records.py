@@ -15,10 +15,14 @@ from solo.errors import UserError, told_as
 Record = dict[str, Any]
 
 
-def training_records(cfg: CfgNode) -> list[Record]:
+def training_records(cfg: CfgNode, *, keep: bool = False) -> list[Record]:
     """Return the records of DATASETS.TRAIN, after checking that they teach masks.
 
     Images without objects are left out where DATALOADER.FILTER_EMPTY_ANNOTATIONS says so.
+
+    Args:
+        cfg: The config.
+        keep: Whether they will be asked for again; if not, only those of DATASETS.TEST are kept.
 
     Raises:
         UserError: If there are none, or objects without a mask.
@@ -34,7 +38,7 @@ def training_records(cfg: CfgNode) -> list[Record]:
         records = get_detection_dataset_dicts(
             names, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
         )
-    for name in set(names).difference(cfg.DATASETS.TEST):
+    for name in () if keep else set(names).difference(cfg.DATASETS.TEST):
         forget_records(name)  # the loader has its own
     if not len(records):
         raise UserError(f"DATASETS.TRAIN = {names} holds no images to train on")

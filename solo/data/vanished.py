@@ -37,7 +37,7 @@ class VanishedObjects:
         logger.warning(
             "%d of the first %d objects have no pixel in the images that training sees, which nothing "
             "cut off: are their annotations of another scale than the images (python -m "
-            "solo.tools.check_dataset tells), or INPUT.MIN_SIZE_TRAIN too small?",
+            "`solo data check` tells), or INPUT.MIN_SIZE_TRAIN too small?",
             vanished,
             seen,
         )

@@ -73,7 +73,7 @@ def export_model(request: ExportRequest) -> Exported:
     if cfg.TEST.AUG.ENABLED:
         raise UserError(
             "TEST.AUG.ENABLED is True, and an exported model looks at one view of an image only: "
-            "add --opts TEST.AUG.ENABLED False."
+            "add TEST.AUG.ENABLED False."
         )
     if files := [path for path in (request.output, *request.output.parents) if path.is_file()]:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")

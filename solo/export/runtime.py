@@ -80,7 +80,7 @@ class Model:
         """Load a model.
 
         Args:
-            path: An ONNX file of `python -m solo.tools.export_model`.
+            path: An ONNX file of `solo export`.
             threads: Of the CPU; 0: all.
             providers: Of onnxruntime, the best first.
 
@@ -94,7 +94,7 @@ class Model:
         self._outputs = [output.name for output in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
         if metadata is None or not set(_OUTPUTS).issubset(self._outputs):
-            raise ValueError(f"{path}: not a model of `python -m solo.tools.export_model`.")
+            raise ValueError(f"{path}: not a model of `solo export`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
         self.class_names: list[str] = self.metadata["class_names"]
 

@@ -145,7 +145,7 @@ class Predictor:
         mask_format: str = MaskFormat.BITMASK,
         tiles: TileRule | None = None,
     ) -> "Predictor":
-        """Load a file of `python -m solo.tools.export_model`; onnxruntime runs it on the CPU.
+        """Load a file of `solo export`; onnxruntime runs it on the CPU.
 
         Args:
             path: The ONNX file.

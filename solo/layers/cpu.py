@@ -2,7 +2,7 @@
 
 Every choice follows from features and from nothing that is measured at run time: so all workers of a run
 round alike, and so does a run that is resumed. What the features gain on a machine is measured by
-`python -m solo.tools.benchmark cpu`; keys of MODEL.CPU and MODEL.MEMORY_FORMAT force another choice.
+`solo benchmark cpu`; keys of MODEL.CPU and MODEL.MEMORY_FORMAT force another choice.
 """
 
 import os

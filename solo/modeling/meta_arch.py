@@ -137,6 +137,11 @@ class SOLO(nn.Module):
         return self.pixel_mean.device
 
     @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """What has a row per class; see `Head.category_parameters`."""
+        return self.head.category_parameters
+
+    @property
     def has_unread_features(self) -> bool:
         """Whether the backbone makes features that the head does not look at."""
         return not self.backbone.output_shape().keys() <= self.head.features_read

@@ -2,7 +2,7 @@
 
 import argparse
 
-from solo.config.user_modules import add_import
+from solo.user_modules import add_import
 
 
 def build_parser(name: str | None, doc: str) -> argparse.ArgumentParser:

@@ -91,7 +91,7 @@ class UnassignedWarning(HookBase):
                 "%.0f%% of the objects in the first batches that were counted are given to no "
                 "cell, so the model cannot learn to find them: their sizes, as trained on, do not "
                 "fit MODEL.SOLO.SCALE_RANGES. Change these, or INPUT.MIN_SIZE_TRAIN and "
-                "INPUT.MAX_SIZE_TRAIN; python -m solo.tools.analyze_dataset --config-file %s "
+                "INPUT.MAX_SIZE_TRAIN; `solo data survey --config %s` "
                 "proposes values.",
                 100 * share,
                 self._config_file,

@@ -15,12 +15,13 @@ from detectron2.utils.logger import setup_logger
 
 from solo.checkpoint.run_files import CONFIG, write_run_record
 from solo.config.load import load_config
-from solo.config.user_modules import import_modules
 from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import check_folder, write_text
+from solo.training.schedule import log_schedule, resolve_schedule
 from solo.training.spared_logs import spare_log_files
+from solo.user_modules import import_modules
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def training_config(args: argparse.Namespace) -> CfgNode:
 
     Args:
         args: The flags of detectron2's ``default_argument_parser``: ``config_file``, ``opts`` and,
-            optionally, ``num_gpus``.
+            optionally, ``num_gpus`` and ``eval_only``.
 
     Returns:
         The frozen config.
@@ -41,13 +42,15 @@ def training_config(args: argparse.Namespace) -> CfgNode:
         UserError: If a file or key that the user gave is wrong.
         OSError: If a file cannot be read, or OUTPUT_DIR cannot be written.
     """
-    # Classes last: what they are asked of may take long to load.
+    # What asks the data comes last: it may take long to load.
     gpus = getattr(args, "num_gpus", 1) != 0
     cfg = load_config(args.config_file, args.opts or [], gpus=gpus, needs_classes=False)
     check_solver(cfg)
     # Now, rather than at the first checkpoint.
     check_folder(Path(cfg.OUTPUT_DIR), f"OUTPUT_DIR {cfg.OUTPUT_DIR!r}")
     resolve_num_classes(cfg)
+    if not getattr(args, "eval_only", False):  # which needs no training data
+        resolve_schedule(cfg)
     return cfg
 
 
@@ -82,6 +85,7 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())
+    log_schedule(cfg)
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only

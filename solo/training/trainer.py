@@ -116,6 +116,7 @@ class Trainer(TrainerBase):
             logger.info("Nothing to resume in %s: training starts.", self.cfg.OUTPUT_DIR)
         self.iter = -1
         self.checkpointer.complete = found
+        self.checkpointer.takes_classes_by_name = not found
         with told_changes(self._given) if found else nullcontext():
             self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
         if found and self.iter < 0:

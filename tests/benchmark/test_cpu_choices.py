@@ -1,8 +1,8 @@
 import pytest
 
 from solo.benchmark import cpu_choices as benchmark
+from solo.cli.main import main
 from solo.config import get_cfg
-from solo.tools import benchmark as tool
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_key_that_forces_is_the_choice(small):
 
 
 def test_the_command_prints_what_there_is(small, capsys):
-    tool.main(["cpu", "--repeats", "1", "MODEL.CPU.INTERSECTIONS", "float32"])
+    main(["benchmark", "cpu", "--repeats", "1", "MODEL.CPU.INTERSECTIONS", "float32"])
     printed = capsys.readouterr().out
     assert "Features: " in printed and "pixels that 100 masks share" in printed
 
@@ -49,4 +49,4 @@ def test_the_command_prints_what_there_is(small, capsys):
 )
 def test_mistakes_are_named(small, arguments, message):
     with pytest.raises(SystemExit, match=message):
-        tool.main(["cpu", *arguments])
+        main(["benchmark", "cpu", *arguments])

@@ -164,14 +164,6 @@ def test_a_foreign_file_with_parts_that_the_model_lacks_stops(cfg, tmp_path):
         SOLOCheckpointer(build(cfg)).load(str(path))
 
 
-def test_a_foreign_file_of_other_classes_says_how_to_fine_tune(cfg, tmp_path):
-    path = tmp_path / "epoch_12.pth"
-    write_checkpoint({"state_dict": to_mmdet(build(cfg).state_dict())}, path)
-    cfg.MODEL.SOLO.NUM_CLASSES = 5
-    with pytest.raises(ValueError, match=r"convert_checkpoint .*epoch_12\.pth epoch_12_solo\.pth"):
-        SOLOCheckpointer(build(cfg)).load(str(path))
-
-
 def test_loading_reports_what_matched(cfg, tmp_path, caplog):
     path = tmp_path / "epoch_12.pth"
     model = build(cfg)

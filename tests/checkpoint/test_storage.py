@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from solo.checkpoint import copy_without, read_checkpoint, write_checkpoint
+from solo.checkpoint import read_checkpoint, write_checkpoint
 from solo.errors import UserError
 
 
@@ -169,18 +169,6 @@ def test_a_failed_write_leaves_the_old_file(
 
     assert read_checkpoint(path) == {"value": 1}
     assert os.listdir(tmp_path) == ["model.pth"]
-
-
-def test_copy_without(tmp_path: Path) -> None:
-    source, target = tmp_path / "a.pth", tmp_path / "b.pth"
-    weights = {"kept": torch.ones(2), "dropped": torch.ones(3)}
-    write_checkpoint({"model": weights, "class_names": ["x"], "trainer": {}}, source)
-    copy_without(source, target, ["dropped"])
-    copy = read_checkpoint(target)
-    assert copy.keys() == {"model"}
-    assert copy["model"].keys() == {"kept"}
-    with pytest.raises(ValueError, match="no tensor 'other'"):
-        copy_without(source, target, ["other"])
 
 
 @pytest.mark.parametrize("names", [5, "cat", [3], [["cat"]], {"cat": 0}])

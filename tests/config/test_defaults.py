@@ -15,6 +15,7 @@ from solo.data.formats import register_coco_json
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.postprocessing import PostProcessor
 from solo.training import Trainer
+from solo.training.schedule import resolve_schedule
 from tests.conftest import META_ARCHITECTURES, make_cfg, training_item
 from tests.toys import registered, square, toy_cfg, write_records
 
@@ -90,6 +91,7 @@ def train_and_evaluate(folder: Path) -> None:
             cfg.INPUT[step].PROB = 1.0
         noted = Noted(cfg)
         register_coco_json(noted)
+        resolve_schedule(noted)
         trainer = Trainer(noted)
         trainer.resume_or_load()
         trainer.train()

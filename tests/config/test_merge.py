@@ -119,3 +119,16 @@ def test_a_mistake_in_a_file_is_one_line_that_names_it(tmp_path: Path, text: str
     with pytest.raises((UserError, OSError), match=r"config\.yaml") as caught:
         merge_file(get_cfg(), path)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_a_whole_number_may_stand_for_a_float(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("SOLVER:\n  BASE_LR: 1\n  WARMUP_FACTOR: 0\n")
+    cfg = get_cfg()
+    merge_file(cfg, path)
+    merge_options(cfg, ["SOLVER.WARMUP_FACTOR", "-2", "SOLVER.MAX_ITER", "7"])
+    values = (cfg.SOLVER.BASE_LR, cfg.SOLVER.WARMUP_FACTOR, cfg.SOLVER.MAX_ITER)
+    assert values == (1.0, -2.0, 7)
+    assert list(map(type, values)) == [float, float, int]
+    with pytest.raises(UserError, match=r"SOLVER\.MAX_ITER"):
+        merge_options(cfg, ["SOLVER.MAX_ITER", "7.0"])

@@ -28,7 +28,7 @@ def warnings_of(shares, caplog, *, ends=False):
 def test_most_objects_unassigned_is_told_once_with_what_to_do(caplog):
     (message,) = warnings_of([None, *[0.6, None, 1.0, 0.4, 0.9, 0.8, 1.0, 1.0]], caplog, ends=True)
     assert message.startswith("74% of the objects")
-    for word in ("MODEL.SOLO.SCALE_RANGES", "INPUT.MIN_SIZE_TRAIN", "solo.tools.analyze_dataset"):
+    for word in ("MODEL.SOLO.SCALE_RANGES", "INPUT.MIN_SIZE_TRAIN", "solo data survey"):
         assert word in message
     assert "--config-file output/config.yaml" in message
 

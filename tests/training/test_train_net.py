@@ -191,7 +191,7 @@ def test_a_mistake_is_one_sentence(
 ) -> None:
     train_net = load_train_net()
     # It sets up logging for the whole process.
-    monkeypatch.setattr(train_net.training, "setup_run", lambda cfg, args: None)
+    monkeypatch.setattr("solo.training.start.setup_run", lambda cfg, args: None)
     monkeypatch.setattr(sys, "argv", command(tmp_path, *options)[1:])
     with pytest.raises(SystemExit, match=message) as caught:
         train_net.main()
@@ -207,7 +207,7 @@ def test_a_start_that_fails_leaves_the_run_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], message: str
 ) -> None:
     train_net = load_train_net()
-    monkeypatch.setattr(train_net.training, "setup_run", lambda cfg, args: None)
+    monkeypatch.setattr("solo.training.start.setup_run", lambda cfg, args: None)
     out = tmp_path / "out"
     out.mkdir()
     names = ["last_checkpoint", "model_0000019.pth", "config.yaml", "run.json", "metrics.json"]

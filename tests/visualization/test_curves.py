@@ -6,7 +6,7 @@ from itertools import pairwise
 import cv2
 import pytest
 
-from solo.tools.plot_metrics import main
+from solo.cli.main import main
 from solo.visualization import plot_metrics, plot_runs
 from solo.visualization.curves import read_metrics, spread_apart
 
@@ -97,10 +97,11 @@ def test_labels_keep_apart():
     assert 0 < placed[0] < placed[-1] < 1
 
 
-def test_command_writes_into_the_run_or_compares(run, tmp_path):
-    main([str(run)])
-    assert is_picture(run / "metrics.png")
-    main([str(run), str(run), "--output", str(tmp_path / "compared.png")])
+def test_command_draws_a_run_or_compares(run, tmp_path):
+    picture = str(tmp_path / "curves.png")
+    assert main(["report", str(run), "--curves", picture]) == 0
+    assert is_picture(picture)
+    main(["report", str(run), str(run), "--curves", str(tmp_path / "compared.png")])
     assert is_picture(tmp_path / "compared.png")
     with pytest.raises(SystemExit, match="no such file"):
-        main([str(tmp_path / "missing")])
+        main(["report", str(tmp_path / "missing"), "--curves", picture])

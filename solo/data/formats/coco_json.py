@@ -110,7 +110,7 @@ def read_usable(
     with no_garbage_collection():
         raw = read_annotations(path, images, form)
         document = normalise(raw, images, leave_folder=leave_folder)
-    hint = f"python -m solo.tools.check_dataset --annotations {path} --images {images} lists all"
+    hint = f"solo data check --annotations {path} --images {images} lists all"
     if fatal := document.with_effect(Effect.STOPS):
         raise UserError(f"{path}: {_first(fatal)} Such mistakes: {len(fatal)}; {hint}")
     if lost := document.with_effect(Effect.LEFT_OUT):

@@ -121,6 +121,15 @@ class Head(nn.Module, ABC, Generic[M]):
         """What a level with no positive cell gives no gradient to: predictors of its own."""
         return []
 
+    @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """What has a row per class, in the order of the classes.
+
+        A training that begins from a model of other classes takes these rows over by the names of the
+        classes; of a head that declares none it takes over nothing but the same number of classes.
+        """
+        return []
+
     @abstractmethod
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[M]:
         """Run the branches on the features of the backbone."""

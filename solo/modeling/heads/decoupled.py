@@ -136,6 +136,11 @@ class DecoupledHead(Head[AxisFeatures]):
         """The mask predictors; see `Head.level_parameters`."""
         return [*self.mask_predictors_x.parameters(), *self.mask_predictors_y.parameters()]
 
+    @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """The category predictor; see `Head.category_parameters`."""
+        return list(self.category_predictor.parameters())
+
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[AxisFeatures]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []

@@ -54,6 +54,11 @@ class SOLOHead(Head[Features]):
         """The mask predictors; see `Head.level_parameters`."""
         return list(self.mask_predictors.parameters())
 
+    @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """The category predictor; see `Head.category_parameters`."""
+        return list(self.category_predictor.parameters())
+
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[Features]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []

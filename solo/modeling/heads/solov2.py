@@ -111,6 +111,11 @@ class SOLOv2Head(Head[DynamicMasks]):
         """The mask feature serves all levels."""
         return (self._mask_stride,) * self.grids.num_levels
 
+    @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """The category predictor; see `Head.category_parameters`."""
+        return list(self.category_predictor.parameters())
+
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []

@@ -9,12 +9,12 @@ import pycocotools.mask as mask_util
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from solo.cli.main import main
 from solo.config import get_cfg
 from solo.data import build_train_loader
 from solo.data.formats import digit_painting, digits
 from solo.data.formats.digit_painting import DigitsSpec, compose_image
 from solo.data.formats.digits import build_digits, load_sources
-from solo.tools import prepare_digits
 
 SPEC = DigitsSpec(train_images=6, val_images=3)
 
@@ -200,9 +200,7 @@ def test_senseless_spec(tmp_path, change):
 
 
 def test_tool(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(prepare_digits, "build_digits", lambda root: build_digits(root, SPEC))
-    prepare_digits.main(["--output", str(tmp_path)])
+    monkeypatch.setattr(digits, "build_digits", lambda root: build_digits(root, SPEC))
+    assert main(["data", "digits", "--output", str(tmp_path)]) == 0
     assert (tmp_path / SPEC.folder / "val.json").exists()
-    with pytest.raises(SystemExit):
-        prepare_digits.main(["--help"])
-    assert "example" in capsys.readouterr().out
+    assert f"to train on them there, set SOLO_DATASETS={tmp_path}" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""The command `solo`: one file a verb, which reads arguments and prints; what it does is elsewhere."""

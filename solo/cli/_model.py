@@ -1,0 +1,82 @@
+"""Which model a verb runs: by name, as the folder of a run, as a config and a checkpoint, or exported."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from solo.cli._parser import Parser, add_device
+from solo.errors import UserError
+
+# A small one, quick on a CPU.
+DEFAULT = "coco/solov2_light_448_R_50_FPN_3x"
+
+
+class Model(NamedTuple):
+    """A model that the flags name: a config and a checkpoint, or an exported file."""
+
+    config_file: str
+    weights: str
+    onnx: str = ""
+    device: str = ""
+    name: str = ""  # for people
+
+
+def add_model(parser: Parser, *, exported: bool = True, device: bool = True) -> None:
+    """Add --model, --config and --weights; --onnx where exported files will do; and --device."""
+    kinds = parser.add_argument_group("model").add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--model",
+        default="",
+        metavar="NAME",
+        help=f"a name of `solo zoo`, or the folder of a run{', or an .onnx file' * exported}; "
+        f"default: {DEFAULT}",
+    )
+    kinds.add_argument(
+        *("--config", "--config-file"),
+        dest="config_file",
+        default="",
+        metavar="NAME",
+        help="a yaml file, or a name of `solo zoo`; with --weights",
+    )
+    if exported:
+        kinds.add_argument("--onnx", default="", metavar="FILE", help="an exported model")
+    parser.add_argument(
+        "--weights",
+        default="",
+        metavar="FILE",
+        help="checkpoint; default: of --model the published one, or the last one of the run",
+    )
+    if device:
+        add_device(parser)
+
+
+def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
+    """Return the model that the flags of :func:`add_model` name.
+
+    Args:
+        args: Of the parser.
+        opts: KEY VALUE ..., which an exported model does not take.
+
+    Raises:
+        UserError: The flags do not go together, or there is no such model.
+        OSError: A run has no config or checkpoint.
+    """
+    exported, device = getattr(args, "onnx", ""), getattr(args, "device", "")
+    if args.model.lower().endswith(".onnx"):
+        exported = args.model
+    if exported:
+        if args.weights or device or opts:
+            raise UserError(
+                f"{exported} holds weights and config: leave out --weights, --device and KEY VALUE."
+            )
+        return Model("", "", onnx=exported, name=Path(exported).stem)
+    if args.config_file:
+        return Model(args.config_file, args.weights, "", device, Path(args.config_file).stem)
+    name = args.model or DEFAULT
+    if Path(name).is_dir():
+        from solo.report.run_folder import open_run
+
+        run = open_run(Path(name), Path(args.weights) if args.weights else None)
+        return Model(str(run.config_file), str(run.weights), "", device, Path(name).name)
+    return Model(name, args.weights or f"solo://{name}", "", device, name)

@@ -1,0 +1,1 @@
+"""`solo benchmark VERB`: time and memory, stage by stage."""

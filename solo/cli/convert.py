@@ -1,0 +1,45 @@
+r"""Convert a checkpoint of another SOLO implementation to ours, or any to mmdetection's layout.
+
+Those of the official code, mmdetection 3.x and AdelaiDet are told by the names in them. Training
+and evaluation load them as they are, too.
+
+example: solo convert SOLOv2_R50_3x.pth solov2.pth --config coco/solov2_R_50_FPN_3x
+"""
+
+import argparse
+from pathlib import Path
+
+from solo.cli._parser import Parser
+from solo.user_modules import add_import
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    parser.add_argument("source", type=Path, metavar="IN", help="checkpoint to read")
+    parser.add_argument("target", type=Path, metavar="OUT", help="checkpoint to write")
+    parser.add_argument(
+        "--to", choices=("solo", "mmdet"), default="solo", help="layout of OUT (default: solo)"
+    )
+    parser.add_argument(
+        *("--config", "--config-file"),
+        dest="config_file",
+        default="",
+        metavar="NAME",
+        help="check that the weights are all that the model of this config needs",
+    )
+    add_import(parser)
+    parser.add_argument(
+        "--trained-otherwise",
+        dest="as_published",
+        action="store_false",
+        help="do not write which colour order, mean, std and strides the weights expect: for weights "
+        "that were not trained as the published ones of their lineage were",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert, and tell what was found in the file."""
+    from solo.export.conversion import convert
+
+    words = {name: value for name, value in vars(args).items() if name != "imports"}
+    print(convert(**words))

@@ -1,0 +1,1 @@
+"""`solo data VERB`: what concerns a data set and no model."""

@@ -1,0 +1,133 @@
+"""Tell what a training run learned: its tables of AP, and a page or pictures that are made of it.
+
+Without --sheet or --curves it makes the page, readable without a network: curves, AP, precision over recall, the
+best and worst held-out images, and what kinds of errors there are.
+
+example: solo report output/quickstart
+example: solo report output/run_a output/run_b --curves compared.png
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from solo.cli._parser import Parser, add_device, add_words, split_words
+from solo.errors import UserError
+
+if TYPE_CHECKING:
+    from detectron2.config import CfgNode
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    add_words(parser, "RUN", "output folder of a run; several for --curves")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="the page; default: RUN/report.html"
+    )
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="only a picture of held-out images beside their truth and what the model finds",
+    )
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        metavar="FILE",
+        help="only a picture of losses, rate and AP; several runs are compared in it",
+    )
+    parser.add_argument(
+        "--dataset", default="", metavar="NAME", help="registered; default: DATASETS.TEST[0]"
+    )
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint; default: the last one of the run, model_final.pth at its end",
+    )
+    parser.add_argument(
+        "--num-images",
+        type=int,
+        metavar="N",
+        help="look at N held-out images, spread evenly; default: all, and 12 for --sheet",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.3,
+        metavar="P",
+        help="of --sheet: score below which instances are left out; default: %(default)s",
+    )
+    parser.add_argument(
+        *("--config", "--config-file"),
+        dest="config_file",
+        default="",
+        metavar="NAME",
+        help="of --sheet in place of RUN, with --weights: a yaml file, or a name of `solo zoo`",
+    )
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the tables, and make what is asked for."""
+    names, opts = split_words(args.words)
+    runs = [Path(name) for name in names]
+    if args.config_file:
+        _draw_sheet(args, runs, opts)
+        return
+    if not runs:
+        raise UserError("Name the output folder of a run, as in `solo report output/quickstart`.")
+    if len(runs) > 1 and (args.output or args.sheet or not args.curves):
+        raise UserError(f"{len(runs)} runs are compared by their curves: give --curves FILE alone.")
+    _report(args, runs, opts)
+
+
+def _report(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None:
+    from solo.report.ap_tables import class_table, summary_table
+    from solo.report.pages import write_curves, write_page, write_sheet
+    from solo.report.run_folder import open_run
+
+    if args.curves:
+        write_curves(runs, args.curves)
+        print(f"written: {args.curves}")
+    if args.curves and not (args.output or args.sheet):
+        return
+    run = open_run(runs[0], args.weights)
+    if run.metrics:
+        print(summary_table(run.metrics), class_table(run.metrics), sep="\n")
+    if args.sheet:
+        cfg = _config(args, str(run.config_file), str(run.weights), opts)
+        write_sheet(cfg, args.sheet, **_of_sheet(args))
+        print(f"written: {args.sheet}")
+    if args.output or not args.sheet:
+        page = args.output or runs[0] / "report.html"
+        write_page(
+            run,
+            page,
+            dataset=args.dataset,
+            num_images=args.num_images,
+            opts=opts,
+            device=args.device,
+        )
+        print(f"written: {page}")
+
+
+def _draw_sheet(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None:
+    from solo.report.pages import write_sheet
+
+    if runs or args.output or args.curves or not args.sheet:
+        raise UserError("--config draws a --sheet FILE of a model; a page is made of a RUN.")
+    cfg = _config(args, args.config_file, str(args.weights or ""), opts)
+    write_sheet(cfg, args.sheet, **_of_sheet(args))
+    print(f"written: {args.sheet}")
+
+
+def _config(args: argparse.Namespace, config_file: str, weights: str, opts: list[str]) -> "CfgNode":
+    from solo.config.load import inference_config
+
+    return inference_config(config_file, weights, args.device, opts)
+
+
+def _of_sheet(args: argparse.Namespace) -> dict[str, Any]:
+    count = 12 if args.num_images is None else args.num_images
+    return {"dataset": args.dataset, "num_images": count, "threshold": args.threshold}

@@ -1,0 +1,80 @@
+"""A checkpoint of another SOLO implementation turned into ours, or any into mmdetection's layout."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.modeling import build_model
+
+from solo.checkpoint.comparison import ConversionReport, compare
+from solo.checkpoint.lineages import Converted, Lineage, expected_preprocessing, to_mmdet, to_solo
+from solo.checkpoint.preprocessing import Preprocessing
+from solo.checkpoint.rules import is_ours
+from solo.checkpoint.storage import read_checkpoint, write_checkpoint
+from solo.config.load import load_config
+from solo.errors import UserError
+
+
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    to: str = "solo",
+    config_file: str = "",
+    as_published: bool = True,
+) -> str:
+    """Convert a checkpoint.
+
+    Args:
+        source: A file of any lineage.
+        target: The file to write; replaced if it exists.
+        to: "solo" or "mmdet".
+        config_file: A config whose model the weights are compared with.
+        as_published: Whether the weights expect the images that those of their lineage do; if not,
+            nothing about the images is written.
+
+    Returns:
+        What to tell the user: the report, and what images the weights expect.
+
+    Raises:
+        UserError: If the layout is not known, or the weights do not fit the model of the config.
+        OSError: If `source` cannot be read or `target` not written.
+    """
+    content = read_checkpoint(source)
+    converted = to_solo(content)
+    report = _report(converted, config_file)
+    if config_file and not report.fits:
+        raise UserError(f"{source} does not fit the model of {config_file}.\n{report}")
+    preprocessing = Preprocessing()
+    if as_published and converted.lineage is Lineage.SOLO:
+        preprocessing = Preprocessing.of_checkpoint(content, f"The checkpoint {source}")
+    elif as_published:
+        preprocessing = expected_preprocessing(converted.lineage)
+    if to == "mmdet":
+        output: dict[str, Any] = {"meta": {}, "state_dict": to_mmdet(converted.weights)}
+    else:
+        output = {"model": converted.weights, "preprocessing": preprocessing.to_dict()}
+        output["class_names"] = list(content.get("class_names", []))
+    write_checkpoint(output, target)
+    return f"{report}\nthe weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
+
+
+def _report(converted: Converted, config_file: str) -> ConversionReport:
+    source, ours = converted.lineage.value, converted.lineage is Lineage.SOLO
+    if config_file:
+        model = _model_weights(config_file)
+        return compare(converted.weights, model, source=source, dropped=converted.dropped)
+    keys = list(converted.weights)
+    return ConversionReport(
+        source=source,
+        matched=tuple(key for key in keys if ours or is_ours(key)),
+        unexpected=tuple(key for key in keys if not (ours or is_ours(key))),
+        dropped=converted.dropped,
+    )
+
+
+def _model_weights(config_file: str) -> dict[str, Any]:
+    # Names and shapes are all that is needed.
+    cfg = load_config(config_file, device="meta")
+    with torch.device("meta"):
+        return build_model(cfg).state_dict()

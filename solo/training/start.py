@@ -1,0 +1,82 @@
+"""A training, or an evaluation, from its flags to its results: in as many processes as they ask for."""
+
+import argparse
+import sys
+from collections import OrderedDict
+from typing import Any
+
+from detectron2.config import CfgNode
+from detectron2.engine.hooks import CallbackHook
+from detectron2.evaluation import verify_results
+from detectron2.modeling import build_model
+from detectron2.utils import comm
+
+from solo.checkpoint import SOLOCheckpointer
+from solo.data import dataset_class_names
+from solo.errors import UserError, exit_on
+from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
+from solo.modeling.fuse import prepare_for_inference
+from solo.training.launch import launch
+from solo.training.output_dir import reserved_output_dir
+from solo.training.run import record_run, setup_run, training_config
+from solo.training.trainer import Trainer
+from solo.training.workers import told_lost_loaders
+
+_PROCESSES = ("num_gpus", "num_machines", "machine_rank", "dist_url")
+
+
+def start(args: argparse.Namespace) -> None:
+    """Train as the flags say; or evaluate MODEL.WEIGHTS on DATASETS.TEST, with `eval_only`.
+
+    Args:
+        args: `config_file`, `opts`, `resume`, `overwrite`, `eval_only`, `imports`, and those of
+            :func:`launch`: `num_gpus`, `num_machines`, `machine_rank` and `dist_url`.
+
+    Raises:
+        UserError: The user's mistake, found before a process is started.
+        OSError: A file cannot be read, or OUTPUT_DIR not be written to.
+        SystemExit: A process has told its mistake, or was stopped by Ctrl-C.
+    """
+    # Before any worker starts, so that a mistake is reported once.
+    cfg = training_config(args)
+    with reserved_output_dir(cfg, args):
+        launch(_work, (cfg, args), **{flag: vars(args)[flag] for flag in _PROCESSES})
+
+
+def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Train or evaluate, as one of the workers."""
+    with exit_on():  # a worker may be a process of its own
+        setup_run(cfg, args)
+        results = _evaluate(cfg) if args.eval_only else _train(cfg, args)
+        if comm.is_main_process():
+            verify_results(cfg, results)
+
+
+def _evaluate(cfg: CfgNode) -> OrderedDict[str, Any]:
+    """Evaluate MODEL.WEIGHTS on DATASETS.TEST, and once more with TEST.AUG, if that is enabled."""
+    if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
+        raise UserError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
+    model = build_model(cfg)
+    names = dataset_class_names(cfg.DATASETS.TRAIN)
+    SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
+    prepare_for_inference(model, cfg)
+    with told_lost_loaders(cfg):
+        results = evaluate(cfg, model, prepare_evaluation(cfg, model))
+        if cfg.TEST.AUG.ENABLED:
+            results.update(evaluate_with_tta(cfg, model))
+    return results
+
+
+def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
+    trainer = Trainer(cfg)
+    # Not before, so that a start which fails leaves what is there of another run.
+    record = CallbackHook(before_train=lambda _: record_run(cfg, args.config_file))
+    trainer.register_hooks([record])
+    trainer.resume_or_load(resume=args.resume)
+    trainer.prepare_data()
+    try:
+        return trainer.train()
+    except KeyboardInterrupt:
+        if comm.is_main_process():
+            sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")
+        sys.exit(130)

@@ -1,0 +1,65 @@
+"""The command that exports: what it asks for, and what it says when that cannot be done."""
+
+from pathlib import Path
+
+import pytest
+
+from solo.cli.main import main
+from solo.export import export
+from solo.export.check import Agreement
+from solo.export.export import Exported
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """Return the requests that are made instead of exporting."""
+    made = []
+
+    def record(request):
+        made.append(request)
+        agreement = Agreement(images=8, instances=40, score_error=2e-6, mask_error=1)
+        return Exported(request.output / "model.onnx", agreement)
+
+    monkeypatch.setattr(export, "export_model", record)
+    return made
+
+
+MODEL = ["--config-file", "c.yaml", "--weights", "w.pth", "--output", "out"]
+
+
+def test_the_numbers_are_told(requests, capsys):
+    main(["export", *MODEL, "SEED", "3"])
+    (request,) = requests
+    assert request.output == Path("out") and request.opts == ["SEED", "3"]
+    assert (request.format, request.post, request.size, request.images) == ("onnx", "nms", None, [])
+    said = capsys.readouterr().out
+    assert said.startswith("out/model.onnx: 40 instances on 8 images, 0 missing")
+    assert "2.0e-06" in said
+
+
+def test_every_option_arrives(requests):
+    more = ["--format", "torch_export", "--post", "raw", "--size", "800x1344", "--images", "a", "b"]
+    main(["export", *MODEL, *more])
+    (request,) = requests
+    assert (request.format, request.post, request.size) == ("torch_export", "raw", (800, 1344))
+    assert list(request.images) == ["a", "b"]
+    main(["export", *MODEL, "--dynamic"])
+    assert requests[1].size is None
+
+
+@pytest.mark.parametrize("more", [["--size", "800"], ["--size", "64x64", "--dynamic"]])
+def test_a_size_is_height_and_width(requests, more, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", *MODEL, *more])
+    assert "--size" in capsys.readouterr().err and not requests
+
+
+def test_errors_are_one_sentence(tmp_path):
+    (tmp_path / "c.yaml").write_text("VERSION: 2\n")
+    model = ["--config-file", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "out")]
+    arguments = [*model, "--weights", str(tmp_path / "none.pth"), "--format", "torch_export"]
+    with pytest.raises(SystemExit, match=r"error: .*none\.png"):
+        main(["export", *arguments, "--images", str(tmp_path / "none.png")])
+    with pytest.raises(SystemExit, match=r"error: "):
+        main(["export", *arguments])
+    assert not (tmp_path / "out").exists()
