@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
@@ -75,6 +76,8 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         program: What the user calls it.
         words: The arguments.
     """
+    # detectron2 0.6, as torch sees it.
+    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
     # A job that is ended closes its files, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
