@@ -34,6 +34,7 @@ setup(
         "jinja2",
         "matplotlib",
         "pillow",
+        "safetensors>=0.4",
         "tabulate",
         "tqdm",
     ],

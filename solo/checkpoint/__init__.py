@@ -3,11 +3,13 @@
 from solo.checkpoint.checkpointer import MisfitError, SOLOCheckpointer
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
+from solo.checkpoint.zoo_addresses import SoloHandler
 
 __all__ = [
     "Lineage",
     "MisfitError",
     "SOLOCheckpointer",
+    "SoloHandler",
     "read_checkpoint",
     "recognise",
     "to_mmdet",

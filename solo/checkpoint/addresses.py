@@ -1,15 +1,34 @@
 """Weights by an address in place of a path: what to do where the net does not give them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
 from detectron2.checkpoint.catalog import ModelCatalog, ModelCatalogHandler
-from detectron2.utils.file_io import Detectron2Handler
+from detectron2.utils.file_io import Detectron2Handler, PathManager
 from iopath.common.file_io import get_cache_dir
 
+from solo.config.names import PREFIX
 from solo.errors import UserError
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Return the file on this machine that a path or an address stands for; fetch it, if need be.
+
+    Args:
+        path: See :func:`fetching`.
+
+    Raises:
+        UserError: If no weights have such a name.
+        OSError: If the file cannot be fetched.
+    """
+    path = os.fspath(path)
+    if "://" not in path:
+        return Path(path)
+    with fetching(path):
+        return Path(PathManager.get_local_path(path.partition("?")[0]))
 
 
 @contextmanager
@@ -27,7 +46,7 @@ def fetching(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, AssertionError) as error:  # of fvcore: there is no file at a foreign address
-        if "://" not in path:
+        if "://" not in path or path.startswith(PREFIX):  # ours say all that there is to say
             raise
         reason = getattr(error, "reason", error)
         raise OSError(

@@ -218,7 +218,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         )
         self.logger.info("%s", report)
         # A file of ours may be a part on purpose, to fine-tune from; others are of whole models.
-        if self._is_foreign and not report.fits:
+        if (self._is_foreign or "published" in checkpoint) and not report.fits:
             raise UserError(
                 f"The checkpoint {self._path} is of another model than this one. Take the config "
                 f"that goes with it.\n{report}"

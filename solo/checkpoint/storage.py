@@ -11,8 +11,10 @@ from typing import IO, Any
 import numpy as np
 import torch
 
+from solo.checkpoint.addresses import local_path
 from solo.checkpoint.inert import RefusedGlobalError, load_tensors
 from solo.checkpoint.run_files import LAST_CHECKPOINT
+from solo.checkpoint.safetensors_file import SUFFIX, read_safetensors
 from solo.errors import UserError
 from solo.files import write_with
 
@@ -52,7 +54,10 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a `.pth` file of torch or a `.pkl` file of detectron2's model zoo, as data only.
+    """Read a `.pth` file of torch, a `.pkl` of detectron2's model zoo or safetensors, as data only.
+
+    Args:
+        path: A file, or an address that detectron2's PathManager knows, such as solo://NAME.
 
     Returns:
         What the file holds, with tensors on the CPU.
@@ -61,12 +66,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         FileNotFoundError: If there is no such file.
         UserError: If the file is corrupt or no checkpoint, or loading it would run code.
     """
-    path = Path(path)
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
     try:
         if path.suffix == ".pkl":
             content = _unpickle_arrays(path)
+        elif path.suffix == SUFFIX:
+            content = read_safetensors(path)
         else:
             _check_sums(path)
             content = load_tensors(path, _ALLOWED_GLOBALS)

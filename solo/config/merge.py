@@ -1,16 +1,16 @@
 """A file and options laid over a config; an unknown key is told with the one that may be meant."""
 
 import difflib
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from detectron2.config import CfgNode
+from detectron2.config.compat import guess_version
 
+from solo.config.names import PREFIX, config_path, named_config
 from solo.config.yaml_files import check_file
 from solo.errors import UserError
 
@@ -21,20 +21,23 @@ _LONG = 300
 def merge_file(cfg: CfgNode, path: str | Path) -> None:
     """Merge a yaml file, if there is a path, and those it is based on into a config, in place.
 
+    Args:
+        cfg: The config.
+        path: A file, the name of a config that comes with solo, or an address that detectron2's
+            PathManager knows.
+
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file or name.
         UserError: If the file is no yaml, or has an unknown key or a value of the wrong type.
     """
-    path = os.path.expanduser(path)
+    path = str(path)
     if not path:
         return
-    if "://" not in path and not Path(path).is_file():
-        raise FileNotFoundError(f"The config file {path} does not exist; check --config-file.")
+    if "://" not in path or path.startswith(PREFIX):
+        path = str(config_path(path))
     try:
         check_file(path)
-        # detectron2 would, by default, run code that a yaml file names.
-        with _whole_numbers(_whole_of_file(cfg, cfg.load_yaml_with_base(path))):
-            cfg.merge_from_file(path, allow_unsafe=False)
+        _merge_plain(cfg, path)
     except KeyError as error:
         raise UserError(f"In the config file {path}: {_unknown_key(cfg, error)}") from error
     except yaml.YAMLError as error:
@@ -51,6 +54,27 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
         ) from error
 
 
+class _WithNames(CfgNode):
+    """A config whose file may be based on configs that come with solo, by name."""
+
+    @classmethod
+    def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict[str, Any]:
+        """Load a file; fvcore takes a name for a path beside the file that is based on it."""
+        _, is_name, name = filename.rpartition(PREFIX)
+        filename = str(named_config(name)) if is_name else filename
+        return super().load_yaml_with_base(filename, allow_unsafe)
+
+
+def _merge_plain(cfg: CfgNode, path: str) -> None:
+    """Merge a yaml file as detectron2 does, which would, by default, run code that the file names."""
+    loaded = CfgNode(_WithNames.load_yaml_with_base(path, allow_unsafe=False))
+    _with_floats(cfg, loaded)
+    if (loaded.get("VERSION") or guess_version(loaded, path)) == cfg.VERSION:
+        cfg.merge_from_other_cfg(loaded)
+    else:  # keys of detectron2's first version, which it knows how to bring up to date
+        cfg.merge_from_file(path, allow_unsafe=False)
+
+
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
     """Merge the KEY VALUE pairs of a command line into a config, in place.
 
@@ -62,39 +86,31 @@ def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
             f"The options {' '.join(options)} are not pairs of KEY VALUE: {options[-1]!r} is alone."
         )
     try:
-        with _whole_numbers(_whole_of_options(cfg, options)):
-            cfg.merge_from_list(list(options))
+        pairs = zip(options[::2], options[1::2], strict=True)
+        cfg.merge_from_list(
+            [word for key, value in pairs for word in (key, _option_value(cfg, key, value))]
+        )
     except (AssertionError, KeyError, ValueError) as error:
         raise UserError(f"On the command line: {_unknown_key(cfg, error)}") from error
 
 
-@contextmanager
-def _whole_numbers(places: Iterable[tuple[CfgNode, str]]) -> Iterator[None]:
-    """Let whole numbers be merged where floats belong, which yacs refuses: `SOLVER.EPOCHS 50`."""
-    places = list(places)
-    for node, name in places:
-        node[name] = 0
-    yield
-    for node, name in places:
-        node[name] = float(node[name])
-
-
-def _whole_of_file(node: CfgNode, given: dict[str, Any]) -> Iterator[tuple[CfgNode, str]]:
-    """Yield where a float is and a whole number is given, as a node and its key."""
+def _with_floats(node: CfgNode, given: dict[str, Any]) -> None:
+    """Make floats of whole numbers where floats belong, which yacs refuses: `EPOCHS: 50`; in place."""
     for name, value in given.items():
         known = node.get(name)
         if isinstance(known, CfgNode) and isinstance(value, dict):
-            yield from _whole_of_file(known, value)
+            _with_floats(known, value)
         elif isinstance(known, float) and type(value) is int:
-            yield node, name
+            given[name] = float(value)
 
 
-def _whole_of_options(cfg: CfgNode, options: Sequence[str]) -> Iterator[tuple[CfgNode, str]]:
-    for key, value in zip(options[::2], options[1::2], strict=True):
-        given: Any = int(value) if re.fullmatch(r"[+-]?\d+", str(value)) else None
-        for name in reversed(key.split(".")):
-            given = {name: given}
-        yield from _whole_of_file(cfg, given)
+def _option_value(cfg: CfgNode, key: str, value: Any) -> Any:
+    """Return the value of an option, a whole number as a float where that belongs."""
+    known: Any = cfg
+    for name in key.split("."):
+        known = known.get(name) if isinstance(known, CfgNode) else None
+    is_whole = isinstance(known, float) and re.fullmatch(r"[+-]?\d+", str(value))
+    return float(value) if is_whole else value
 
 
 def _brief(complaint: object) -> str:

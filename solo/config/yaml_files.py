@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import yaml
 from detectron2.utils.file_io import PathManager
 
+from solo.config.names import PREFIX, named_config
 from solo.errors import UserError
 
 # The largest config of ours has 500 values. A file of ten lines may stand for a billion.
@@ -72,6 +73,8 @@ def _bases(root: yaml.Node) -> Iterator[str]:
 
 
 def _place(base: str, path: str) -> str:
-    """Return where the base of a file lies, by the rules of fvcore."""
+    """Return where the base of a file lies, by the rules of fvcore; of ours, by its name."""
+    if base.startswith(PREFIX):
+        return str(named_config(base))
     base = os.path.expanduser(base)
     return base if "://" in base else os.path.join(os.path.dirname(path), base)

@@ -92,7 +92,7 @@ class Predictor:
         """Build the model of a config file, and load its weights.
 
         Args:
-            config_file: A yaml file.
+            config_file: A yaml file, or the name of a config that comes with solo.
             weights: The checkpoint. Empty: MODEL.WEIGHTS of `opts`.
             device: "cpu", "cuda" or "cuda:1". Empty: cuda where there is one, else cpu.
             opts: KEY VALUE KEY VALUE ..., laid over the file.
@@ -108,8 +108,8 @@ class Predictor:
     @classmethod
     def from_model_zoo(
         cls,
-        name: str,
-        weights: str,
+        name: str = model_zoo.DEFAULT_MODEL,
+        weights: str = "",
         *,
         device: str = "",
         opts: Sequence[str] = (),
@@ -118,23 +118,22 @@ class Predictor:
         """Build the model of a config that comes with solo, and load its weights.
 
         Args:
-            name: As in `solo.model_zoo`: "coco/solov2_R_50_FPN_3x.yaml".
+            name: As in `solo.model_zoo`: "coco/solov2_R_50_FPN_3x".
             weights: The checkpoint: of a training of yours, of the official code, of mmdetection or
-                of AdelaiDet.
+                of AdelaiDet. Empty: MODEL.WEIGHTS of `opts`, else the published one of that name, which
+                is fetched once.
             device: See :meth:`from_config`, as for the others.
             opts: KEY VALUE KEY VALUE ..., laid over the config.
             tiles: See the constructor.
 
         Raises:
             FileNotFoundError: There is no such checkpoint.
-            UserError: There is no such config, or the checkpoint is not named or does not fit.
+            OSError: The published one cannot be fetched; it says how to do without a net.
+            UserError: There is no such config, or the checkpoint does not fit, or none is published.
         """
         config_file = model_zoo.get_config_file(name)
-        if not weights:
-            raise UserError(
-                "weights is empty, and solo has no trained weights to download yet: give the path of "
-                "a checkpoint."
-            )
+        if not weights and "MODEL.WEIGHTS" not in opts:
+            weights = model_zoo.weights_address(name)
         return cls.from_config(config_file, weights, device=device, opts=opts, tiles=tiles)
 
     @classmethod

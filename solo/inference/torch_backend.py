@@ -50,9 +50,8 @@ class TorchBackend:
         names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
         content = None
         if not cfg.MODEL.SOLO.NUM_CLASSES:
-            if "://" not in cfg.MODEL.WEIGHTS:
-                content = read_checkpoint(cfg.MODEL.WEIGHTS.partition("?")[0])
-            resolve_num_classes(cfg, (content or {}).get("class_names") or names_of_metadata)
+            content = read_checkpoint(cfg.MODEL.WEIGHTS.partition("?")[0])
+            resolve_num_classes(cfg, content.get("class_names") or names_of_metadata)
         num_classes = cfg.MODEL.SOLO.NUM_CLASSES
 
         self.model = build_model(cfg)

@@ -174,8 +174,10 @@ def test_the_model_zoo(files, monkeypatch):
     monkeypatch.setattr(model_zoo, "get_config_file", {"coco/tiny.yaml": config_file}.get)
     predictor = Predictor.from_model_zoo("coco/tiny.yaml", weights, device="cpu")
     assert predictor.class_names == ("a", "b", "c")
-    with pytest.raises(ValueError, match="weights is empty, and solo has no trained weights"):
-        Predictor.from_model_zoo("coco/tiny.yaml", "")
+    by_option = Predictor.from_model_zoo("coco/tiny.yaml", opts=["MODEL.WEIGHTS", weights])
+    assert by_option.class_names == ("a", "b", "c")
+    with pytest.raises(ValueError, match="No weights are published for solo://coco/tiny"):
+        Predictor.from_model_zoo("coco/tiny.yaml", device="cpu")
 
 
 def test_an_unknown_config_is_named():

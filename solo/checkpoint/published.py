@@ -1,0 +1,141 @@
+"""Weights that others have published, by the name of the config that they go with."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from solo.config.names import PREFIX, config_names, meant, plain_name
+from solo.errors import UserError, shortened
+
+_OPENMMLAB = "https://download.openmmlab.com/mmdetection/v2.0/"
+_PYTORCH = "https://download.pytorch.org/models/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A file of weights in the net.
+
+    Attributes:
+        name: Of the config that comes with solo and goes with it; imagenet/... is a backbone alone.
+        base: Beginning of the address, in whose place a mirror may stand.
+        path: End of the address.
+        average_precision: Mask AP on COCO val as its authors report it, in percent; None of a backbone.
+        parameters: How many the model learns.
+        licence: Of the weights.
+        source_config: What its authors call the config: of mmdetection, or the weights of torchvision.
+    """
+
+    name: str
+    path: str
+    average_precision: float | None
+    parameters: int
+    source_config: str
+    base: str = _OPENMMLAB
+    licence: str = "Apache-2.0"
+
+    @property
+    def address(self) -> str:
+        """Where it was published."""
+        return self.base + self.path
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called there."""
+        return PurePosixPath(self.path).name
+
+    @property
+    def sha256(self) -> str:
+        """How its sha256 begins, which the end of its name says: 8 hex digits."""
+        return PurePosixPath(self.path).stem.rpartition("-")[2]
+
+
+def _mmdet(
+    name: str, config: str, stamp: str, average_precision: float, parameters: int
+) -> Published:
+    """Return a file of mmdetection, which has the name of its config twice and a stamp in the address.
+
+    Args:
+        name: See `Published`.
+        config: Of mmdetection, below its configs, without ".py".
+        stamp: Path below the method's folder up to the stamp of time and hash, "FOLDER/STAMP".
+        average_precision: See `Published`.
+        parameters: See `Published`.
+    """
+    method = config.partition("/")[0]
+    folder, _, time_and_hash = stamp.partition("/")
+    return Published(
+        name=f"coco/{name}",
+        path=f"{method}/{folder}/{folder}_{time_and_hash}.pth",
+        average_precision=average_precision,
+        parameters=parameters,
+        source_config=f"{config}.py",
+    )
+
+
+def _torchvision(name: str, file_name: str, source_config: str, parameters: int) -> Published:
+    return Published(
+        name=f"imagenet/{name}",
+        base=_PYTORCH,
+        path=file_name,
+        average_precision=None,
+        parameters=parameters,
+        source_config=source_config,
+        licence="BSD-3-Clause",
+    )
+
+
+# fmt: off
+_TABLE = (
+    _mmdet("solo_R_50_FPN_1x", "solo/solo_r50_fpn_1x_coco",
+           "solo_r50_fpn_1x_coco/20210821_035055-2290a6b8", 33.1, 36_248_112),
+    _mmdet("solo_R_50_FPN_3x", "solo/solo_r50_fpn_3x_coco",
+           "solo_r50_fpn_3x_coco/20210901_012353-11d224d7", 35.9, 36_248_112),
+    _mmdet("decoupled_solo_R_50_FPN_1x", "solo/decoupled-solo_r50_fpn_1x_coco",
+           "decoupled_solo_r50_fpn_1x_coco/20210820_233348-6337c589", 33.9, 39_975_440),
+    _mmdet("decoupled_solo_R_50_FPN_3x", "solo/decoupled-solo_r50_fpn_3x_coco",
+           "decoupled_solo_r50_fpn_3x_coco/20210821_042504-7b3301ec", 36.7, 39_975_440),
+    _mmdet("decoupled_solo_light_R_50_FPN_3x", "solo/decoupled-solo-light_r50_fpn_3x_coco",
+           "decoupled_solo_light_r50_fpn_3x_coco/20210906_142703-e70e226f", 32.9, 32_301_072),
+    _mmdet("solov2_R_50_FPN_1x", "solov2/solov2_r50_fpn_1x_coco",
+           "solov2_r50_fpn_1x_coco/20220512_125858-a357fa23", 34.8, 46_539_792),
+    _mmdet("solov2_R_50_FPN_3x", "solov2/solov2_r50_fpn_ms-3x_coco",
+           "solov2_r50_fpn_3x_coco/20220512_125856-fed092d4", 37.5, 46_539_792),
+    _mmdet("solov2_R_101_FPN_3x", "solov2/solov2_r101_fpn_ms-3x_coco",
+           "solov2_r101_fpn_3x_coco/20220511_095119-c559a076", 39.1, 65_479_696),
+    _mmdet("solov2_dcn_R_101_FPN_3x", "solov2/solov2_r101-dcn_fpn_ms-3x_coco",
+           "solov2_r101_dcn_fpn_3x_coco/20220513_214734-16c966cb", 41.2, 68_623_774),
+    _mmdet("solov2_dcn_X_101_64x4d_FPN_3x", "solov2/solov2_x101-dcn_fpn_ms-3x_coco",
+           "solov2_x101_dcn_fpn_3x_coco/20220513_214337-aef41095", 42.4, 113_217_694),
+    _mmdet("solov2_light_448_R_18_FPN_3x", "solov2/solov2-light_r18_fpn_ms-3x_coco",
+           "solov2_light_r18_fpn_3x_coco/20220511_083717-75fa355b", 29.7, 18_262_160),
+    _mmdet("solov2_light_448_R_34_FPN_3x", "solov2/solov2-light_r34_fpn_ms-3x_coco",
+           "solov2_light_r34_fpn_3x_coco/20220511_091839-e51659d3", 31.9, 28_362_896),
+    _mmdet("solov2_light_448_R_50_FPN_3x", "solov2/solov2-light_r50_fpn_ms-3x_coco",
+           "solov2_light_r50_fpn_3x_coco/20220512_165256-c93a6074", 33.7, 31_287_440),
+    _torchvision("resnet18", "resnet18-f37072fd.pth", "ResNet18_Weights.IMAGENET1K_V1", 11_689_512),
+    _torchvision("resnet34", "resnet34-b627a593.pth", "ResNet34_Weights.IMAGENET1K_V1", 21_797_672),
+    _torchvision("resnext101_64x4d", "resnext101_64x4d-173b62eb.pth",
+                 "ResNeXt101_64X4D_Weights.IMAGENET1K_V1", 83_455_272),
+)
+# fmt: on
+
+PUBLISHED: dict[str, Published] = {entry.name: entry for entry in _TABLE}
+
+
+def find_published(name: str) -> Published:
+    """Return the weights that a name stands for.
+
+    Args:
+        name: Of a config that comes with solo, or of a backbone; with or without ".yaml" or "solo://".
+
+    Raises:
+        UserError: If there are none; it says of which names, like it, there are some.
+    """
+    name = plain_name(name)
+    if name not in PUBLISHED:
+        trained = ", ".join(PUBLISHED)
+        is_config = name in config_names()
+        raise UserError(
+            f"No weights are published for {PREFIX}{shortened(name)}"
+            + (f". There are some of {trained}." if is_config else meant(name, PUBLISHED))
+        )
+    return PUBLISHED[name]

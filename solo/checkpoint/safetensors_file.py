@@ -1,0 +1,55 @@
+"""Weights as safetensors: tensors and a text, and nothing that could be executed.
+
+The text is json under one key; it holds what a checkpoint of ours has beside its weights.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save
+
+from solo.errors import UserError
+from solo.files import write_with
+
+SUFFIX = ".safetensors"
+_KEY = "solo"
+
+
+def read_safetensors(path: Path) -> dict[str, Any]:
+    """Read a file of anybody's; the library looks at the sizes that it names before it believes them.
+
+    Returns:
+        The tensors under "model", on the CPU, and what was written beside them, if it is one of ours.
+
+    Raises:
+        OSError: If it cannot be opened.
+        Exception: What the library raises of a file that is damaged.
+        UserError: If the text in it is no json of ours.
+    """
+    with path.open("rb"):
+        pass  # the library has an error of its own for a file that may not be read
+    with safe_open(path, framework="pt", device="cpu") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text = (file.metadata() or {}).get(_KEY, "{}")
+    beside = json.loads(text)
+    if not isinstance(beside, dict):
+        raise UserError(f"what is written beside the weights is a {type(beside).__name__}")
+    return {**beside, "model": weights}
+
+
+def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint whose "model" is tensors, and whose rest json has words for.
+
+    Raises:
+        OSError: If it could not be written; `path` is as before.
+    """
+    beside = {name: value for name, value in content.items() if name != "model"}
+    # Tensors that share memory, which a file has no words for, are written as often as they are named.
+    weights = {
+        name: tensor.detach().clone().contiguous() for name, tensor in content["model"].items()
+    }
+    written = save(weights, {"format": "pt", _KEY: json.dumps(beside)})
+    write_with(lambda file: file.write(written), path)
