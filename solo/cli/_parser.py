@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from solo.errors import UserError
 from solo.user_modules import add_import
 
 # A key of a config: MODEL.DEVICE, SEED. Files are seldom called so.
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|OUTPUT_DIR|SEED|CUDNN_BENCHMARK|VIS_PERIOD")
+
+
+class MisuseError(UserError):
+    """Flags or words that do not go together: the status is 2, as of a flag that there is not."""
 
 
 class Parser(argparse.ArgumentParser):
