@@ -17,7 +17,7 @@ SHELVES = (
     ("",),  # the package itself, which registers its parts with detectron2
     ("tools",),
     ("benchmark",),
-    ("training", "report", "survey", "export"),
+    ("training", "report", "survey", "export", "demo"),
     ("inference",),
     ("model_zoo",),
     ("config.load",),

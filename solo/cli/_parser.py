@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from solo.errors import UserError
 from solo.user_modules import add_import
 
 # A key of a config: MODEL.DEVICE, OUTPUT_DIR, SEED. Files are seldom called so, but for those of cameras.
 _KEY = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z0-9_]+)+|[A-Z0-9]+(_[A-Z0-9]+)+|SEED")
 _OF_CAMERA = re.compile(r".*\.(JPE?G|PNG|BMP|TIFF?|WEBP|GIF|HEIC|MP4|MOV|AVI|MTS|M4V)")
+
+
+class MisuseError(UserError):
+    """Flags or words that do not go together: the status is 2, as of a flag that there is not."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import solo
-from solo.cli._parser import build_parser
+from solo.cli._parser import MisuseError, build_parser
 from solo.errors import MissingPackageError, exit_on
 
 VERBS = {
@@ -88,7 +88,10 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
             args = parser.parse(words)
             if name not in _BARE:
                 _register()
-            status = verb.run(args)
+            try:
+                status = verb.run(args)
+            except MisuseError as error:
+                parser.error(str(error))
             sys.stdout.flush()
             return int(status or 0)
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -41,17 +42,25 @@ class BlobFinder(nn.Module):
         return found
 
 
+def import_script(name):
+    spec = importlib.util.spec_from_file_location(f"demo_{name}", DEMO / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    with mock.patch.object(sys, "path", list(sys.path)):
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def app():
+    """Import demo/app.py, which is a script."""
+    return import_script("app")
+
+
 @pytest.fixture(scope="session")
 def demo():
-    """Import demo/demo.py, which is a script and finds its neighbours beside it."""
-    sys.path.insert(0, str(DEMO))
-    try:
-        spec = importlib.util.spec_from_file_location("solo_demo", DEMO / "demo.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DEMO))
-    return module
+    """Import demo/demo.py, which is a script."""
+    return import_script("demo")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from solo.demo import runner
 from solo.inference import Predictor
 from solo.visualization.video import VideoSink, VideoSource
 
@@ -115,8 +116,6 @@ def test_a_video_without_frames(run, video, tmp_path, monkeypatch, capsys):
 
 
 def stop_after(monkeypatch, count, error):
-    import runner
-
     draw, seen = runner.draw_instances, []
 
     def draw_or_stop(*args, **kwargs):
