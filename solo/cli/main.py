@@ -10,7 +10,7 @@ from types import ModuleType
 
 import solo
 from solo.cli._parser import build_parser
-from solo.errors import MissingPackageError, exit_on
+from solo.errors import exit_on
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -76,7 +76,7 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
             verb.add_arguments(parser)
             args = parser.parse(words)
             if name not in _BARE:
-                _register()
+                solo.register()
             status = verb.run(args)
             sys.stdout.flush()
             return int(status or 0)
@@ -91,15 +91,6 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
 
 def _module(name: str) -> ModuleType:
     return importlib.import_module(name)
-
-
-def _register() -> None:
-    try:
-        solo.register()
-    except ModuleNotFoundError as error:
-        if error.name != "detectron2":
-            raise
-        raise MissingPackageError(str(error)) from error
 
 
 def _read_verb(program: str, verbs: Mapping[str, str], words: Sequence[str]) -> str:
