@@ -17,13 +17,12 @@ help:
 
 install: $(VENV)/installed
 
-$(VENV)/installed: setup.py dev/install_detectron2.py
+$(VENV)/installed: setup.py $(wildcard solo/environment/*.py)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "setuptools>=64" wheel
 	@echo "installing torch and torchvision: several gigabytes, the longest step"
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python dev/install_detectron2.py
 	$(BIN)/python -m pip install --quiet --editable ".[dev,quickstart]"
+	$(BIN)/solo setup
 	touch $@
 
 # A second time it does what is left to do; rm -r $(OUTPUT) to train anew.
