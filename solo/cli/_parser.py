@@ -24,6 +24,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the arguments in these words, or stop with a sentence and exit status 2."""
+        # Before argparse looks for what is missing: that may be the word that is mistyped.
+        for word in words:
+            if word.startswith("--") and not self._is_known(word.partition("=")[0]):
+                self.error(self._what_was_meant(word))
         args, unknown = self.parse_known_intermixed_args(list(words))
         if unknown:
             self.error(self._what_was_meant(unknown[0]))
@@ -32,6 +36,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the mistake, and where help is, without the list of all flags."""
         self.exit(2, f"error: {message}\n`{self.prog} --help` tells the rest.\n")
+
+    def _is_known(self, flag: str) -> bool:
+        return any(name.startswith(flag) for name in self._option_string_actions)
 
     def _what_was_meant(self, word: str) -> str:
         flag = word.partition("=")[0]

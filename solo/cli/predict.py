@@ -7,6 +7,7 @@ example: solo predict photo.jpg holiday/ "scans/**/*.png" clip.mp4 --model outpu
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,10 +116,6 @@ def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
 
 
 def _read_score(text: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = -1.0
-    if not 0 <= score <= 1:
+    if not re.fullmatch(r"0(\.\d*)?|1(\.0*)?|\.\d+", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no score: give 0 to 1")
-    return score
+    return float(text)
