@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CONFIG := configs/quickstart/solov2_digits.yaml
+CONFIG := quickstart/solov2_digits
 OUTPUT := output/quickstart
 
 .PHONY: help install quickstart test test-parity lint clean
@@ -27,7 +27,7 @@ $(VENV)/installed: setup.py $(wildcard solo/environment/*.py)
 
 # A second time it does what is left to do; rm -r $(OUTPUT) to train anew.
 quickstart: install
-	$(BIN)/python train_net.py --config-file $(CONFIG) --resume OUTPUT_DIR $(OUTPUT)
+	$(BIN)/solo train --config $(CONFIG) --resume --output $(OUTPUT)
 	@$(BIN)/solo report $(OUTPUT) --sheet $(OUTPUT)/predictions.png
 
 test: install
