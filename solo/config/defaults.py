@@ -60,6 +60,9 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
+    # What training leaves as it is, with its normalisation as at test: "none"; "backbone": the network
+    # below the pyramid, as MODEL.BACKBONE.FREEZE_AT does with its first stages; "all_but_head": the pyramid, too.
+    node.FREEZE = "none"
     # What training computes again on the way back instead of keeping it; the numbers are the same.
     # "none"; "cheap": the backbone's stages, the soft masks of the loss, normalisation and ReLU of the
     # towers (a tenth more time); "all": the convolutions of the towers, too (a third more time).
