@@ -137,6 +137,13 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.SOLVER.EPOCHS = 0.0
     # With SOLVER.EPOCHS: epochs from one evaluation to the next. 0: about ten evaluations.
     cfg.TEST.EVAL_EPOCHS = 0.0
+    # Whether the exponential moving average of the weights is evaluated and saved in their place; it
+    # forgets a share of 1 - DECAY in a step, and more in the first ones, so that short runs profit.
+    cfg.SOLVER.EMA = CfgNode({"ENABLED": False, "DECAY": 0.9998})
+    # Evaluations in a row without a gain after which training ends early, as if at MAX_ITER. 0: never.
+    cfg.TEST.PATIENCE = 0
+    # ... and what the mask AP has to rise by since the last gain to be one, in points.
+    cfg.TEST.MIN_GAIN = 0.0
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
