@@ -18,7 +18,7 @@ def made():
 def test_what_is_written_is_what_was_chosen(tmp_path):
     draft = made()
     text = draft.as_yaml("At its head.", str(tmp_path / "base.yaml"))
-    (tmp_path / "base.yaml").write_text(get_cfg().dump())
+    (tmp_path / "base.yaml").write_text("VERSION: 2\n")
     (tmp_path / "plan.yaml").write_text(text, encoding="utf-8")
     cfg = get_cfg()
     merge_file(cfg, tmp_path / "plan.yaml")

@@ -127,7 +127,7 @@ def test_one_image_is_both(tmp_path):
 
 def test_boxes_alone_are_refused(tmp_path):
     write_voc_xml(tmp_path, scenes(parts=False, holes=False))
-    with pytest.raises(UserError, match="has boxes only.*annotate polygons"):
+    with pytest.raises(UserError, match=r"has boxes only.*annotate polygons"):
         data_entries(find_data(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -48,5 +48,5 @@ def test_a_yaml_of_ones_own_and_its_backbone(tmp_path):
 def test_a_mistyped_name_is_told_with_what_was_meant():
     with pytest.raises(UserError, match="did you mean coco/solov2_R_50_FPN_3x"):
         starting_point("coco/solov2_R_50_FPN_3")
-    with pytest.raises(UserError, match="no model '/nosuch/file.yaml'"):
+    with pytest.raises(UserError, match=r"no model '/nosuch/file.yaml'"):
         starting_point("/nosuch/file.yaml")
