@@ -27,7 +27,8 @@ class Draft:
     """A config that choices are laid over; what the user gives is never overridden.
 
     Attributes:
-        cfg: With all choices so far.
+        cfg: With the options and all choices so far.
+        base: As it was before.
         options: KEY VALUE KEY VALUE ... of the user.
         choices: In their order.
     """
@@ -38,6 +39,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         """Lay the options over the config."""
+        self.base = self.cfg.clone()
         merge_options(self.cfg, self.options)
         self._given = set(self.options[::2])
 

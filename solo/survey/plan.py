@@ -42,6 +42,7 @@ def plan_for(
     val_annotations: str = "",
     val_images: str = "",
     overwrite: bool = False,
+    resume: bool = False,
 ) -> Plan:
     """Choose how to train on a data set, and write it to OUTPUT_DIR/plan.yaml.
 
@@ -59,6 +60,7 @@ def plan_for(
         val_annotations: ...
         val_images: ...
         overwrite: Whether OUTPUT_DIR may hold a run.
+        resume: Whether the plan that OUTPUT_DIR holds stands, if there is one.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -67,9 +69,9 @@ def plan_for(
     if epochs is not None and not (0 < epochs < math.inf):
         raise UserError(f"--epochs is {epochs}: give a number above 0.")
     given = dict(zip(options[::2], options[1::2], strict=False))
-    start = starting_point(
-        model, weights or given.get("MODEL.WEIGHTS", "") or NONE * ("MODEL.WEIGHTS" in given)
-    )
+    if "MODEL.WEIGHTS" in given:
+        weights = given["MODEL.WEIGHTS"] or NONE
+    start = starting_point(model, weights)
     found = find_data(
         data,
         annotations=annotations,
@@ -80,26 +82,33 @@ def plan_for(
     draft = Draft(start.config(), options)
     draft.choose("", OUTPUT_DIR=output or os.path.join("output", found.name))
     folder = Path(draft.cfg.OUTPUT_DIR)
+    file = folder / PLAN
+    if resume and file.is_file():
+        return Plan(file, [f"as {file} says, which was chosen before"])
     _check_free(folder, overwrite=overwrite)
     check_folder(folder, f"OUTPUT_DIR {draft.cfg.OUTPUT_DIR!r}")
     entries = data_entries(found, folder / "data")
     choose_all(draft, entries, start, this_machine(device, gpus), epochs)
     named = f"--data {data}" if data else f"--annotations {annotations}"
     head = f"Chosen for {named}. To change it, copy it and train with --config COPY."
-    write_text(draft.as_yaml(head, start.config_file), folder / PLAN)
-    return Plan(folder / PLAN, [choice.reason for choice in draft.choices if choice.reason])
+    write_text(draft.as_yaml(head, start.config_file), file)
+    return Plan(file, [choice.reason for choice in draft.choices if choice.reason])
 
 
-def this_machine(device: str = "", gpus: int = 1) -> Machine:
-    """Return what there is: a GPU if there is one, or a device that is named."""
-    device = device or ("cuda" if torch.cuda.is_available() and gpus else "cpu")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+def this_machine(device: str = "", processes: int = 1) -> Machine:
+    """Return what there is.
+
+    Args:
+        device: Of torch; empty: a GPU if there is one.
+        processes: That train together, as a rule with a GPU each; 0: one, on the CPU.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() and processes else "cpu")
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    machine = Machine(device, cores, processes=max(processes, 1))
     if not device.startswith("cuda") or not torch.cuda.is_available():
-        return Machine(device, cores)
-    memory = torch.cuda.get_device_properties(device).total_memory
-    return Machine(device, cores, memory / 2**30, max(gpus, 1))
+        return machine
+    return machine._replace(gib=torch.cuda.get_device_properties(device).total_memory / 2**30)
 
 
 def _check_free(folder: Path, *, overwrite: bool) -> None:

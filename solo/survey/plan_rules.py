@@ -48,8 +48,8 @@ class Machine(NamedTuple):
 
     device: str  # of torch
     cores: int
-    gib: float = 0.0  # of memory of each GPU
-    gpus: int = 1
+    gib: float = 0.0  # memory of a GPU
+    processes: int = 1  # that share a batch; each has a GPU, if there are any
 
     @property
     def is_cpu(self) -> bool:
@@ -140,8 +140,8 @@ def _survey(draft: Draft) -> None:
     growth = needed_growth(present.sizes)
     if growth >= _MUCH:
         draft.choose(
-            f"input: {growth:.1f} times larger, until 90 % of the objects measure {MIN_PIXELS} pixels, or "
-            "twice as large",
+            f"input: {growth:.1f} times larger, so that 90 % of the objects measure {MIN_PIXELS} pixels; "
+            "twice at most",
             **_input_settings(dict(found.settings["INPUT"])),
         )
     if (misfit := _misfit(found)) is None:
@@ -168,17 +168,18 @@ def _misfit(found: Analysis) -> str | None:
 
 def _choose_batch(draft: Draft, data: DataEntries, machine: Machine, start: StartingPoint) -> None:
     """Choose the batch by memory and images, and the learning rate by the batch."""
-    solver, images = draft.cfg.SOLVER, len(data.records)
-    base, rate = solver.IMS_PER_BATCH, solver.BASE_LR
-    where = "one CPU" if machine.is_cpu else f"{machine.gpus} GPU with {machine.gib:.0f} GiB"
-    largest = _CPU_BATCH if machine.is_cpu else _batch_in_memory(draft.cfg, machine)
-    most = min(base, largest * machine.gpus, max(2, images // _LEAST_BATCHES))
-    batch = max(2 ** int(math.log2(most)), machine.gpus)
-    batch -= batch % machine.gpus
+    images = len(data.records)
+    base, rate = draft.base.SOLVER.IMS_PER_BATCH, draft.base.SOLVER.BASE_LR
+    together = machine.processes
+    where = "the CPU" if machine.is_cpu else f"{together} x {machine.gib:.0f} GiB of GPU memory"
+    largest = _CPU_BATCH if machine.is_cpu else _batch_in_memory(draft.cfg, machine) * together
+    most = min(base, largest, max(2, images // _LEAST_BATCHES))
+    batch = 2 ** int(math.log2(most))
+    batch = max(batch - batch % together, together)
     draft.choose(f"batch {batch}: {images:,} images, {where}", SOLVER__IMS_PER_BATCH=batch)
-    batch = solver.IMS_PER_BATCH
+    batch = draft.cfg.SOLVER.IMS_PER_BATCH
     if start.trained is Trained.NOTHING:
-        _choose_from_scratch(draft, batch // machine.gpus)
+        _choose_from_scratch(draft, batch // together)
         base, rate = _SCRATCH_BATCH, _SCRATCH_RATE
     chosen = float(f"{rate * batch / base:.3g}")
     draft.choose(f"learning rate {chosen:g} = {rate:g} x {batch} / {base}", SOLVER__BASE_LR=chosen)
@@ -219,29 +220,27 @@ def _choose_length(
 ) -> None:
     """Choose iterations, and what is a share of them."""
     solver = draft.cfg.SOLVER
-    batch, before, steps = solver.IMS_PER_BATCH, solver.MAX_ITER, solver.STEPS
     why = ""
     if epochs is None:
-        seen, (least, most) = (
-            _IMAGES_SEEN[trained] // (_LESS_ON_CPU if on_cpu else 1),
-            _EPOCHS[trained],
-        )
+        seen, (least, most) = _IMAGES_SEEN[trained], _EPOCHS[trained]
+        seen //= _LESS_ON_CPU if on_cpu else 1
         epochs = min(max(round(seen / images), least), most)
         why = f", so that {seen:,} images are seen, in {least} epochs at least and {most} at most"
-    iterations = math.ceil(epochs * images / batch)
+    iterations = math.ceil(epochs * images / solver.IMS_PER_BATCH)
     draft.choose(
         f"{epochs:g} epochs of {images:,} images are {iterations:,} iterations{why}",
         SOLVER__MAX_ITER=iterations,
     )
     length = solver.MAX_ITER
-    warmup = min(solver.WARMUP_ITERS, math.ceil(_WARMUP_SHARE * length))
+    base = draft.base.SOLVER
+    warmup = min(base.WARMUP_ITERS, math.ceil(_WARMUP_SHARE * length))
     draft.choose(
         f"warm-up of {warmup:,} iterations: {_WARMUP_SHARE:.0%} of all, or those of the model's config",
         SOLVER__WARMUP_ITERS=warmup,
     )
     if solver.LR_SCHEDULER_NAME == "WarmupMultiStepLR":
-        scaled = sorted({round(step * length / before) for step in steps})
-        shares = ", ".join(f"{step / before:.0%}" for step in steps)
+        scaled = sorted({round(step * length / base.MAX_ITER) for step in base.STEPS})
+        shares = ", ".join(f"{step / base.MAX_ITER:.0%}" for step in base.STEPS)
         draft.choose(
             f"the rate is lowered at {shares} of the iterations, as in the model's config",
             SOLVER__STEPS=tuple(step for step in scaled if 0 < step < length),
@@ -259,12 +258,7 @@ def _choose_length(
 
 def _choose_loading(draft: Draft, machine: Machine) -> None:
     workers = max(min(machine.cores - 1, 1 if machine.is_cpu else 4), 0)
-    who = (
-        ("no process loads", "1 process loads")[workers]
-        if workers < 2
-        else f"{workers} processes load"
-    )
     draft.choose(
-        f"{who} images beside the training: CPU cores: {machine.cores}",
+        f"processes that load images beside the training: {workers}, of {machine.cores} CPU cores",
         DATALOADER__NUM_WORKERS=workers,
     )
