@@ -31,7 +31,7 @@ from solo.inference import Predictor
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
-# The real command, with the model of conftest.py. Whatever it asks of another machine is printed,
+# The real command, with the model of blobs.py. Whatever it asks of another machine is printed,
 # and so is each run of the model.
 SERVER = """
 import sys
@@ -43,12 +43,13 @@ def report(event, args):
             print("called out:", event, args, flush=True)
 
 sys.addaudithook(report)
-sys.path[:0] = sys.argv[1:3]
-import app, conftest
+sys.path.insert(0, sys.argv[1])
+import app
+from tests import blobs
 
-forward = conftest.BlobFinder.forward
-conftest.BlobFinder.forward = lambda *args: print("model ran", flush=True) or forward(*args)
-app.main(sys.argv[3:])
+forward = blobs.BlobFinder.forward
+blobs.BlobFinder.forward = lambda *args: print("model ran", flush=True) or forward(*args)
+app.main(sys.argv[2:])
 """
 CHROMIUM_ARGUMENTS = (
     "--headless",
@@ -255,7 +256,7 @@ def server(model, tmp_path, request):
     """Start the command, with SOLO_PAGE_PASSWORD if there is a parameter; yield it and the address."""
     if not find_spec("gradio"):
         pytest.skip("gradio is not installed")
-    command = [sys.executable, "-c", SERVER, str(DEMO), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", SERVER, str(DEMO)]
     process = subprocess.Popen(
         [*command, *model, "--port", str(free_port())],
         stdout=subprocess.PIPE,

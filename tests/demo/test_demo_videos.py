@@ -19,8 +19,7 @@ from solo.visualization.video import VideoSink, VideoSource
 # A program that runs the demo on a video of which there is always one more frame.
 ENDLESS = """
 import runpy, sys
-sys.path[:0] = [{tests!r}, {demo!r}]
-import conftest  # registers the model
+import tests.blobs  # registers the model
 from solo.visualization.video import VideoSource
 read = VideoSource.__iter__
 def read_for_ever(self):
@@ -143,7 +142,7 @@ def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
     tests = Path(__file__).parent
     arguments = [*model, "--video", str(video()), "--output", str(tmp_path / "out")]
     demo = str(tests.parents[1] / "demo")
-    program = ENDLESS.format(tests=str(tests), demo=demo, arguments=arguments)
+    program = ENDLESS.format(demo=demo, arguments=arguments)
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=tests.parents[1],
