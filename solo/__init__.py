@@ -39,16 +39,16 @@ def register() -> None:
     Raises:
         MissingPackageError: torch, detectron2 or OpenCV is missing or broken; it says how to mend it.
     """
-    # Asked for first, as `solo setup` brings them.
-    for name in ("torch", "detectron2", "cv2"):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise MissingPackageError(
-                f"solo needs {name}, which cannot be imported ({error}). Run `solo setup`, or "
-                "`python -m solo setup`: it brings or names what is missing.",
-                name=name,
-            ) from error
+    # Asked for first, as `solo setup` brings them. detectron2 imports torch and then, if it is there, cv2.
+    try:
+        importlib.import_module("detectron2")
+        importlib.import_module("cv2")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"solo cannot be used yet ({error}): run `solo setup`, or `python -m solo setup`, which "
+            "brings or names what is missing.",
+            name=error.name,
+        ) from error
     for name in ("data", "model_zoo", "modeling"):
         importlib.import_module(f"solo.{name}")
 

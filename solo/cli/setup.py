@@ -39,10 +39,10 @@ def _print_needs() -> bool:
     """Print what solo cannot do without; return whether all of it works."""
     needs = look()
     for name, found in needs.items():
-        _say(f"{name:13}{'' if found.ok else 'MISSING OR BROKEN: '}{found.text}")
+        _say(f"{name:13}{'' if found.ok else 'NO: '}{found.text}")
     twice = twice_installed()
     if twice:
-        _say(f"{'':13}{twice}")
+        _say(f"{'cv2':13}{twice}")
     return all(found.ok for found in needs.values())
 
 
@@ -51,8 +51,8 @@ def _print_extras() -> None:
     if extras:
         _say("\nNot everybody needs:")
     for extra in extras:
-        quoted = " ".join(f'"{package}"' for package in extra.missing)
-        _say(f"{extra.name:13}{f'pip install {quoted}' if quoted else 'there':32} {extra.brings}")
+        state = f"pip install {' '.join(extra.missing)}" if extra.missing else "there"
+        _say(f"{extra.name:13}{extra.brings:46}{state}")
 
 
 def _say(text: str) -> None:

@@ -23,7 +23,7 @@ class Extra(NamedTuple):
 
     name: str
     brings: str
-    missing: tuple[str, ...]  # as pip is asked for them
+    missing: tuple[str, ...]  # as pip is asked for them in a shell
 
 
 def look_at_extras() -> list[Extra]:
@@ -35,9 +35,7 @@ def look_at_extras() -> list[Extra]:
     needs = [Requirement(line) for line in lines]
     asked = {name: [need for need in needs if _is_of(need, name)] for name in EXTRAS}
     return [
-        Extra(
-            name, EXTRAS[name], tuple(f"{need.name}{need.specifier}" for need in of if _lacks(need))
-        )
+        Extra(name, EXTRAS[name], tuple(_for_shell(need) for need in of if _lacks(need)))
         for name, of in asked.items()
         if of
     ]
@@ -53,3 +51,7 @@ def _lacks(need: Requirement) -> bool:
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(need.name) not in need.specifier
     return True
+
+
+def _for_shell(need: Requirement) -> str:
+    return f'"{need.name}{need.specifier}"' if need.specifier else need.name

@@ -94,27 +94,35 @@ def _replace_by_headless(reason: str, say: Callable[[str], object]) -> None:
     if not missing or not windowed:
         return
     name = next(name for name in reversed(PACKAGES) if name in windowed)
-    headless = f"{name}-headless=={windowed[name]}"
+    headless = f"{name}-headless"
     say(
         f"cv2 needs {missing[1]} for its windows, which this system lacks: replacing {name} by "
-        f"{headless}, which opens none. To have windows, install the library (Debian, Ubuntu: "
-        f"apt-get install libgl1 libglib2.0-0), then pip install --force-reinstall {name}"
+        f"{headless}, which opens none. To have windows later: apt-get install libgl1 libglib2.0-0 "
+        f"(Debian, Ubuntu), pip uninstall -y {name} {headless}, and `solo setup`."
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
         # Nothing is removed before that was brought which takes its place, and was seen to work.
-        install("--no-deps", "--target", Path(folder, "tried"), headless)
-        tried = probe(f"import sys; sys.path.insert(0, {str(Path(folder, 'tried'))!r}); {_TRY}")
+        folder = Path(temporary, "tried")
+        install("--no-deps", "--target", folder, f"{headless}<={windowed[name]}")
+        tried = probe(f"import sys; sys.path.insert(0, {str(folder)!r}); {_TRY}")
         if not tried.ok:
             raise InstallError(f"cv2 cannot be imported: {tried.text}. {_advice(tried.text)}")
-        uninstall(*owners)
-        entries = [_write_entry(Path(folder), *item, headless) for item in windowed.items()]
-        install("--no-deps", headless, *entries)
+        (brought,) = metadata.distributions(name=headless, path=[str(folder)])
+        # Also in place of entries of an earlier time.
+        replaced = {found.name for found in metadata.distributions() if found.name in PACKAGES}
+        entries = [
+            _write_entry(Path(temporary), other, headless, brought.version)
+            for other in sorted(replaced - {headless})
+        ]
+        uninstall(*replaced)
+        install("--no-deps", f"{headless}=={brought.version}", *entries)
 
 
-def _write_entry(folder: Path, name: str, version: str, headless: str) -> Path:
+def _write_entry(folder: Path, name: str, headless: str, version: str) -> Path:
     """Write the package that tells pip that headless stands for this one."""
-    summary = f"an entry without content: {headless} takes its place, on a system without windows"
-    return write_wheel(folder, name, f"{version}+headless", summary, requires=[headless])
+    summary = f"An entry without content: {headless} takes its place on a system without windows"
+    needs = [f"{headless}=={version}"]
+    return write_wheel(folder, name, f"{version}+headless", summary, requires=needs)
 
 
 def _advice(reason: str) -> str:
