@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import torch
-from detectron2.data.datasets.builtin_meta import COCO_CATEGORIES
 
 from solo.checkpoint import to_mmdet
+from solo.checkpoint.class_rows import coco_class_names
 from solo.checkpoint.published import PUBLISHED, Published
 
-COCO_NAMES = [category["name"] for category in COCO_CATEGORIES if category["isthing"]]
+COCO_NAMES = coco_class_names()
 
 
 @dataclass

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import torch
-from detectron2.data.datasets.builtin_meta import COCO_CATEGORIES
 
+from solo.checkpoint.class_rows import carried_class_names, coco_class_names, same_classes
 from solo.checkpoint.downloads import Remote, fetch_into, partial_file, sha256_of
 from solo.checkpoint.lineages import expected_preprocessing, recognise, to_solo
 from solo.checkpoint.published import Published, find_published
@@ -14,8 +14,6 @@ from solo.checkpoint.storage import read_checkpoint
 from solo.config.names import PREFIX
 from solo.errors import UserError
 from solo.files import check_folder
-
-_COCO_NAMES = [category["name"] for category in COCO_CATEGORIES if category["isthing"]]
 
 
 def published_weights(name: str) -> Path:
@@ -114,24 +112,15 @@ def _convert(entry: Published, source: Path, target: Path) -> None:
         write_safetensors({"model": content.get("state_dict", content), **beside}, target)
         return
     weights, lineage, _ = to_solo(content)
+    # All models of the table know COCO's classes, and some files spell them with an underscore.
+    coco, names = coco_class_names(), carried_class_names(content)
+    names = coco if not names or same_classes(names, coco) else names
     write_safetensors(
         {
             "model": weights,
-            "class_names": _class_names(content.get("meta")),
+            "class_names": names,
             "preprocessing": expected_preprocessing(lineage).to_dict(),
             **beside,
         },
         target,
     )
-
-
-def _class_names(meta: object) -> list[str]:
-    """Return the names of the classes that mmdetection wrote beside the weights, else COCO's."""
-    meta = meta if isinstance(meta, dict) else {}
-    dataset = meta.get("dataset_meta")
-    dataset = dataset if isinstance(dataset, dict) else {}
-    names = meta.get("CLASSES") or dataset.get("CLASSES") or dataset.get("classes")
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        return _COCO_NAMES
-    # Early files have traffic_light.
-    return _COCO_NAMES if [name.replace("_", " ") for name in names] == _COCO_NAMES else list(names)
