@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CONFIG := configs/quickstart/solov2_digits.yaml
+CONFIG := quickstart/solov2_digits
 OUTPUT := output/quickstart
 
 .PHONY: help install quickstart test test-parity lint clean
@@ -17,18 +17,17 @@ help:
 
 install: $(VENV)/installed
 
-$(VENV)/installed: setup.py dev/install_detectron2.py
+$(VENV)/installed: setup.py $(wildcard solo/environment/*.py)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "setuptools>=64" wheel
 	@echo "installing torch and torchvision: several gigabytes, the longest step"
 	$(BIN)/python -m pip install --quiet torch torchvision
-	$(BIN)/python dev/install_detectron2.py
 	$(BIN)/python -m pip install --quiet --editable ".[dev,quickstart]"
+	$(BIN)/solo setup
 	touch $@
 
 # A second time it does what is left to do; rm -r $(OUTPUT) to train anew.
 quickstart: install
-	$(BIN)/python train_net.py --config-file $(CONFIG) --resume OUTPUT_DIR $(OUTPUT)
+	$(BIN)/solo train --config $(CONFIG) --resume --output $(OUTPUT)
 	@$(BIN)/solo report $(OUTPUT) --sheet $(OUTPUT)/predictions.png
 
 test: install

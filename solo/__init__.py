@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from solo.errors import MissingPackageError
+
 if TYPE_CHECKING:
     from solo import data, model_zoo, modeling
     from solo.config import add_solo_config, get_cfg
@@ -35,17 +37,17 @@ def register() -> None:
     """Register the models and the data sets with detectron2; `import solo` does it.
 
     Raises:
-        ModuleNotFoundError: detectron2 is not installed; it says how to get it.
+        MissingPackageError: torch, detectron2 or OpenCV is missing or broken; it says how to mend it.
     """
+    # Asked for first, as `solo setup` brings them. detectron2 imports torch and then, if it is there, cv2.
     try:
-        import detectron2  # noqa: F401  (asked for first, to say how to get it)
-    except ModuleNotFoundError as error:
-        if error.name != "detectron2":
-            raise
-        raise ModuleNotFoundError(
-            "solo extends detectron2, which is not installed. Run `solo setup`, or `python -m solo "
-            "setup`: it takes seconds and needs no compiler.",
-            name="detectron2",
+        importlib.import_module("detectron2")
+        importlib.import_module("cv2")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"solo cannot be used yet ({error}): run `solo setup`, or `python -m solo setup`, which "
+            "brings or names what is missing.",
+            name=error.name,
         ) from error
     for name in ("data", "model_zoo", "modeling"):
         importlib.import_module(f"solo.{name}")

@@ -17,7 +17,7 @@ SHELVES = (
     ("",),  # the package itself, which registers its parts with detectron2
     ("tools",),
     ("benchmark",),
-    ("training", "report", "survey", "export"),
+    ("training", "report", "survey", "export", "demo"),
     ("inference",),
     ("model_zoo",),
     ("config.load",),
@@ -25,7 +25,7 @@ SHELVES = (
     ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files", "garbage", "user_modules"),
+    ("files", "garbage", "user_modules", "environment"),
     ("errors",),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}

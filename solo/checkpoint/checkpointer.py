@@ -1,6 +1,7 @@
 """detectron2's checkpointer made safe: atomic, free of code, strict about what does not fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
         self.class_names = list(class_names)
         self.complete = complete
         self.takes_classes_by_name = takes_classes_by_name
+        # The model has the weights to save meanwhile: where these are not the ones that are trained.
+        self.as_saved: Callable[[], AbstractContextManager[None]] = nullcontext
         # The checkpoint of this run to continue from; the folder may hold another run's, too.
         self.last_saved = ""
         self._path = ""
@@ -76,14 +79,15 @@ class SOLOCheckpointer(DetectionCheckpointer):
             OSError: If the file could not be written; earlier checkpoints are untouched.
             FloatingPointError: If a weight is not finite; nothing is written.
         """
-        self._check_finite(name)
-        if not self.save_dir:
-            return
-        path = Path(self.save_dir, f"{name}.pth")
-        if self.save_to_disk:
-            content = {key: item.state_dict() for key, item in self.checkpointables.items()}
-            self._write(path, {**content, **kwargs})
-            self.tag_last_checkpoint(path.name)
+        with self.as_saved():
+            self._check_finite(name)
+            if not self.save_dir:
+                return
+            path = Path(self.save_dir, f"{name}.pth")
+            if self.save_to_disk:
+                content = {key: item.state_dict() for key, item in self.checkpointables.items()}
+                self._write(path, {**content, **kwargs})
+                self.tag_last_checkpoint(path.name)
         self.last_saved = str(path)
 
     def save_weights(self, name: str, **kwargs: Any) -> None:
@@ -93,7 +97,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             OSError: If the file could not be written; an earlier one of that name is untouched.
         """
         if self.save_dir and self.save_to_disk:
-            self._write(Path(self.save_dir, f"{name}.pth"), kwargs)
+            with self.as_saved():
+                self._write(Path(self.save_dir, f"{name}.pth"), kwargs)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         """Note which file :meth:`resume_or_load` continues from, atomically."""

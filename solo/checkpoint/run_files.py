@@ -1,13 +1,17 @@
 """The files of a run, as training leaves them in OUTPUT_DIR: their names, and what run.json says."""
 
+import contextlib
 import datetime
 import json
 import shlex
 import sys
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from solo.errors import told_as
+from solo.config.choices import Word
+from solo.errors import UserError, told_as
 from solo.files import write_text
 
 CONFIG = "config.yaml"
@@ -19,6 +23,8 @@ FINAL_CHECKPOINT = "model_final.pth"
 LAST_CHECKPOINT = "last_checkpoint"
 # A folder in OUTPUT_DIR: the run before, with --overwrite.
 PREVIOUS_RUN = "previous"
+# A folder in OUTPUT_DIR: what --eval-only finds with the checkpoints of a run; training writes its own beside it.
+EVALUATIONS = "eval"
 # The numbers of a run that ended without a checkpoint, before another one was started.
 PREVIOUS_METRICS = "metrics.previous.json"
 # What older versions kept of a run in whose folder another one was started.
@@ -39,13 +45,67 @@ _OF_A_RUN = (
 )
 
 
-class RunRecord(NamedTuple):
-    """How a training was called, the last time that it was started or resumed."""
+class RunStatus(Word):
+    """How far a start of a training has come."""
+
+    RUNNING = "running"  # or ended in a way that nobody could write down, as by a kill
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What a training runs on, and with what."""
+
+    first: int = 0  # iteration; not 0: it was resumed
+    weights: str = ""  # the file that it started from
+    changed: str = ""  # keys of the config since the start before
+    seed: int = -1  # below 0: none
+    workers: int = 1  # processes
+    precision: str = "float32"
+    device: str = ""
+    device_name: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    # Per "train" and "test", of each data set name, images (null: not known) and classes.
+    data: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a training ended, and what it reached."""
+
+    status: RunStatus = RunStatus.RUNNING
+    reason: str = ""  # of a failure
+    ended: str = ""  # date and time, in ISO format
+    done: int | None = None  # iterations, with those of the starts before
+    metrics: dict[str, float | None] = field(default_factory=dict)  # of the last evaluation
+    best: dict[str, Any] = field(default_factory=dict)  # metric, value and iteration
+
+
+@dataclass(frozen=True)
+class Start:
+    """A training that was started, or resumed."""
 
     config_file: str  # as it was given; config.yaml holds all keys, but not this name
     command: str
     started: str  # date and time, in ISO format
     iterations: int  # at which it ends
+    # Older versions wrote neither.
+    conditions: Conditions | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How a training was called and what it ran on, each time that it was started or resumed."""
+
+    starts: tuple[Start, ...]
+
+    @property
+    def last(self) -> Start:
+        """The last start, of which the present config.yaml is."""
+        return self.starts[-1]
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -58,15 +118,39 @@ def of_a_run(folder: Path) -> list[Path]:
     return [path for pattern in _OF_A_RUN for path in folder.glob(pattern)]
 
 
-def write_run_record(folder: Path, config_file: str, iterations: int) -> None:
-    """Write run.json into OUTPUT_DIR, for the command that this process was started with.
+def write_run_record(
+    folder: Path, config_file: str, iterations: int, conditions: Conditions | None = None
+) -> None:
+    """Write into run.json of OUTPUT_DIR a start by the command of this process.
+
+    What resumes a run is added to its starts.
 
     Raises:
         OSError: It cannot be written.
     """
-    started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    record = RunRecord(config_file, shlex.join(sys.argv), started, iterations)
-    write_text(json.dumps(record._asdict(), indent=1), folder / RUN)
+    conditions = conditions or Conditions()
+    earlier: tuple[Start, ...] = ()
+    # No reason not to go on with a run.
+    with contextlib.suppress(UserError):
+        if conditions.first > 0 and (record := read_run_record(folder)):
+            earlier = tuple(map(_not_running, record.starts))
+    command = shlex.join(sys.argv)
+    start = Start(config_file, command, _now(), iterations, conditions, Outcome())
+    _write(RunRecord((*earlier, start)), folder)
+
+
+def end_run_record(folder: Path, outcome: Outcome) -> None:
+    """Write into run.json how the last start ended, if nothing says so yet.
+
+    Raises:
+        OSError: It cannot be read or written.
+        UserError: It is none that training wrote.
+    """
+    record = read_run_record(folder)
+    if not record or not record.last.outcome or record.last.outcome.status != RunStatus.RUNNING:
+        return
+    last = replace(record.last, outcome=replace(outcome, ended=_now()))
+    _write(RunRecord((*record.starts[:-1], last)), folder)
 
 
 def read_run_record(folder: Path) -> RunRecord | None:
@@ -81,4 +165,37 @@ def read_run_record(folder: Path) -> RunRecord | None:
         return None
     with told_as(f"{path} cannot be read", advice="; remove it, as the report does without"):
         content = json.loads(path.read_text(encoding="utf-8"))
-        return RunRecord(**{name: content[name] for name in RunRecord._fields})
+        assert isinstance(content, dict), "it is no record"
+        # An older version wrote of the last start only.
+        return RunRecord(tuple(map(_start, content.get("starts") or [content])))
+
+
+def _write(record: RunRecord, folder: Path) -> None:
+    write_text(json.dumps(asdict(record), indent=1), folder / RUN)
+
+
+def _start(content: dict[str, Any]) -> Start:
+    names = ("config_file", "command", "started", "iterations")
+    start = Start(*(content[name] for name in names))
+    if not content.get("conditions"):
+        return start
+    conditions = _known(Conditions.__annotations__, content["conditions"])
+    outcome = _known(Outcome.__annotations__, content["outcome"])
+    outcome["status"] = RunStatus(outcome["status"])
+    return replace(start, conditions=Conditions(**conditions), outcome=Outcome(**outcome))
+
+
+def _known(names: Collection[str], content: dict[str, Any]) -> dict[str, Any]:
+    """Return what this version has a name for: a newer one may have written more."""
+    return {name: content[name] for name in names if name in content}
+
+
+def _not_running(start: Start) -> Start:
+    """Return a start that another one followed: what was not ended was killed."""
+    if not start.outcome or start.outcome.status != RunStatus.RUNNING:
+        return start
+    return replace(start, outcome=replace(start.outcome, status=RunStatus.INTERRUPTED))
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from solo.cli._parser import Parser, add_device
-from solo.errors import UserError
+from solo.cli._parser import MisuseError, Parser, add_device
 
 # A small one, quick on a CPU.
 DEFAULT = "coco/solov2_light_448_R_50_FPN_3x"
@@ -59,16 +58,19 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         opts: KEY VALUE ..., which an exported model does not take.
 
     Raises:
-        UserError: The flags do not go together, or there is no such model.
+        MisuseError: The flags do not go together.
+        UserError: A run has a config that is wrong.
         OSError: A run has no config or checkpoint.
     """
     exported, device = getattr(args, "onnx", ""), getattr(args, "device", "")
     if args.model.lower().endswith(".onnx"):
         exported = args.model
+    if len(opts) % 2:
+        raise MisuseError(f"KEY VALUE come in pairs, and {opts[-1]!r} is alone.")
     if exported:
         if args.weights or device or opts:
-            raise UserError(
-                f"{exported} holds weights and config: leave out --weights, --device and KEY VALUE."
+            raise MisuseError(
+                f"--onnx {exported} holds weights and config: leave out --weights, --device and KEY VALUE."
             )
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from solo.errors import UserError
 from solo.user_modules import add_import
 
 # A key of a config: MODEL.DEVICE, OUTPUT_DIR, SEED. Files are seldom called so, but for those of cameras.
@@ -14,11 +15,19 @@ _KEY = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z0-9_]+)+|[A-Z0-9]+(_[A-Z0-9]+)+|SEED")
 _OF_CAMERA = re.compile(r".*\.(JPE?G|PNG|BMP|TIFF?|WEBP|GIF|HEIC|MP4|MOV|AVI|MTS|M4V)")
 
 
+class MisuseError(UserError):
+    """Flags or words that do not go together: the status is 2, as of a flag that there is not."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says which flag was meant, and lets flags and words come in any order."""
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the arguments in these words, or stop with a sentence and exit status 2."""
+        # Before argparse looks for what is missing: that may be the word that is mistyped.
+        for word in words:
+            if word.startswith("--") and not self._is_known(word.partition("=")[0]):
+                self.error(self._what_was_meant(word))
         args, unknown = self.parse_known_intermixed_args(list(words))
         if unknown:
             self.error(self._what_was_meant(unknown[0]))
@@ -27,6 +36,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the mistake, and where help is, without the list of all flags."""
         self.exit(2, f"error: {message}\n`{self.prog} --help` tells the rest.\n")
+
+    def _is_known(self, flag: str) -> bool:
+        return any(name.startswith(flag) for name in self._option_string_actions)
 
     def _what_was_meant(self, word: str) -> str:
         flag = word.partition("=")[0]

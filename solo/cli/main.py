@@ -5,12 +5,13 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 import solo
-from solo.cli._parser import build_parser
-from solo.errors import MissingPackageError, exit_on
+from solo.cli._parser import MisuseError, build_parser
+from solo.errors import exit_on
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -75,6 +76,8 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         program: What the user calls it.
         words: The arguments.
     """
+    # detectron2 0.6, as torch sees it.
+    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
     # A job that is ended closes its files, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -84,8 +87,11 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
             verb.add_arguments(parser)
             args = parser.parse(words)
             if name not in _BARE:
-                _register()
-            status = verb.run(args)
+                solo.register()
+            try:
+                status = verb.run(args)
+            except MisuseError as error:
+                parser.error(str(error))
             sys.stdout.flush()
             return int(status or 0)
     except KeyboardInterrupt:
@@ -99,15 +105,6 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
 
 def _module(name: str) -> ModuleType:
     return importlib.import_module(name)
-
-
-def _register() -> None:
-    try:
-        solo.register()
-    except ModuleNotFoundError as error:
-        if error.name != "detectron2":
-            raise
-        raise MissingPackageError(str(error)) from error
 
 
 def _read_verb(group: str, verbs: Mapping[str, str], words: Sequence[str]) -> str:

@@ -1,10 +1,9 @@
 """Tell what a training run learned: its tables of AP, and a page or pictures that are made of it.
 
 Without --sheet or --curves it makes the page, readable without a network: curves, AP, precision over recall, the
-best and worst held-out images, and what kinds of errors there are.
+best and worst held-out images, and what kinds of errors there are. Several runs are compared by --curves.
 
 example: solo report output/quickstart
-example: solo report output/run_a output/run_b --curves compared.png
 """
 
 import argparse

@@ -31,6 +31,14 @@ class Collisions(Word):
     SMALLEST = "smallest"
 
 
+class Freeze(Word):
+    """Which part of the model training leaves as it is."""
+
+    NONE = "none"
+    BACKBONE = "backbone"
+    ALL_BUT_HEAD = "all_but_head"
+
+
 class Recompute(Word):
     """What training computes again on the way back instead of keeping it."""
 
@@ -137,6 +145,7 @@ class AnnotationFormat(Word):
 
 KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.COLLISIONS": Collisions,
+    "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
     "MODEL.SOLO.TEST.NMS": NMS,

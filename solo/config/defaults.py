@@ -60,6 +60,9 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
+    # What training leaves as it is, with its normalisation as at test: "none"; "backbone": the network
+    # below the pyramid, as MODEL.BACKBONE.FREEZE_AT does with its first stages; "all_but_head": the pyramid, too.
+    node.FREEZE = "none"
     # What training computes again on the way back instead of keeping it; the numbers are the same.
     # "none"; "cheap": the backbone's stages, the soft masks of the loss, normalisation and ReLU of the
     # towers (a tenth more time); "all": the convolutions of the towers, too (a third more time).
@@ -134,6 +137,13 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.SOLVER.EPOCHS = 0.0
     # With SOLVER.EPOCHS: epochs from one evaluation to the next. 0: about ten evaluations.
     cfg.TEST.EVAL_EPOCHS = 0.0
+    # Whether the exponential moving average of the weights is evaluated and saved in their place; it
+    # forgets a share of 1 - DECAY in a step, and more in the first ones, so that short runs profit.
+    cfg.SOLVER.EMA = CfgNode({"ENABLED": False, "DECAY": 0.9998})
+    # Evaluations in a row without a gain after which training ends early, as if at MAX_ITER. 0: never.
+    cfg.TEST.PATIENCE = 0
+    # ... and what the mask AP has to rise by since the last gain to be one, in points.
+    cfg.TEST.MIN_GAIN = 0.0
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.

@@ -2,8 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +68,11 @@ class _WithNames(CfgNode):
 def _merge_plain(cfg: CfgNode, path: str) -> None:
     """Merge a yaml file as detectron2 does, which would, by default, run code that the file names."""
     loaded = CfgNode(_WithNames.load_yaml_with_base(path, allow_unsafe=False))
-    with _whole_numbers(_whole_of_file(cfg, loaded)):
-        if (loaded.get("VERSION") or guess_version(loaded, path)) == cfg.VERSION:
-            cfg.merge_from_other_cfg(loaded)
-        else:  # keys of detectron2's first version, which it knows how to bring up to date
-            cfg.merge_from_file(path, allow_unsafe=False)
+    _with_floats(cfg, loaded)
+    if (loaded.get("VERSION") or guess_version(loaded, path)) == cfg.VERSION:
+        cfg.merge_from_other_cfg(loaded)
+    else:  # keys of detectron2's first version, which it knows how to bring up to date
+        cfg.merge_from_file(path, allow_unsafe=False)
 
 
 def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
@@ -87,39 +86,31 @@ def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
             f"The options {' '.join(options)} are not pairs of KEY VALUE: {options[-1]!r} is alone."
         )
     try:
-        with _whole_numbers(_whole_of_options(cfg, options)):
-            cfg.merge_from_list(list(options))
+        pairs = zip(options[::2], options[1::2], strict=True)
+        cfg.merge_from_list(
+            [word for key, value in pairs for word in (key, _option_value(cfg, key, value))]
+        )
     except (AssertionError, KeyError, ValueError) as error:
         raise UserError(f"On the command line: {_unknown_key(cfg, error)}") from error
 
 
-@contextmanager
-def _whole_numbers(places: Iterable[tuple[CfgNode, str]]) -> Iterator[None]:
-    """Let whole numbers be merged where floats belong, which yacs refuses: `SOLVER.EPOCHS 50`."""
-    places = list(places)
-    for node, name in places:
-        node[name] = 0
-    yield
-    for node, name in places:
-        node[name] = float(node[name])
-
-
-def _whole_of_file(node: CfgNode, given: dict[str, Any]) -> Iterator[tuple[CfgNode, str]]:
-    """Yield where a float is and a whole number is given, as a node and its key."""
+def _with_floats(node: CfgNode, given: dict[str, Any]) -> None:
+    """Make floats of whole numbers where floats belong, which yacs refuses: `EPOCHS: 50`; in place."""
     for name, value in given.items():
         known = node.get(name)
         if isinstance(known, CfgNode) and isinstance(value, dict):
-            yield from _whole_of_file(known, value)
+            _with_floats(known, value)
         elif isinstance(known, float) and type(value) is int:
-            yield node, name
+            given[name] = float(value)
 
 
-def _whole_of_options(cfg: CfgNode, options: Sequence[str]) -> Iterator[tuple[CfgNode, str]]:
-    for key, value in zip(options[::2], options[1::2], strict=True):
-        given: Any = int(value) if re.fullmatch(r"[+-]?\d+", str(value)) else None
-        for name in reversed(key.split(".")):
-            given = {name: given}
-        yield from _whole_of_file(cfg, given)
+def _option_value(cfg: CfgNode, key: str, value: Any) -> Any:
+    """Return the value of an option, a whole number as a float where that belongs."""
+    known: Any = cfg
+    for name in key.split("."):
+        known = known.get(name) if isinstance(known, CfgNode) else None
+    is_whole = isinstance(known, float) and re.fullmatch(r"[+-]?\d+", str(value))
+    return float(value) if is_whole else value
 
 
 def _brief(complaint: object) -> str:

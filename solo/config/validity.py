@@ -52,6 +52,20 @@ def check_solver(cfg: CfgNode) -> None:
     for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+    test = cfg.TEST
+    if test.PATIENCE < 0 or test.MIN_GAIN < 0:
+        raise UserError(
+            f"TEST.PATIENCE is {test.PATIENCE} and TEST.MIN_GAIN {test.MIN_GAIN}: neither is below 0."
+        )
+    if test.PATIENCE and not (cfg.DATASETS.TEST and (test.EVAL_PERIOD > 0 or cfg.SOLVER.EPOCHS)):
+        raise UserError(
+            f"TEST.PATIENCE is {test.PATIENCE}, but nothing is evaluated before the end: set DATASETS.TEST "
+            "and TEST.EVAL_PERIOD, or TEST.PATIENCE 0."
+        )
+    if not 0 <= cfg.SOLVER.EMA.DECAY < 1:
+        raise UserError(
+            f"SOLVER.EMA.DECAY is {cfg.SOLVER.EMA.DECAY}; give a number below 1, as 0.9998."
+        )
 
 
 def check_batch_size(cfg: CfgNode, workers: int) -> None:

@@ -24,6 +24,7 @@ class _Kept:
 
     def __init__(self, name: str, load: Callable[[], Records]) -> None:
         self._name, self._load = name, load
+        self.count: int | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -37,6 +38,7 @@ class _Kept:
                 return records
             # Serialised: compact, and nobody can spoil the records of others.
             self._content = pickle.dumps(records, pickle.HIGHEST_PROTOCOL)
+            self.count = len(records)
             self._version = _version(self._name)
             return records
         kept: Records = pickle.loads(self._content)
@@ -75,6 +77,12 @@ def forget_records(name: str) -> None:
     """Free the memory of a data set's records, if they are kept."""
     if isinstance(load := DatasetCatalog[name], _Kept):
         load.forget()
+
+
+def known_count(name: str) -> int | None:
+    """Return how many images a data set has, also after :func:`forget_records`; None before it is loaded."""
+    load = DatasetCatalog.data.get(name)
+    return load.count if isinstance(load, _Kept) else None
 
 
 def may_leave_folder(name: str) -> bool:

@@ -21,6 +21,7 @@ from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
 from solo.images import MAX_PIXELS
+from solo.inference.class_order import ClassOrder
 from solo.inference.fallback import WithCPUFallback
 from solo.inference.predictor import Predictor
 from solo.inference.tta import SOLOWithTTA
@@ -135,7 +136,8 @@ def evaluate_predictor(
     """Evaluate a predictor on a data set; the evaluators log their tables.
 
     Args:
-        predictor: With the classes of the data set, in its order.
+        predictor: Its classes may be in another order than those of the data set, and some may have no
+            objects there; see `ClassOrder`.
         dataset_name: As registered with detectron2.
         output_dir: Folder for the predictions in COCO's format. None: they are not written.
         num_images: So many images, spread evenly over the data set, and the objects of these. None:
@@ -146,9 +148,11 @@ def evaluate_predictor(
 
     Raises:
         OSError: A file cannot be read or written.
-        UserError: The data set is not known, has other classes, or cannot be evaluated on.
+        UserError: The data set is not known, has objects of other classes, or cannot be evaluated on.
     """
-    records = choose_records(predictor, dataset_name, num_images)
+    records = load_records(dataset_name)
+    order = _class_order(predictor, dataset_name, records)
+    records = _some(records, num_images)
     evaluator = build_evaluator(dataset_name, output_dir)
     if num_images is not None and not isinstance(evaluator, COCOEvaluator):
         raise UserError(
@@ -157,11 +161,16 @@ def evaluate_predictor(
         )
 
     def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        return [{"instances": predictor(item["image"])} for item in batch]
+        return [{"instances": order(predictor(item["image"]))} for item in batch]
 
     image_ids = None if num_images is None else [record["image_id"] for record in records]
     batches = ReadOneByOne(records, predictor.max_pixels)
     return run_evaluation(find, batches, evaluator, name=dataset_name, image_ids=image_ids)
+
+
+def _class_order(predictor: Predictor, name: str, records: Sequence[dict[str, Any]]) -> ClassOrder:
+    names = tuple(MetadataCatalog.get(name).thing_classes)
+    return ClassOrder(predictor.class_names, len(predictor.category_ids), names, records, name)
 
 
 class ReadOneByOne:
@@ -211,6 +220,10 @@ def choose_records(
             f"The classes of the model, {', '.join(known)}, are in another order than those of the "
             f"data set {dataset_name}, {', '.join(names)}: scores would be those of wrong classes."
         )
+    return _some(records, num_images)
+
+
+def _some(records: list[dict[str, Any]], num_images: int | None) -> list[dict[str, Any]]:
     if num_images is None:
         return records
     if num_images < 1:

@@ -14,13 +14,14 @@ from detectron2.utils import comm
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from solo.config.choices import Recompute, choose
+from solo.config.choices import Freeze, Recompute, choose
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
@@ -62,6 +63,7 @@ class SOLO(nn.Module):
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
         recompute: bool = False,
+        freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
 
@@ -78,6 +80,7 @@ class SOLO(nn.Module):
             memory_format: How weights, and so features, lie in memory.
             recompute: Whether the soft masks of training are decoded a few at a time, and again on
                 the way back.
+            freeze: What training leaves as it is.
         """
         super().__init__()
         self.backbone = backbone
@@ -90,6 +93,9 @@ class SOLO(nn.Module):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
         self.recompute = recompute
+        self.freeze = freeze
+        if frozen := frozen_part(self.backbone, self.freeze):
+            frozen.requires_grad_(False).eval()
         # A convolution puts its features into the format of its weights.
         self.to(memory_format=memory_format)
 
@@ -118,6 +124,7 @@ class SOLO(nn.Module):
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
             "recompute": recompute is not Recompute.NONE,
+            "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
     @classmethod
@@ -135,6 +142,13 @@ class SOLO(nn.Module):
     def device(self) -> torch.device:
         """Where the model lives, and its inputs are moved to."""
         return self.pixel_mean.device
+
+    def train(self, mode: bool = True) -> "SOLO":
+        """Set the mode; what is frozen stays in eval mode, so that normalisation gathers no statistics."""
+        super().train(mode)
+        if frozen := frozen_part(self.backbone, self.freeze):
+            frozen.eval()
+        return self
 
     @property
     def category_parameters(self) -> list[nn.Parameter]:

@@ -1,7 +1,6 @@
 """A training run as one HTML page: curves, AP, the best and the worst images, and kinds of errors."""
 
 import base64
-import datetime
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from solo.images import ANY_NUMBER
 from solo.inference.datasets import read_bgr
 from solo.report.examples import Example, best_and_worst, find_examples
 from solo.report.held_out import HeldOut, ImageResult
+from solo.report.run_facts import run_facts
 from solo.report.run_folder import Run
 from solo.report.verdicts import DEFINITIONS, Kind
 from solo.visualization.accuracy import (
@@ -128,21 +128,12 @@ def _model(cfg: CfgNode) -> str:
 
 def _facts(run: Run, held_out: HeldOut) -> dict[str, str]:
     """Return the lines of the head by their names."""
-    facts = {}
-    if run.config_name:
-        facts["Config"] = run.config_name
-    iterations = f"{run.cfg.SOLVER.MAX_ITER:,} iterations"
-    if done := run.metrics.get("lr"):
-        iterations = f"{done[-1][0] + 1:,} of {iterations}"
-    facts["Training"] = f"{iterations}, {run.cfg.SOLVER.IMS_PER_BATCH} images each"
-    written = datetime.date.fromtimestamp(run.weights.stat().st_mtime)
-    facts["Checkpoint"] = f"{run.weights.name}, {written.isoformat()}"
     number = f"{len(held_out.images):,}"
     if len(held_out.images) < held_out.num_records:
         number = f"{number} of {held_out.num_records:,}"
     objects = sum(len(image.truth) for image in held_out.images)
-    facts["Held-out data"] = f"{held_out.dataset}, {number} images, {objects:,} objects"
-    return facts
+    data = f"{held_out.dataset}, {number} images, {objects:,} objects"
+    return {**run_facts(run), "Held-out data": data}
 
 
 def _count_kinds(images: Sequence[ImageResult]) -> tuple[list[int], list[int]]:

@@ -20,7 +20,7 @@ class Run:
         config_file: The config, with all keys.
         cfg: What it holds.
         weights: The checkpoint to look at.
-        config_name: The name of the config file that training was called with; empty if it is not known.
+        record: What training wrote of itself; None if it was of an older version.
         metrics: The numbers that training logged; a copy of a run may lack them.
     """
 
@@ -28,7 +28,7 @@ class Run:
     config_file: Path
     cfg: CfgNode
     weights: Path
-    config_name: str
+    record: run_files.RunRecord | None
     metrics: Metrics
 
 
@@ -51,13 +51,12 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
     weights = weights or _last_checkpoint(folder)
     if not weights.is_file():
         raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
-    record = run_files.read_run_record(folder)
     return Run(
         folder=folder,
         config_file=config_file,
         cfg=inference_config(config_file, str(weights)),
         weights=weights,
-        config_name=Path(record.config_file).name if record else "",
+        record=run_files.read_run_record(folder),
         metrics=_metrics(folder),
     )
 

@@ -16,7 +16,11 @@ def select_confident(instances: Instances, threshold: float) -> Instances:
     Returns:
         The instances kept, in their order, with the same fields.
     """
-    rows = torch.nonzero(instances.scores >= threshold).flatten()
+    return select_rows(instances, torch.nonzero(instances.scores >= threshold).flatten())
+
+
+def select_rows(instances: Instances, rows: torch.Tensor) -> Instances:
+    """Return the instances of some rows, (m,) int64, with the same fields: tensors, boxes or lists."""
     kept = Instances(instances.image_size)
     for name, value in instances.get_fields().items():
         # Instances can index tensors and boxes by rows, but not a list such as pred_rles.

@@ -4,7 +4,8 @@ from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluat
 from solo.training.launch import launch
 from solo.training.meeting import LaunchError
 from solo.training.output_dir import reserved_output_dir
-from solo.training.run import record_run, setup_config, setup_run, training_config
+from solo.training.record import record_run
+from solo.training.run import setup_config, setup_run, training_config
 from solo.training.solver import build_optimizer
 from solo.training.trainer import Trainer
 from solo.training.workers import told_lost_loaders

@@ -54,7 +54,7 @@ def set_aside(folder: Path) -> None:
     Raises:
         OSError: A file cannot be moved.
     """
-    if not _holds_run(folder):
+    if not holds_run(folder):
         return
     previous = folder / run_files.PREVIOUS_RUN
     previous.mkdir(exist_ok=True)
@@ -95,8 +95,8 @@ def _check_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UserError("--resume goes on with a run, --overwrite begins anew: give one of them.")
     previous = folder / run_files.PREVIOUS_RUN
-    if not _holds_run(folder):
-        if resume and _holds_run(previous):
+    if not holds_run(folder):
+        if resume and holds_run(previous):
             logger.warning(
                 "%s has no checkpoint yet, so training starts; to resume the run before, which is in %s, "
                 "set OUTPUT_DIR to that.",
@@ -115,7 +115,8 @@ def _check_run(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def _holds_run(folder: Path) -> bool:
+def holds_run(folder: Path) -> bool:
+    """Return whether a folder has checkpoints of a run."""
     return (folder / run_files.LAST_CHECKPOINT).is_file() or bool(run_files.checkpoints(folder))
 
 

@@ -2,23 +2,20 @@
 
 import argparse
 import logging
-import platform
 from pathlib import Path
 
-import detectron2
 import torch
-import torchvision
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
 
-from solo.checkpoint.run_files import CONFIG, write_run_record
 from solo.config.load import load_config
 from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
-from solo.files import check_folder, write_text
+from solo.files import check_folder
+from solo.training.record import record_run, versions
 from solo.training.schedule import log_schedule, resolve_schedule
 from solo.training.spared_logs import spare_log_files
 from solo.user_modules import import_modules
@@ -91,23 +88,10 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
 
 
-def record_run(cfg: CfgNode, config_file: str) -> None:
-    """Write config.yaml and run.json, which say of what training OUTPUT_DIR is, on the main process.
-
-    Raises:
-        OSError: If they cannot be written.
-    """
-    if comm.is_main_process():
-        write_text(cfg.dump(), Path(cfg.OUTPUT_DIR, CONFIG))
-        write_run_record(Path(cfg.OUTPUT_DIR), config_file, cfg.SOLVER.MAX_ITER)
-
-
 def _versions(device: str) -> str:
     if device == "cpu":
         where = f"the CPU with {torch.get_num_threads()} threads"
     else:
         where = f"{torch.cuda.get_device_name()} with CUDA {torch.version.cuda}"
-    return (
-        f"Python {platform.python_version()}, torch {torch.__version__}, "
-        f"torchvision {torchvision.__version__}, detectron2 {detectron2.__version__}, on {where}."
-    )
+    known = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"{known}, on {where}."

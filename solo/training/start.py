@@ -1,8 +1,11 @@
 """A training, or an evaluation, from its flags to its results: in as many processes as they ask for."""
 
 import argparse
+import logging
 import sys
 from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
@@ -12,16 +15,19 @@ from detectron2.modeling import build_model
 from detectron2.utils import comm
 
 from solo.checkpoint import SOLOCheckpointer
+from solo.checkpoint.run_files import EVALUATIONS
 from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
-from solo.training.launch import launch
-from solo.training.output_dir import reserved_output_dir
-from solo.training.run import record_run, setup_run, training_config
+from solo.training.launch import is_first_process, launch
+from solo.training.output_dir import holds_run, reserved_output_dir
+from solo.training.record import record_run, told_end
+from solo.training.run import setup_run, training_config
 from solo.training.trainer import Trainer
 from solo.training.workers import told_lost_loaders
 
+logger = logging.getLogger(__name__)
 _PROCESSES = ("num_gpus", "num_machines", "machine_rank", "dist_url")
 
 
@@ -39,8 +45,13 @@ def start(args: argparse.Namespace) -> None:
     """
     # Before any worker starts, so that a mistake is reported once.
     cfg = training_config(args)
-    with reserved_output_dir(cfg, args):
+    with reserved_output_dir(cfg, args), _told_end(cfg, args):
         launch(_work, (cfg, args), **{flag: vars(args)[flag] for flag in _PROCESSES})
+
+
+def _told_end(cfg: CfgNode, args: argparse.Namespace) -> AbstractContextManager[None]:
+    is_owner = is_first_process(args.machine_rank) and not args.eval_only
+    return told_end(cfg) if is_owner else nullcontext()
 
 
 def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
@@ -56,6 +67,7 @@ def _evaluate(cfg: CfgNode) -> OrderedDict[str, Any]:
     """Evaluate MODEL.WEIGHTS on DATASETS.TEST, and once more with TEST.AUG, if that is enabled."""
     if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
         raise UserError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
+    cfg = _beside_the_run(cfg)
     model = build_model(cfg)
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
@@ -67,11 +79,23 @@ def _evaluate(cfg: CfgNode) -> OrderedDict[str, Any]:
     return results
 
 
+def _beside_the_run(cfg: CfgNode) -> CfgNode:
+    """Return the config with another folder for predictions, where those that training made would lie."""
+    folder = Path(cfg.OUTPUT_DIR)
+    if not holds_run(folder):
+        return cfg
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.OUTPUT_DIR = str(folder / EVALUATIONS)
+    cfg.freeze()
+    logger.info("%s holds a run: predictions are written to %s.", folder, cfg.OUTPUT_DIR)
+    return cfg
+
+
 def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
     trainer = Trainer(cfg)
     # Not before, so that a start which fails leaves what is there of another run.
-    record = CallbackHook(before_train=lambda _: record_run(cfg, args.config_file))
-    trainer.register_hooks([record])
+    trainer.register_hooks([CallbackHook(before_train=lambda me: _record(me, cfg, args))])
     trainer.resume_or_load(resume=args.resume)
     trainer.prepare_data()
     try:
@@ -80,3 +104,9 @@ def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
         if comm.is_main_process():
             sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")
         sys.exit(130)
+
+
+def _record(trainer: Trainer, cfg: CfgNode, args: argparse.Namespace) -> None:
+    first = trainer.start_iter
+    weights = trainer.checkpointer.get_checkpoint_file() if first else ""
+    record_run(cfg, args.config_file, first=first, weights=weights)

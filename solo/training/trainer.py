@@ -33,10 +33,11 @@ from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, pr
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
-from solo.training.hooks import build_hooks, build_writers, plot_curves
+from solo.training.hooks import build_hooks
 from solo.training.output_dir import set_aside
 from solo.training.resumption import load_optimizer, told_changes
 from solo.training.solver import build_optimizer, build_scheduler
+from solo.training.writers import build_writers, plot_curves
 
 logger = logging.getLogger(__name__)
 _LOG_PERIOD = LOG_PERIOD  # iterations between two lines of the log, which tell of the targets, too
@@ -158,9 +159,10 @@ class Trainer(TrainerBase):
                 "Training is complete: %s is at iteration %d, SOLVER.MAX_ITER is %d.",
                 self.checkpointer.get_checkpoint_file(),
                 self.start_iter,
-                self.max_iter,
+                self.cfg.SOLVER.MAX_ITER,
             )
-            return self.evaluate() if self.cfg.DATASETS.TEST else self._results
+            with self.checkpointer.as_saved():
+                return self.evaluate() if self.cfg.DATASETS.TEST else self._results
         self._prepare()
         with EventStorage(self.start_iter) as self.storage:
             try:

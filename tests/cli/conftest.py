@@ -1,8 +1,19 @@
-"""A registered data set of squares, and the config file of a tiny model that trains on it."""
+"""Models for the verbs: one that finds bright blobs, and the config of a tiny one that trains on squares."""
 
 import pytest
 
+from solo.cli.main import main
+from tests import blobs
 from tests.toys import registered, square, toy_cfg, write_config, write_records
+
+make_picture, model, photo, video = blobs.make_picture, blobs.model, blobs.photo, blobs.video
+
+
+@pytest.fixture
+def solo(monkeypatch, tmp_path):
+    """Return a function that runs `solo` with these words, in an empty folder; it returns the status."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: main([str(word) for word in words])
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The page: what it makes of an image, what it says of failures, and all of it in a real browser."""
 
 import base64
-import importlib
 import json
 import os
 import re
@@ -23,9 +22,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from solo.cli import serve
+from solo.cli._parser import build_parser
+from solo.demo import page_content as content
+from solo.demo import page_layout as layout
+from solo.demo import page_server
+from solo.inference import Predictor
+
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
-# The real command, with the model of conftest.py. Whatever it asks of another machine is printed,
+# The real command, with the model of blobs.py. Whatever it asks of another machine is printed,
 # and so is each run of the model.
 SERVER = """
 import sys
@@ -37,12 +43,13 @@ def report(event, args):
             print("called out:", event, args, flush=True)
 
 sys.addaudithook(report)
-sys.path[:0] = sys.argv[1:3]
-import app, conftest
+sys.path.insert(0, sys.argv[1])
+import app
+from tests import blobs
 
-forward = conftest.BlobFinder.forward
-conftest.BlobFinder.forward = lambda *args: print("model ran", flush=True) or forward(*args)
-app.main(sys.argv[3:])
+forward = blobs.BlobFinder.forward
+blobs.BlobFinder.forward = lambda *args: print("model ran", flush=True) or forward(*args)
+app.main(sys.argv[2:])
 """
 CHROMIUM_ARGUMENTS = (
     "--headless",
@@ -57,28 +64,20 @@ CHROMIUM_ARGUMENTS = (
 TIMEOUT = 60_000  # milliseconds: two cores may be busy with other things
 
 
-@pytest.fixture(scope="module")
-def app():
-    sys.path.insert(0, str(DEMO))
-    try:
-        return importlib.import_module("app")
-    finally:
-        sys.path.remove(str(DEMO))
+def load(words):
+    """Load the model of a command line."""
+    return page_server.load_model(serve.read_options(parse(words)))
 
 
-@pytest.fixture(scope="module")
-def content(app):
-    return sys.modules["page_content"]
-
-
-@pytest.fixture(scope="module")
-def layout(app):
-    return sys.modules["page_layout"]
+def parse(words):
+    parser = build_parser("solo serve", serve.__doc__)
+    serve.add_arguments(parser)
+    return parser.parse(words)
 
 
 @pytest.fixture
-def predictor(app, model):
-    return app.load_model(app.parse_arguments(model))[0]
+def predictor(model):
+    return load(model)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +86,7 @@ def same_environment():
         yield
 
 
-def test_instances_are_drawn_and_listed(content, predictor, photo, tmp_path):
+def test_instances_are_drawn_and_listed(predictor, photo, tmp_path):
     found = content.find_instances(photo("a b.png", blobs=3), predictor)
     # Scores are 1, 1/2 and 1/3; blobs are squares of 10 pixels.
     assert content.list_instances(found) == [
@@ -105,7 +104,7 @@ def test_instances_are_drawn_and_listed(content, predictor, photo, tmp_path):
     assert saved[0]["category_name"] == "one" and saved[0]["segmentation"]["size"] == [40, 60]
 
 
-def test_the_threshold_leaves_instances_out_of_all_outputs(content, predictor, photo, tmp_path):
+def test_the_threshold_leaves_instances_out_of_all_outputs(predictor, photo, tmp_path):
     found = content.find_instances(photo(blobs=3), predictor)
     chosen = content.select(found, 0.5)  # at least
     assert [row.score for row in content.list_instances(chosen)] == [1, 0.5]
@@ -126,19 +125,19 @@ def test_the_threshold_leaves_instances_out_of_all_outputs(content, predictor, p
         ((16, 40000), (1, 1600)),
     ],
 )
-def test_the_size_of_the_picture(content, size, shown):
+def test_the_size_of_the_picture(size, shown):
     assert content.shown_size(*size) == shown
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16"])
-def test_images_of_all_kinds(content, tmp_path, mode):
+def test_images_of_all_kinds(tmp_path, mode):
     dtype = np.uint16 if mode == "I;16" else np.uint8
     image = Image.fromarray(np.zeros((20, 30), dtype))
     (image if mode == "I;16" else image.convert(mode)).save(tmp_path / "a.tif")
     assert content.read_upload(tmp_path / "a.tif").shape == (20, 30, 3)
 
 
-def test_exif_orientation_is_honoured(content, predictor, make_picture, tmp_path):
+def test_exif_orientation_is_honoured(predictor, make_picture, tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # to be turned by 90 degrees
     Image.fromarray(make_picture()).save(tmp_path / "a.jpg", exif=exif)
@@ -147,7 +146,7 @@ def test_exif_orientation_is_honoured(content, predictor, make_picture, tmp_path
     assert found.records[0]["segmentation"]["size"] == [60, 40]
 
 
-def test_files_that_are_refused(layout, content, predictor, photo, tmp_path, monkeypatch):
+def test_files_that_are_refused(predictor, photo, tmp_path, monkeypatch):
     broken = tmp_path / "b.jpg"
     broken.write_bytes(b"\xff\xd8\xff not an image")
     # The header is whole, the pixels are not.
@@ -166,7 +165,7 @@ def test_files_that_are_refused(layout, content, predictor, photo, tmp_path, mon
     assert "a.png: 60 x 40 pixels; the page takes up to" in layout.answer(photo(), predictor)
 
 
-def test_a_failure_of_the_model_is_a_sentence(layout, photo, caplog):
+def test_a_failure_of_the_model_is_a_sentence(photo, caplog):
     def fail(image):
         raise MemoryError("no <b>memory</b>")
 
@@ -176,7 +175,7 @@ def test_a_failure_of_the_model_is_a_sentence(layout, photo, caplog):
     assert "&lt;b&gt;memory" in layout.describe_failure(sentence)
 
 
-def test_names_are_text_and_not_html(layout, content):
+def test_names_are_text_and_not_html():
     head = layout.describe_model("<i>", ["a&b.pth", "cpu"], ["<script>", "two"])
     assert "&lt;i&gt;" in head and "a&amp;b.pth · cpu" in head and "2 classes" in head
     assert "<script>" not in head
@@ -186,9 +185,9 @@ def test_names_are_text_and_not_html(layout, content):
     assert "&lt;i&gt;.png: 1 of 3 instances, found in 1.23 s" in line
 
 
-def test_an_exported_model_gives_run_lengths(app, monkeypatch):
-    monkeypatch.setattr(app.Predictor, "from_onnx", lambda path, **options: options)
-    options, details = app.load_model(app.parse_arguments(["--onnx", "model.onnx"]))
+def test_an_exported_model_gives_run_lengths(monkeypatch):
+    monkeypatch.setattr(Predictor, "from_onnx", lambda path, **options: options)
+    options, details = load(["--onnx", "model.onnx"])
     assert options == {"mask_format": "rle"} and details == ["onnxruntime", "cpu"]
 
 
@@ -233,14 +232,14 @@ def test_ctrl_c_is_a_clean_end(app, model, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(sys.modules, "gradio", types.ModuleType("gradio"))
-    monkeypatch.setattr(app, "load_model", stop)
+    monkeypatch.setattr(page_server, "load_model", stop)
     app.main([*model, "--port", str(free_port())])
     assert capsys.readouterr().out == "Stopped.\n"
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
     assert not Path(os.environ["GRADIO_TEMP_DIR"]).exists()
 
 
-def test_images_given_while_another_is_looked_at_are_kept(layout, predictor):
+def test_images_given_while_another_is_looked_at_are_kept(predictor):
     gr = mock.MagicMock()
     layout.build_page(gr, predictor, "a")
     # gradio's default, "once", drops them.
@@ -257,7 +256,7 @@ def server(model, tmp_path, request):
     """Start the command, with SOLO_PAGE_PASSWORD if there is a parameter; yield it and the address."""
     if not find_spec("gradio"):
         pytest.skip("gradio is not installed")
-    command = [sys.executable, "-c", SERVER, str(DEMO), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", SERVER, str(DEMO)]
     process = subprocess.Popen(
         [*command, *model, "--port", str(free_port())],
         stdout=subprocess.PIPE,
@@ -394,7 +393,7 @@ def test_a_page_for_others_is_warned_of(app, model, monkeypatch, capsys):
         assert ("whoever reaches this machine" in capsys.readouterr().err) == warned
 
 
-def test_the_password_comes_from_the_environment(app, model, monkeypatch):
+def test_the_password_comes_from_the_environment(model, monkeypatch):
     monkeypatch.setenv("SOLO_PAGE_PASSWORD", "word")
-    assert app.parse_arguments(model).password == "word"
-    assert app.parse_arguments([*model, "--password", "other"]).password == "other"
+    assert parse(model).password == "word"
+    assert parse([*model, "--password", "other"]).password == "other"

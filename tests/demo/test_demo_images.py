@@ -14,6 +14,7 @@ import torch
 from detectron2.modeling import build_model
 from PIL import Image
 
+from solo.demo import runner
 from solo.inference import Predictor
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
@@ -215,7 +216,6 @@ def test_several_images_need_a_folder(run, photo, capsys):
 def test_ctrl_c_keeps_what_is_finished(run, photo, tmp_path, monkeypatch, capsys, make_picture):
     for name in "abc":
         photo(f"photos/{name}.png")
-    import runner
 
     def read(path, max_pixels):
         if path.name == "c.png":

@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
+from solo.demo import runner
 from solo.inference import Predictor
 from solo.visualization.video import VideoSink, VideoSource
 
 # A program that runs the demo on a video of which there is always one more frame.
 ENDLESS = """
 import runpy, sys
-sys.path[:0] = [{tests!r}, {demo!r}]
-import conftest  # registers the model
+import tests.blobs  # registers the model
 from solo.visualization.video import VideoSource
 read = VideoSource.__iter__
 def read_for_ever(self):
@@ -115,8 +115,6 @@ def test_a_video_without_frames(run, video, tmp_path, monkeypatch, capsys):
 
 
 def stop_after(monkeypatch, count, error):
-    import runner
-
     draw, seen = runner.draw_instances, []
 
     def draw_or_stop(*args, **kwargs):
@@ -144,7 +142,7 @@ def test_a_signal_leaves_a_playable_video(video, model, tmp_path, number):
     tests = Path(__file__).parent
     arguments = [*model, "--video", str(video()), "--output", str(tmp_path / "out")]
     demo = str(tests.parents[1] / "demo")
-    program = ENDLESS.format(tests=str(tests), demo=demo, arguments=arguments)
+    program = ENDLESS.format(demo=demo, arguments=arguments)
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=tests.parents[1],

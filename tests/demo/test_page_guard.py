@@ -3,17 +3,12 @@
 import asyncio
 import base64
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).resolve().parents[2] / "demo"
-sys.path.insert(0, str(DEMO))
-import page_guard  # noqa: E402
-from page_guard import Guard, delete_oldest, is_this_machine_only  # noqa: E402
+from solo.demo import page_guard
+from solo.demo.page_guard import Guard, delete_oldest, is_this_machine_only
 
-sys.path.remove(str(DEMO))
 MINE = {"host": "127.0.0.1:7860"}
 
 

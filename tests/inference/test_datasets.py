@@ -19,6 +19,7 @@ from solo.evaluation import build_evaluator
 from solo.inference import Predictor
 from solo.inference.datasets import (
     best_metric_name,
+    choose_records,
     evaluate,
     evaluate_predictor,
     evaluate_with_tta,
@@ -150,7 +151,63 @@ def test_another_order_of_the_classes_is_refused(records, dataset):
     names = MetadataCatalog.get(dataset).thing_classes
     oracle.class_names = tuple(reversed(names))
     with pytest.raises(ValueError, match="are in another order than those of the data set"):
+        choose_records(Predictor(oracle), dataset)
+
+
+class Renumbered(Oracle):
+    """Numbers its classes, which are blue, red and others, in its own way, and sees a cat everywhere."""
+
+    class_names = ("blue", "cat", "red", "dog")
+    category_ids = (0, 1, 2, 3)
+
+    def find_in(self, image):
+        found = super().find_in(image)
+        cats = Instances(found.image_size, **found.get_fields())
+        found.pred_classes = torch.tensor([2, -1, 0])[found.pred_classes]
+        cats.pred_classes = torch.ones_like(found.pred_classes)
+        return Instances.cat([cats, found])
+
+
+def test_classes_in_another_order_go_by_name(records, dataset, caplog, tmp_path):
+    predictor = Predictor(Renumbered(records))
+    results = evaluate_predictor(predictor, dataset, output_dir=str(tmp_path))
+    assert results["segm"]["AP-red"] == results["segm"]["AP-blue"] == pytest.approx(100)
+    assert (
+        "What the model finds of cat, dog is left out. There are no objects of green" in caplog.text
+    )
+    written = json.loads((tmp_path / "coco_instances_results.json").read_text())
+    assert [(found["image_id"], found["category_id"]) for found in written] == [
+        (0, 0),
+        (1, 2),
+        (2, 0),
+        (3, 2),
+    ]
+
+
+def test_objects_of_a_class_that_the_model_lacks_are_refused(records, dataset):
+    oracle = Renumbered(records)
+    oracle.class_names = ("blue", "cat", "green", "dog")
+    with pytest.raises(UserError, match=r"objects of classes that the model lacks, red \(2\)"):
         evaluate_predictor(Predictor(oracle), dataset)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), False),
+        (("red", "green", "blue"), False),
+        (("1", "2", "3"), True),
+        (("red", "g", "b"), True),
+    ],
+)
+def test_as_many_classes_without_a_name_elsewhere_go_by_number(
+    records, dataset, caplog, names, told
+):
+    oracle = Oracle(records)
+    oracle.class_names = names
+    results = evaluate_predictor(Predictor(oracle), dataset)
+    assert results["segm"]["AP"] == pytest.approx(100)
+    assert ("by their number" in caplog.text) == told
 
 
 @pytest.fixture

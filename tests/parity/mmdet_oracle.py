@@ -130,7 +130,7 @@ class Pair:
         self.setup = setup
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.theirs = build_mmdet_head(setup)
-        self._draw_weights()
+        draw_weights(self.theirs, self.generator)
         self.ours = build_our_model(setup)
         named = {f"mask_head.{key}": value for key, value in self.theirs.state_dict().items()}
         self.converted = to_solo(named).weights
@@ -146,18 +146,6 @@ class Pair:
 
     def _normal(self, *shape):
         return torch.randn(*shape, generator=self.generator)
-
-    def _draw_weights(self):
-        """Spread the outputs, so that some masks and scores pass the thresholds and some do not."""
-        for name, parameter in self.theirs.named_parameters():
-            drawn = self._normal(*parameter.shape)
-            if parameter.ndim == 4:
-                drawn *= (2 / parameter[0].numel()) ** 0.5 * (2.0 if "mask_list" in name else 1.0)
-            elif name.endswith("gn.weight"):
-                drawn = 1 + 0.1 * drawn
-            else:
-                drawn = 0.1 * drawn - 2.5 * ("conv_cls" in name) + 1.0 * ("mask_list_" in name)
-            parameter.data.copy_(drawn)
 
     def _uniform(self, count, low, high):
         return low + (high - low) * torch.rand(count, generator=self.generator)
@@ -195,6 +183,22 @@ class Pair:
 
     def mmdet_metas(self):
         return [{"img_shape": s.resized, "ori_shape": s.original} for s in self.setup.sizes]
+
+
+def draw_weights(model, generator, category_bias=-2.5):
+    """Spread the outputs of a head or a detector of mmdet's: some pass the thresholds, some do not."""
+    for name, parameter in model.named_parameters():
+        drawn = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim == 4:
+            drawn *= (2 / parameter[0].numel()) ** 0.5 * (2.0 if "mask_list" in name else 1.0)
+        elif name.endswith("weight"):
+            # The end of a residual branch is small, or deep backbones explode.
+            drawn = (0.3 if name.endswith("bn3.weight") else 1.0) * (1 + 0.1 * drawn)
+        else:
+            drawn = (
+                0.1 * drawn + category_bias * ("conv_cls" in name) + 1.0 * ("mask_list_" in name)
+            )
+        parameter.data.copy_(drawn)
 
 
 def build_mmdet_head(setup):

@@ -19,7 +19,6 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner.checkpoint import save_checkpoint
 
 from solo.checkpoint import SOLOCheckpointer
-from solo.checkpoint.comparison import compare
 from solo.checkpoint.lineages import to_mmdet, to_solo
 from solo.config import get_cfg
 from solo.layers.masks import downsample_masks
@@ -168,33 +167,6 @@ def test_known_difference_of_a_center_on_a_border_of_cells():
     assert sorted({cell // 40 for cell in theirs[level]}) == [4, 5, 6]
 
 
-DETECTORS = {
-    "solo/solo_r50_fpn_1x_coco.py": "solo_R_50_FPN_1x",
-    "solo/decoupled-solo_r50_fpn_1x_coco.py": "decoupled_solo_R_50_FPN_1x",
-    "solo/decoupled-solo-light_r50_fpn_3x_coco.py": "decoupled_solo_light_R_50_FPN_3x",
-    "solov2/solov2_r50_fpn_1x_coco.py": "solov2_R_50_FPN_1x",
-    "solov2/solov2-light_r18_fpn_ms-3x_coco.py": "solov2_light_448_R_18_FPN_3x",
-    "solov2/solov2-light_r50_fpn_ms-3x_coco.py": "solov2_light_448_R_50_FPN_3x",
-    "solov2/solov2_r101-dcn_fpn_ms-3x_coco.py": "solov2_dcn_R_101_FPN_3x",
-    "solov2/solov2_x101-dcn_fpn_ms-3x_coco.py": "solov2_dcn_X_101_64x4d_FPN_3x",
-}
-
-
-@pytest.mark.parametrize("theirs", DETECTORS)
-def test_names_and_shapes_of_whole_detectors(theirs):
-    with torch.device("meta"):
-        detector = build_mmdet_detector(theirs)
-    model = build_from_config(DETECTORS[theirs], device="meta")
-    converted = to_solo(detector.state_dict())
-    report = compare(converted.weights, model.state_dict(), source=converted.lineage.value)
-    assert not (report.missing or report.unexpected or report.reshaped), str(report)
-    assert len(report.matched) > 100
-    exported = to_mmdet(model.state_dict())
-    assert {key: value.shape for key, value in exported.items()} == {
-        key: value.shape for key, value in detector.state_dict().items()
-    }
-
-
 def test_a_checkpoint_of_mmdet_loads_and_goes_back(tmp_path):
     detector = build_mmdet_detector("solov2/solov2_r50_fpn_1x_coco.py")
     path = tmp_path / "epoch_12.pth"
@@ -212,8 +184,8 @@ def test_a_checkpoint_of_mmdet_loads_and_goes_back(tmp_path):
     assert_equal(to_mmdet(model.state_dict()), detector.state_dict())
 
 
-def build_from_config(name, device="cpu"):
+def build_from_config(name):
     cfg = get_cfg()
     cfg.merge_from_file(str(Path(__file__).parents[2] / "configs" / "coco" / f"{name}.yaml"))
-    cfg.MODEL.DEVICE = device
+    cfg.MODEL.DEVICE = "cpu"
     return build_model(cfg)

@@ -1,4 +1,4 @@
-"""A run that begins from a model of other classes takes these over by name; one that goes on does not."""
+"""A run that begins from a model of other classes, or trains a part of one, and goes on exactly."""
 
 import logging
 from collections.abc import Iterator
@@ -56,3 +56,30 @@ def test_a_training_begins_from_other_classes_and_resumes_with_its_own(
     MetadataCatalog.get(shapes).thing_classes = ["round", "Square", "star"]
     with pytest.raises(UserError, match=r"3 classes \(Square, round, star\), but"):
         run(cfg, resume=True)
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "all_but_head"])
+def test_a_frozen_run_that_is_resumed_ends_like_an_uninterrupted_one(
+    tmp_path: Path, freeze: str
+) -> None:
+    runs = {}
+    for name, iterations in (("whole", 4), ("broken", 2)):
+        cfg = solov2_config(tmp_path / name, MAX_ITER=iterations, STEPS=())
+        cfg.SOLVER.LR_SCHEDULER_NAME = "WarmupMultiStepLR"  # whose rates do not depend on the end
+        cfg.MODEL.SOLO.FREEZE = freeze
+        cfg.MODEL.RESNETS.NORM = "BN"
+        runs[name] = run(cfg)
+        before = {key: value.clone() for key, value in runs[name].module.state_dict().items()}
+        runs[name].train()
+    cfg.SOLVER.MAX_ITER = 4
+    resumed = run(cfg, resume=True)
+    assert resumed.start_iter == 2
+    resumed.train()
+    whole = runs["whole"].module.state_dict()
+    for key, value in resumed.module.state_dict().items():
+        assert torch.equal(value, whole[key]), key
+        if key.startswith("backbone.bottom_up."):
+            assert torch.equal(value, before[key]), key
+    assert not torch.equal(
+        whole["head.category_predictor.bias"], before["head.category_predictor.bias"]
+    )

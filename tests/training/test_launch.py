@@ -61,6 +61,14 @@ def train_without_p2(output_dir: str) -> None:
     trainer.train()
 
 
+def train_frozen(output_dir: str) -> None:
+    cfg = solov2_config(Path(output_dir), MAX_ITER=2, OPTIMIZER="SGD", **FULL_RATE)
+    cfg.MODEL.SOLO.FREEZE = "all_but_head"
+    trainer = RectangleTrainer(cfg)
+    trainer.resume_or_load()
+    trainer.train()
+
+
 def lose_one_image(output_dir: str) -> None:
     """Have a bad image in the share of the second worker only."""
     trainer = ToyTrainer(toy_config(Path(output_dir), BASE_LR=0.01))
@@ -96,6 +104,7 @@ def take_a_step_then_fail(output_dir: str) -> None:
     train_one_step(f"{output_dir}/two")
     train_solov2_one_step(f"{output_dir}/solov2_two")
     train_without_p2(f"{output_dir}/no_p2")
+    train_frozen(f"{output_dir}/frozen_two")
     lose_one_image(f"{output_dir}/bad")
 
 
@@ -118,6 +127,9 @@ def test_two_workers_take_the_step_of_one_and_stop_together(
     assert_same_weights(tmp_path / "one", tmp_path / "two")
     launch(train_solov2_one_step, (str(tmp_path / "solov2_one"),))
     assert_same_weights(tmp_path / "solov2_one", tmp_path / "solov2_two")
+
+    launch(train_frozen, (str(tmp_path / "frozen_one"),))
+    assert_same_weights(tmp_path / "frozen_one", tmp_path / "frozen_two")
 
     assert (tmp_path / "no_p2/model_final.pth").exists()
 

@@ -9,8 +9,8 @@ import pytest
 from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
 
-from solo.training.hooks import build_writers
 from solo.training.spared_logs import spare_log_files
+from solo.training.writers import build_writers
 
 # As a run does it, but for the limit, which stands for the full disk.
 LOGGING = """

@@ -97,9 +97,9 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
 
     stop_after_checkpoint(command(tmp_path), tmp_path / "out", signal.SIGKILL)
     assert not (tmp_path / "out/model_final.pth").exists()
-    resumed = run(command(tmp_path, "--resume"))
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Training from iteration 6 to 16" in resumed.stdout
+    done = run(command(tmp_path, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert "Training from iteration 6 to 16" in done.stdout
 
     expected = read_checkpoint(tmp_path / "whole/model_final.pth")
     actual = read_checkpoint(tmp_path / "out/model_final.pth")
@@ -108,8 +108,11 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
         assert torch.equal(value, actual["model"][key]), key
     assert (tmp_path / "out/curves.png").exists()
     record = read_run_record(tmp_path / "out")
-    assert record and "train_net.py --config-file" in record.command
-    assert (record.config_file, record.iterations) == (str(tmp_path / "tiny.yaml"), 16)
+    killed, resumed = record.starts
+    assert "train_net.py --config-file" in killed.command and "--resume" in resumed.command
+    assert (resumed.config_file, resumed.iterations) == (str(tmp_path / "tiny.yaml"), 16)
+    assert [start.outcome.status for start in record.starts] == ["interrupted", "finished"]
+    assert resumed.outcome.done == 16
 
 
 MINE = """
@@ -173,6 +176,8 @@ def test_control_c_says_how_to_go_on(tmp_path: Path) -> None:
     arguments = command(tmp_path, "SOLVER.MAX_ITER", "500")
     printed = stop_after_checkpoint(arguments, tmp_path / "out", signal.SIGINT)
     assert f"--resume continues from {tmp_path}/out/model_0000005.pth" in printed
+    outcome = read_run_record(tmp_path / "out").last.outcome
+    assert outcome.status == "interrupted" and 6 <= outcome.done < 500
     assert "Traceback" not in printed
 
 

@@ -1,4 +1,4 @@
-"""The page of app.py: its fields, what they do, and the sentences on it."""
+"""The page of `solo serve`: its fields, what they do, and the sentences on it."""
 
 import html
 import logging
@@ -9,8 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from page_content import Found, find_instances, list_instances, select, write_found
-
+from solo.demo.page_content import Found, find_instances, list_instances, select, write_found
 from solo.errors import UserError
 from solo.inference import Predictor
 

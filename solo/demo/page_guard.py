@@ -1,4 +1,4 @@
-"""Who may ask for the page of app.py, and how much: its names, its password, its limits.
+"""Who may ask for the page of `solo serve`, and how much: its names, its password, its limits.
 
 A page that another site shows can send requests here, too, and a name that its owner points to this
 machine makes them look like the page's own (DNS rebinding): so Host and Origin are looked at.
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+# Where a password does not show in a list of processes.
+PASSWORD_VARIABLE = "SOLO_PAGE_PASSWORD"
 # Bytes: of an upload, of any other request, and of all files that are kept at a time.
 MAX_UPLOAD = 200 * 2**20
 MAX_REQUEST = 2**20

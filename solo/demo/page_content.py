@@ -1,4 +1,4 @@
-"""What the page of app.py shows, without the page: an image's instances, drawn and listed.
+"""What the page of `solo serve` shows, without the page: an image's instances, drawn and listed.
 
 H, W: the size of the image in pixels; h, w: that of the picture on the page.
 """

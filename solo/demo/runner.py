@@ -1,21 +1,20 @@
-"""What the demo does with the images of a list or the frames of a video, once it knows which."""
+"""What is done with images and with the frames of videos and cameras, once it is known which."""
 
 import contextlib
 import json
-import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from detectron2.structures import Instances
-from image_paths import check_output, plan_outputs
 from tqdm import tqdm
 
+from solo.demo.paths import check_output, plan_outputs
+from solo.demo.window import Window
 from solo.errors import UserError, is_mistake
 from solo.files import check_folder, write_text
 from solo.images import read_picture
@@ -27,46 +26,53 @@ from solo.visualization.draw import PALETTE, draw_instances
 from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
-NO_SCREEN = (
-    "--show: there is no screen, or OpenCV was built without windows (install opencv-python in "
-    "place of opencv-python-headless)."
-)
-
 
 class Options(NamedTuple):
-    """What the command line says, but for the inputs."""
+    """Which model to ask, and what to do with what it finds.
 
-    config_file: str | None
-    onnx: str | None
-    weights: str
-    device: str
-    opts: Sequence[str]
-    tiles: int | None
-    output: Path | None
-    json: Path | None
-    show: bool
-    confidence_threshold: float
+    The model is a config and a checkpoint, or an exported file; as the flags of `solo predict` have it.
+    """
+
+    config_file: str = ""
+    weights: str = ""
+    onnx: str = ""
+    device: str = ""
+    opts: Sequence[str] = ()
+    tiles: int | None = None
+    output: Path | None = None
+    json: Path | None = None
+    show: bool = False
+    threshold: float = 0.3
 
 
 class Runner:
     """The model, what it found, and what went wrong.
 
+        runner = Runner(Options(config_file="config.yaml", weights="model.pth", output=Path("drawn")))
+        runner.run([Path("photo.jpg")])
+
     Attributes:
-        num_done: Images or frames that were processed.
-        seconds: That the frames of a video took, from the first to the closed file.
-        model_seconds: That the model took.
+        num_images: That were processed.
+        num_frames: Of videos and cameras, that were processed.
+        seconds: That the frames took, from the first to the closed file.
+        model_seconds: That the model took for them.
+        written: The pictures and videos, and the JSON file.
+        records: The entries of the JSON file, where one is asked for.
         failures: What went wrong, in words.
     """
 
     def __init__(self, options: Options) -> None:
         """Remember the options; nothing is read or loaded yet."""
         self.options = options
-        self.num_done = 0
+        self.num_images = 0
+        self.num_frames = 0
         self.seconds = 0.0
         self.model_seconds = 0.0
+        self.written: list[Path] = []
+        self.records: list[dict[str, Any]] = []
         self.failures: list[str] = []
         self._predictor: Predictor | None = None
-        self._records: list[dict[str, Any]] = []
+        self._window: Window | None = None
 
     def fail(self, problem: str | Exception, source: str = "") -> None:
         """Tell, and count, what went wrong; with the traceback of what is no mistake of the user.
@@ -81,75 +87,93 @@ class Runner:
             tqdm.write("".join(traceback.format_exception(problem)), file=sys.stderr)
         tqdm.write(f"error: {sentence}", file=sys.stderr)
 
-    def run_images(self, images: Sequence[Path]) -> None:
-        """Process images; a failure with one does not keep the others.
+    def run(self, images: Sequence[Path] = (), videos: Sequence[Path | int] = ()) -> None:
+        """Process images, then videos; a failure with one does not keep the others.
+
+        However a video ends, the frames done so far are in its output, and it is playable.
+
+        Args:
+            images: Files.
+            videos: Files, and cameras by their numbers, to their ends or until q in the window.
 
         Raises:
-            UserError: The options do not fit the images, or the model cannot be built.
+            UserError: The options do not fit the inputs, or the model cannot be built.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         output = self.options.output
-        outputs = plan_outputs(images, output) if output else {}
-        for folder in {path.parent for path in outputs.values()}:
+        files = [_path_of(video) for video in videos]
+        outputs = plan_outputs(images, files, output) if output else {}
+        inputs = [*images, *(video for video in videos if isinstance(video, Path))]
+        # A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths. Of
+        # frames bitmaps are faster, but for the thousand objects that tiles may find.
+        lean = bool(images) or self.options.tiles is not None
+        for folder in {outputs[image].parent for image in images if outputs}:
             check_folder(folder)
-        # A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths.
-        self._prepare(images, lean=True)
+        if images:
+            self._prepare(inputs, lean=lean)
+            self._run_images(images, outputs, inputs)
+        for video in videos:
+            if not self._is_ended:
+                self._run_video(video, outputs.get(_path_of(video)), inputs, lean=lean)
+
+    def _run_images(
+        self, images: Sequence[Path], outputs: Mapping[Path, Path], inputs: Sequence[Path]
+    ) -> None:
         for image in tqdm(images, unit=" images"):
             try:
                 if outputs:
-                    check_output(outputs[image], images)
+                    check_output(outputs[image], inputs)
                 pixels = read_picture(image, self._built.max_pixels)
                 found = self._find(pixels)
                 picture = draw_instances(pixels, found, self._built.class_names)
                 records = self._describe(found, {"file_name": str(image)})
                 if outputs:
                     write_picture(picture, outputs[image])
+                    self.written.append(outputs[image])
             except Exception as error:  # whatever it is, the other images are not to suffer
                 self.fail(error, str(image))
                 continue
-            self._remember(records)
-            if not self._show(picture, wait=0):
+            # Only now that its picture is written it is done.
+            self.num_images += 1
+            self.records.extend(records)
+            if self._window:
+                self._window.show(picture, wait=0)
+            if self._is_ended:
                 return
 
-    def run_video(self, source: Path | int) -> None:
-        """Process a video file, or a camera by its number, to its end or until q in the window.
-
-        However this ends, the frames done so far are in the output, and it is playable.
-
-        Raises:
-            UserError: It cannot be read or has no frames, or the options do not fit.
-            OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
-        """
-        files = [source] if isinstance(source, Path) else []
-        with VideoSource(source) as video:
-            sink = self._video_sink(source, video.fps, files)
-            # Of frames bitmaps are faster, but for the thousand objects that tiles may find.
-            self._prepare(files, lean=self.options.tiles is not None)
-            started = time.perf_counter()
+    def _run_video(
+        self, source: Path | int, output: Path | None, inputs: Sequence[Path], *, lean: bool
+    ) -> None:
+        """Process a video; raise only what keeps all others from being processed, too."""
+        with contextlib.ExitStack() as stack:
             try:
-                with sink or contextlib.nullcontext():
-                    self._run_frames(video, sink)
-            finally:
-                self.seconds = time.perf_counter() - started
-                if sink:
-                    self.num_done = sink.num_frames
-            if not self.num_done:
-                raise UserError(f"{video.name}: a video without frames.")
+                video = stack.enter_context(VideoSource(source))
+                sink = _open_sink(output, video.fps, inputs) if output else None
+            except (UserError, OSError) as error:
+                self.fail(error)
+                return
+            self._prepare(inputs, lean=lean)
+            try:
+                self._run_frames(video, sink)
+            except Exception as error:  # the other videos are not to suffer
+                self.fail(error, "" if is_mistake(error) else video.name)
 
     def write_json(self) -> None:
         """Write what was found, also after failures; nothing where the model was never asked."""
         if not self.options.json or not self._predictor:
             return
         try:
-            write_text(json.dumps(self._records), self.options.json)
+            write_text(json.dumps(self.records), self.options.json)
+            self.written.append(self.options.json)
         except OSError as error:
             self.fail(error)
 
     def _prepare(self, inputs: Sequence[Path], *, lean: bool) -> None:
         """Check the screen and the JSON file, then build the model: what takes long comes last."""
         options = self.options
-        if options.show and not _has_screen():
-            raise OSError(NO_SCREEN)
+        if self._predictor:
+            return
+        self._window = Window() if options.show else None
         if options.json:
             if options.json.is_dir():
                 raise UserError(f"--json {options.json} is a folder: name a file.")
@@ -162,7 +186,6 @@ class Runner:
                 options.onnx, mask_format=mask_format, tiles=tiles
             )
             return
-        assert options.config_file, "there is neither a config nor an ONNX file"
         run_lengths = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if lean else []
         self._predictor = Predictor.from_config(
             options.config_file,
@@ -173,34 +196,50 @@ class Runner:
         )
 
     @property
+    def _is_ended(self) -> bool:
+        return self._window is not None and self._window.is_ended
+
+    @property
     def _built(self) -> Predictor:
         assert self._predictor, "the model is asked before it is built"
         return self._predictor
 
-    def _video_sink(
-        self, source: Path | int, fps: float, files: Sequence[Path]
-    ) -> VideoSink | None:
-        if not self.options.output:
-            return None
-        stem = source.stem if isinstance(source, Path) else "webcam"
-        path = _video_path(self.options.output, stem)
-        check_folder(path.parent)
-        check_output(path, files)
-        return VideoSink(path, fps)
-
     def _run_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
+        before, started = self.num_frames, time.perf_counter()
+        stopped: KeyboardInterrupt | None = None
+        try:
+            with sink or contextlib.nullcontext():
+                self._pass_frames(video, sink)
+        except KeyboardInterrupt as interrupt:
+            stopped = interrupt
+        finally:
+            self.seconds += time.perf_counter() - started
+            if sink:
+                # As many as can be played.
+                self.num_frames = before + sink.num_frames
+        if sink and self.num_frames > before:
+            self.written.append(sink.path)
+        if stopped:
+            raise stopped
+        if self.num_frames == before:
+            raise UserError(f"{video.name}: a video without frames.")
+
+    def _pass_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
         # Decoding, the model and drawing have a thread each, and encoding this one: the model waits
         # for none of them.
         with (
             one_ahead(video) as frames,
-            one_ahead((frame, self._find(frame)) for frame in frames) as found,
+            one_ahead((frame, self._find_timed(frame)) for frame in frames) as found,
             one_ahead(self._finish(found, video.name)) as finished,
         ):
             for picture, records in tqdm(finished, total=video.num_frames or None, unit=" frames"):
                 if sink:
                     sink.write(picture)
-                self._remember(records)
-                if not self._show(picture, wait=1):
+                self.num_frames += 1
+                self.records.extend(records)
+                if self._window:
+                    self._window.show(picture, wait=1)
+                if self._is_ended:
                     return
 
     def _finish(
@@ -219,10 +258,13 @@ class Runner:
 
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image."""
+        return select_confident(self._built(image), self.options.threshold)
+
+    def _find_timed(self, frame: np.ndarray) -> Instances:
         started = time.perf_counter()
-        found = self._built(image)
+        found = self._find(frame)
         self.model_seconds += time.perf_counter() - started
-        return select_confident(found, self.options.confidence_threshold)
+        return found
 
     def _describe(self, found: Instances, source: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the entries of the JSON file, where one is asked for."""
@@ -230,27 +272,13 @@ class Runner:
             return []
         return [{**source, **record} for record in self._built.to_dicts(found)]
 
-    def _remember(self, records: list[dict[str, Any]]) -> None:
-        """Count an image or frame whose picture is written: only then it is done."""
-        self.num_done += 1
-        self._records.extend(records)
 
-    def _show(self, picture: np.ndarray, *, wait: int) -> bool:
-        """Show a picture for some milliseconds, 0: until a key; return whether to go on."""
-        if not self.options.show:
-            return True
-        try:
-            cv2.imshow("solo", picture)
-            return cv2.waitKey(wait) not in (ord("q"), 27)
-        except cv2.error as error:
-            raise OSError(NO_SCREEN) from error
+def _path_of(video: Path | int) -> Path:
+    """Return the file of a video; of a camera the name that its recording gets."""
+    return video if isinstance(video, Path) else Path("webcam")
 
 
-def _has_screen() -> bool:
-    """Return whether a window may open: without a display the window system ends the process."""
-    is_linux = sys.platform.startswith("linux")
-    return not is_linux or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-
-
-def _video_path(output: Path, stem: str) -> Path:
-    return output / f"{stem}.mp4" if output.is_dir() or not output.suffix else output
+def _open_sink(path: Path, fps: float, inputs: Sequence[Path]) -> VideoSink:
+    check_folder(path.parent)
+    check_output(path, inputs)
+    return VideoSink(path, fps)

@@ -1,0 +1,121 @@
+"""Find and draw the objects on images, in videos, before a camera.
+
+FILE is an image, a video, a folder of images, or a pattern in quotes. Without --output, --json and
+--show, pictures and videos go into predictions/, and what was found into predictions/instances.json.
+
+example: solo predict photo.jpg holiday/ "scans/**/*.png" clip.mp4 --model output/cats
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from solo.cli._model import add_model, chosen_model
+from solo.cli._parser import MisuseError, Parser, add_tiles, add_words, split_words
+from solo.demo.paths import find_inputs, user_path
+
+if TYPE_CHECKING:
+    from solo.demo.runner import Options
+
+# Where all goes if nothing is said.
+OUTPUT = Path("predictions")
+EXAMPLE = "solo predict photo.jpg"
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    add_model(parser)
+    add_outputs(parser, "--threshold")
+    parser.add_argument(
+        "--webcam",
+        nargs="?",
+        const="0",
+        metavar="N",
+        help="a camera in place of files, by its number, 0 if none is given; Ctrl-C ends",
+    )
+    add_words(parser, "FILE", "images, videos, folders of images, patterns")
+
+
+def add_outputs(parser: argparse._ActionsContainer, threshold: str) -> None:
+    """Add --output, --json and --show, the threshold under this name, and --tiles."""
+    parser.add_argument(
+        "--output",
+        type=user_path,
+        metavar="PATH",
+        help="folder for the pictures or the video; or a file, for one image or the video (.mp4)",
+    )
+    parser.add_argument(
+        "--json",
+        type=user_path,
+        metavar="FILE",
+        help="COCO-style list of the instances, masks as RLE",
+    )
+    parser.add_argument("--show", action="store_true", help="open a window; q ends")
+    parser.add_argument(
+        threshold,
+        dest="threshold",
+        type=_read_score,
+        default=0.3,
+        metavar="P",
+        help="score below which instances are left out; default: %(default)s",
+    )
+    add_tiles(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Process all that the words name, and say which files came of it."""
+    words, camera = args.words, args.webcam
+    if camera and not camera.isdigit():
+        # Not the number of one, but the first of the words.
+        words, camera = [camera, *words], "0"
+    words, opts = split_words(words)
+    if not words and not camera:
+        raise MisuseError(f"name images, folders or videos, as in: {EXAMPLE}")
+    if words and camera:
+        raise MisuseError(f"give files or --webcam, not both ({words[0]}).")
+    if not (args.output or args.json or args.show):
+        args.output, args.json = OUTPUT, OUTPUT / "instances.json"
+    options = read_options(args, opts)
+
+    from solo.demo.job import do_job, list_outputs
+
+    done = do_job(options, find_inputs(words), int(camera) if camera else None)
+    print(done.summary)
+    for line in list_outputs(done.runner):
+        print(f"written: {line}")
+    return done.status
+
+
+def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
+    """Return what the flags say, but for the inputs.
+
+    Raises:
+        MisuseError: They do not go together.
+        UserError: There is no such model.
+        OSError: A run has no config or checkpoint.
+    """
+    from solo.demo.runner import Options
+
+    if args.output and args.output == args.json:
+        raise MisuseError("--output and --json name the same file.")
+    model = chosen_model(args, opts)
+    return Options(
+        config_file=model.config_file,
+        weights=model.weights,
+        onnx=model.onnx,
+        device=model.device,
+        opts=opts,
+        tiles=args.tiles,
+        output=args.output,
+        json=args.json,
+        show=args.show,
+        threshold=args.threshold,
+    )
+
+
+def _read_score(text: str) -> float:
+    if not re.fullmatch(r"0(\.\d*)?|1(\.0*)?|\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no score: give 0 to 1")
+    return float(text)

@@ -1,0 +1,119 @@
+"""Train a model: of a config, or on data of yours without one.
+
+With --data it reads the data in whatever format they are, chooses what training needs from them and says why; the
+config that it writes, OUTPUT/plan.yaml, can be edited and trained by --config.
+
+example: solo train --data cats/ --epochs 50
+"""
+
+import argparse
+
+from solo.cli._parser import Parser, add_device, add_options
+from solo.errors import UserError
+
+# Flags that say more of --data.
+_OF_DATA = ("images", "val_annotations", "val_images", "model", "epochs")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    parser.add_argument(
+        *("--config", "--config-file"),
+        dest="config_file",
+        default="",
+        metavar="NAME",
+        help="a yaml file, or a name of `solo zoo`",
+    )
+    parser.add_argument(
+        "--weights",
+        default="",
+        metavar="FILE",
+        help="checkpoint to start from, in place of MODEL.WEIGHTS; of other classes, too",
+    )
+    parser.add_argument(
+        "--output", default="", metavar="DIR", help="folder of the run, in place of OUTPUT_DIR"
+    )
+    add_device(parser)
+    _add_data(parser.add_argument_group("data of yours, in place of --config"))
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with the run that the folder holds"
+    )
+    again.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew where the folder holds a run, which is kept in its folder previous/",
+    )
+    _add_processes(parser.add_argument_group("several processes"))
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train."""
+    from solo.training.start import start
+
+    has_data = bool(args.data or args.annotations)
+    if has_data == bool(args.config_file):
+        raise UserError("Name what to train: --data PATH for data of yours, or --config NAME.")
+    if not has_data and any(getattr(args, name) for name in _OF_DATA):
+        raise UserError(f"{', '.join(map(_flag, _OF_DATA))} go with --data, not with --config.")
+    if has_data:
+        args.config_file = _plan(args)
+    given = {"MODEL.WEIGHTS": args.weights, "OUTPUT_DIR": args.output, "MODEL.DEVICE": args.device}
+    opts = [word for pair in given.items() if pair[1] for word in pair]
+    args.opts, args.eval_only = [*opts, *args.opts], False
+    start(args)
+
+
+def _plan(args: argparse.Namespace) -> str:
+    """Choose a config for the data, tell why, and return its file."""
+    from solo.survey.plan import plan_for
+
+    if args.num_machines > 1:
+        raise UserError("--data is for one machine: train its plan.yaml by --config on several.")
+    flags = (*_OF_DATA, "data", "annotations", "weights", "output", "device", "overwrite", "resume")
+    named = {name: getattr(args, name) for name in flags}
+    plan = plan_for(**named, gpus=args.num_gpus, options=args.opts)
+    print("\n".join([*plan.reasons, f"written: {plan.file}"]), flush=True)
+    return str(plan.file)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data", default="", metavar="PATH", help="a data set in whatever format: folder or file"
+    )
+    group.add_argument(
+        "--annotations", default="", metavar="PATH", help="in place of --data, with --images DIR"
+    )
+    group.add_argument("--images", default="", metavar="DIR", help="where the images are")
+    group.add_argument(
+        "--val-annotations",
+        default="",
+        metavar="PATH",
+        help="what to evaluate on, with --val-images DIR; default: as found, or held out",
+    )
+    group.add_argument("--val-images", default="", metavar="DIR", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--model",
+        default="",
+        metavar="NAME",
+        help="a name of `solo zoo`, or the folder of a run, to start from",
+    )
+    group.add_argument("--epochs", type=float, metavar="N", help="default: by the number of images")
+
+
+def _add_processes(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--num-gpus", type=int, default=1, metavar="N", help="processes here; 0: on the CPU"
+    )
+    group.add_argument("--num-machines", type=int, default=1, metavar="N", help="default: 1")
+    group.add_argument(
+        "--machine-rank", type=int, default=0, metavar="N", help="which of them this is, from 0"
+    )
+    group.add_argument(
+        "--dist-url", default="auto", metavar="URL", help="where they meet: tcp://HOST:PORT"
+    )

@@ -1,0 +1,1 @@
+"""What solo needs around it: brought where it is missing, looked at, with neither torch nor detectron2."""

@@ -1,0 +1,73 @@
+"""Where the numbers of a training go: the log, metrics.json without double entries, TensorBoard and services."""
+
+import importlib.util
+import json
+import logging
+from pathlib import Path
+
+from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
+
+from solo.checkpoint import run_files
+from solo.errors import UserError
+from solo.files import write_text
+from solo.training.spared_logs import SparedWriter
+
+logger = logging.getLogger(__name__)
+
+
+def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[EventWriter]:
+    """Build the writers of losses and metrics: to the log, to metrics.json, and to TensorBoard.
+
+    Args:
+        output_dir: Where the files are.
+        start_iter: The first iteration of this run; later ones in the files are forgotten.
+        max_iter: The iteration at which training ends.
+
+    Returns:
+        The writers; without TensorBoard's where it is not installed.
+    """
+    metrics = Path(output_dir, run_files.METRICS)
+    forget_metrics(metrics, start_iter)
+    writers = [CommonMetricPrinter(max_iter), SparedWriter(JSONWriter(str(metrics)), metrics)]
+    if importlib.util.find_spec("tensorboard"):
+        board = TensorboardXWriter(output_dir, purge_step=start_iter)
+        writers.append(SparedWriter(board, Path(output_dir, "events.out.tfevents.*")))
+    else:
+        logger.info("tensorboard is not installed: the curves are in metrics.json only.")
+    return writers
+
+
+def forget_metrics(path: Path, start_iter: int) -> None:
+    """Remove from metrics.json what training is about to do again, and a line cut off by a kill.
+
+    What a run without a checkpoint left is kept beside it, in metrics.previous.json.
+    """
+    if not path.is_file():
+        return
+    if start_iter == 0:
+        path.replace(path.with_name(run_files.PREVIOUS_METRICS))
+        return
+    lines = path.read_text().splitlines()
+    write_text("".join(f"{line}\n" for line in lines if _is_past(line, start_iter)), path)
+
+
+def _is_past(line: str, start_iter: int) -> bool:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    # The evaluation at the end of a run has the number of the step that would come next.
+    is_evaluation = "total_loss" not in record
+    return record["iteration"] < start_iter + is_evaluation
+
+
+def plot_curves(output_dir: str) -> None:
+    """Draw metrics.json to curves.png beside it; a picture that fails is no reason to fail."""
+    folder = Path(output_dir)
+    try:
+        # Here, because matplotlib takes a second to import and may be missing.
+        from solo.visualization import plot_metrics
+
+        plot_metrics(folder / run_files.METRICS, folder / run_files.CURVES)
+    except (ImportError, OSError, UserError) as error:
+        logger.warning("curves.png was not drawn: %s", error)

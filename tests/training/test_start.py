@@ -1,0 +1,78 @@
+"""A training and evaluations of it, from their flags on."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from solo.checkpoint.run_files import RUN, RunStatus, read_run_record
+from solo.training.start import start
+from tests.toys import registered, square, toy_cfg, write_config, write_records
+
+
+def flags(config_file: Path, *opts: str, **others: Any) -> argparse.Namespace:
+    given = {"resume": False, "overwrite": False, "eval_only": False, "imports": [], **others}
+    processes = {"num_gpus": 1, "num_machines": 1, "machine_rank": 0, "dist_url": "auto"}
+    return argparse.Namespace(config_file=str(config_file), opts=[*opts], **processes, **given)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    # It sets up logging for the whole process.
+    monkeypatch.setattr("solo.training.start.setup_run", lambda cfg, args: None)
+    with registered(write_records(tmp_path, [[square(4, 4, 20)], [square(9, 9, 30, 1)]])) as name:
+        cfg = toy_cfg(name)
+        cfg.DATASETS.TEST = (name,)
+        cfg.MODEL.WEIGHTS = ""
+        cfg.MODEL.DEVICE = "cpu"
+        cfg.OUTPUT_DIR = str(tmp_path / "out")
+        cfg.SOLVER.MAX_ITER = 2
+        cfg.SOLVER.STEPS = ()
+        cfg.SOLVER.CHECKPOINT_PERIOD = 1
+        yield write_config(cfg, tmp_path)
+
+
+def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path):
+    out = tmp_path / "out"
+    start(flags(config))
+    record = read_run_record(out).last
+    assert (record.outcome.status, record.outcome.done) == (RunStatus.FINISHED, 2)
+    assert record.outcome.metrics["segm/AP"] == record.outcome.best["value"] >= 0
+    data = record.conditions.data
+    assert data["train"] == data["test"] and data["train"][0]["images"] == 2
+    before = contents(out)
+    assert RUN in before and any(name.startswith("inference/") for name in before)
+
+    weights = ("MODEL.WEIGHTS", str(out / "model_0000000.pth"), "SEED", "7")
+    start(flags(config, *weights, eval_only=True))
+    after = contents(out)
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"eval"}
+    # Where there is no run, as before.
+    elsewhere = tmp_path / "elsewhere"
+    start(flags(config, *weights, "OUTPUT_DIR", str(elsewhere), eval_only=True))
+    assert {name.split("/")[0] for name in contents(elsewhere)} == {"inference"}
+
+
+def test_a_run_that_goes_on_says_so(config, tmp_path):
+    out = tmp_path / "out"
+    start(flags(config))
+    start(flags(config, "SOLVER.MAX_ITER", "3", resume=True))
+    first, last = read_run_record(out).starts
+    assert (first.iterations, last.iterations) == (2, 3)
+    assert (last.conditions.first, last.outcome.done) == (2, 3)
+    assert last.conditions.weights == str(out / "model_final.pth")
+    assert last.conditions.changed == "SOLVER.MAX_ITER (2 -> 3)"
+    # Complete: nothing is started.
+    before = (out / RUN).read_bytes()
+    start(flags(config, "SOLVER.MAX_ITER", "3", resume=True))
+    assert (out / RUN).read_bytes() == before
