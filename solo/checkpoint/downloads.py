@@ -111,8 +111,9 @@ def _append(file: IO[bytes], remote: Remote) -> str:
     with response:
         if not _goes_on_at(response, have):
             have = file.truncate(0)
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdigit() else None
+        logger.info("Fetching %s", address)  # a log shows no bar
         name = address.rpartition("/")[2]
         with tqdm(
             total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None

@@ -141,3 +141,9 @@ def find_published(name: str) -> Published:
         instead = f"; there are for {models}." if name in config_names() else meant(name, PUBLISHED)
         raise UserError(f"No weights are published for {PREFIX}{shortened(name)}{instead}")
     return PUBLISHED[name]
+
+
+def meant_published(path: str) -> str:
+    """Return the end of a sentence about a file that there is not: that its path is a published name."""
+    name = plain_name(path)
+    return f"; the published weights of that name are {PREFIX}{name}" if name in PUBLISHED else ""

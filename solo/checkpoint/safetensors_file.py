@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from solo.errors import UserError
@@ -38,6 +38,15 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     if not isinstance(beside, dict):
         raise UserError(f"what is written beside the weights is a {type(beside).__name__}")
     return {**beside, "model": weights}
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file is there, and as long as what it begins with says."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def write_safetensors(content: Mapping[str, Any], path: Path) -> None:

@@ -9,7 +9,7 @@ from solo.checkpoint.class_rows import carried_class_names, coco_class_names, sa
 from solo.checkpoint.downloads import Remote, fetch_into, partial_file, sha256_of
 from solo.checkpoint.lineages import expected_preprocessing, to_solo
 from solo.checkpoint.published import Published, find_published
-from solo.checkpoint.safetensors_file import SUFFIX, write_safetensors
+from solo.checkpoint.safetensors_file import SUFFIX, is_whole, write_safetensors
 from solo.checkpoint.storage import read_checkpoint
 from solo.config.names import PREFIX
 from solo.errors import UserError
@@ -28,12 +28,12 @@ def published_weights(name: str) -> Path:
     """
     entry = find_published(name)
     target = cached_path(entry)
-    if target.is_file():
+    if is_whole(target):
         return target
     folder = target.parent
     check_folder(folder, f"The folder for published weights, {folder} (SOLO_CACHE),")
     with partial_file(folder / f"{entry.file_name}.partial") as partial:
-        if target.is_file():  # another process was quicker
+        if is_whole(target):  # another process was quicker
             return target
         placed = _placed(entry)
         if placed is None:

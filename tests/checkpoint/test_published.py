@@ -257,6 +257,22 @@ def test_a_disk_that_is_full_after_the_download(zoo, tmp_path, monkeypatch):
     assert in_cache(tmp_path) == []
 
 
+def test_a_file_of_the_cache_that_was_damaged_is_fetched_again(zoo):
+    path = published_weights(NAME)
+    whole = path.read_bytes()
+    for damaged in (whole[:-9], b""):
+        path.write_bytes(damaged)
+        assert published_weights(NAME) == path and path.read_bytes() == whole
+    assert len(zoo.paths) == 3
+
+
+def test_a_name_in_place_of_an_address_is_told():
+    model = tiny_model()
+    for load in (read_checkpoint, SOLOCheckpointer(model).load):
+        with pytest.raises(FileNotFoundError, match=rf"of that name are solo://{NAME}\.$"):
+            load(NAME)
+
+
 def test_a_cache_that_cannot_be_written_to(zoo, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SOLO_CACHE", str(tmp_path / "file" / "cache"))
