@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
         rows = [entry for entry in model_zoo.entries() if entry.name in names]
     else:
         rows = model_zoo.entries()
-        bare = [name for name in config_names() if name not in {entry.name for entry in rows}]
+        known = {entry.name for entry in rows}
+        bare = [name for name in config_names() if "/" in name and name not in known]
         print(
             _table(rows),
             f"Configs without weights: {', '.join(bare)}.",

@@ -1,5 +1,6 @@
 """Weights by name: fetched from a server on this machine, converted once, kept, and loaded as ours."""
 
+import re
 import threading
 from pathlib import Path
 
