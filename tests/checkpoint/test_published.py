@@ -78,6 +78,16 @@ def test_backbones_are_those_of_torchvision(name):
     assert (entry.address, entry.parameters) == (weights.url, weights.meta["num_params"])
 
 
+def test_the_table_of_the_docs_is_this_one():
+    text = (Path(__file__).parents[2] / "docs" / "model_zoo.md").read_text()
+    rows = re.findall(r"^\| (coco/[^ ,]+).* \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    assert rows == [
+        (name, f"{entry.average_precision}", f"{entry.parameters / 1e6:.1f}")
+        for name, entry in PUBLISHED.items()
+        if not entry.is_backbone
+    ]
+
+
 def test_a_name_is_fetched_once_and_its_original_is_not_kept(zoo, tmp_path, content):
     path = published_weights(NAME)
     assert zoo.paths == [f"/{PUBLISHED[NAME].path}"]
