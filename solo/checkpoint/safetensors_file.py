@@ -60,5 +60,5 @@ def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
     weights = {
         name: tensor.detach().clone().contiguous() for name, tensor in content["model"].items()
     }
-    written = save(weights, {"format": "pt", _KEY: json.dumps(beside)})
+    written = save(weights, {_KEY: json.dumps(beside)})
     write_with(lambda file: file.write(written), path)

@@ -219,6 +219,18 @@ def test_what_a_killed_process_had_is_gone_on_with(zoo, place):
     assert zoo.sent == len(CONTENT) - 3000
 
 
+def test_without_locks_each_has_a_file_of_its_own(zoo, place, monkeypatch):
+    monkeypatch.setattr(downloads, "_lock", lambda file: False)
+    with partial_file(place) as one, partial_file(place) as other:
+        fetch_into(one, remote(zoo))
+        fetch_into(other, remote(zoo))
+        assert one.name != other.name
+    zoo.cut_after = 3000
+    with pytest.raises(OSError, match="was cut"):
+        fetched(place, remote(zoo))
+    assert list(place.parent.iterdir()) == []
+
+
 def test_the_hash_of_a_file(tmp_path):
     (tmp_path / "a").write_bytes(CONTENT)
     assert sha256_of(tmp_path / "a") == SHA256
