@@ -4,15 +4,18 @@ The text is json under one key; it holds what a checkpoint of ours has beside it
 """
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
+from torch import Tensor
 
 from solo.errors import UserError
-from solo.files import write_with
+from solo.files import written_whole
 
 SUFFIX = ".safetensors"
 _KEY = "solo"
@@ -56,9 +59,21 @@ def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
         OSError: If it could not be written; `path` is as before.
     """
     beside = {name: value for name, value in content.items() if name != "model"}
-    # Tensors that share memory, which a file has no words for, are written as often as they are named.
-    weights = {
-        name: tensor.detach().clone().contiguous() for name, tensor in content["model"].items()
-    }
-    written = save(weights, {_KEY: json.dumps(beside)})
-    write_with(lambda file: file.write(written), path)
+    with written_whole(path) as partial:
+        try:
+            save_file(_apart(content["model"]), partial, {_KEY: json.dumps(beside)})
+        except SafetensorError as error:
+            known = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(os.strerror(int(known[1])) if known else str(error)) from error
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of which no two share memory, which a file has no words for; most are not copied."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in weights.items():
+        plain = tensor.detach().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        apart[name] = plain.clone() if place in seen else plain
+        seen.add(place)
+    return apart
