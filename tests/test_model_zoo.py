@@ -25,7 +25,7 @@ def test_files_and_configs():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"no config 'yolact\.yaml'.*: .*coco/solo_R_50_FPN_1x,"):
         model_zoo.get_config_file("yolact.yaml")
-    with pytest.raises(ValueError, match=r"No weights .* There are some of coco/solo_R_50_FPN_1x,"):
+    with pytest.raises(ValueError, match=r"No weights .* there are for coco/solo_R_50_FPN_1x,"):
         model_zoo.get_config("coco/solo_R_101_FPN_3x.yaml", trained=True)
 
 

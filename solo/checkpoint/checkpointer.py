@@ -14,6 +14,7 @@ from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
+from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
@@ -126,7 +127,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if path and "://" not in path and not Path(path.partition("?")[0]).is_file():
             raise FileNotFoundError(
                 f"The checkpoint {path} does not exist; check MODEL.WEIGHTS, or the "
-                f"file last_checkpoint in {self.save_dir or 'the output folder'}."
+                f"file last_checkpoint in {self.save_dir or 'the output folder'}{meant_published(path)}."
             )
         self._path, self._content = path, content
         try:

@@ -8,6 +8,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -49,12 +50,17 @@ def partial_file(path: Path) -> Iterator[IO[bytes]]:
 
     Yields:
         The file, unbuffered, to read and to append to. On leaving it is removed; after an exception
-        only if it is empty, as what was fetched so far can be gone on with.
+        only if it is empty, as what was fetched so far can be gone on with. Where a file system has no
+        locks, each process has a file of its own, which is always removed.
 
     Raises:
         OSError: If it cannot be opened.
     """
-    with _locked(path) as file:
+    file = _locked(path)
+    if file is None:
+        yield from _own_file(path)
+        return
+    with file:
         try:
             yield file
             file.truncate(0)
@@ -111,8 +117,9 @@ def _append(file: IO[bytes], remote: Remote) -> str:
     with response:
         if not _goes_on_at(response, have):
             have = file.truncate(0)
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdigit() else None
+        logger.info("Fetching %s", address)  # a log shows no bar
         name = address.rpartition("/")[2]
         with tqdm(
             total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None
@@ -223,25 +230,40 @@ def _digest(file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that this process alone has; a lock ends with its process, however that ends."""
+def _locked(path: Path) -> IO[bytes] | None:
+    """Open a file that this process alone has, as long as it is open; None where there are no locks."""
     while True:
-        with path.open("a+b", buffering=0) as file:
-            _lock(file)
-            # Whoever had it may have removed it meanwhile, and others may have made it again.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                yield file
-                return
+        file = path.open("a+b", buffering=0)
+        if not _lock(file):
+            file.close()
+            return None
+        # Whoever had it may have removed it meanwhile, and others may have made it again.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: IO[bytes]) -> bool:
+    """Wait for a lock, which ends with its process, however that ends; return whether there are any."""
     if sys.platform == "win32":
-        return
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         logger.info("Waiting for another process that fetches %s", file.name)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:  # a file system without locks
-        return
+        return False
+    return True
+
+
+def _own_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file of another name, which is this process's alone and never gone on with."""
+    path.unlink(missing_ok=True)
+    own = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with own.open("a+b", buffering=0) as file:
+            yield file
+    finally:
+        own.unlink(missing_ok=True)

@@ -33,6 +33,11 @@ class Published:
     licence: str = "Apache-2.0"
 
     @property
+    def is_backbone(self) -> bool:
+        """Whether it is trained on ImageNet, to begin a training from."""
+        return self.name.startswith("imagenet/")
+
+    @property
     def address(self) -> str:
         """Where it was published."""
         return self.base + self.path
@@ -132,10 +137,13 @@ def find_published(name: str) -> Published:
     """
     name = plain_name(name)
     if name not in PUBLISHED:
-        trained = ", ".join(PUBLISHED)
-        is_config = name in config_names()
-        raise UserError(
-            f"No weights are published for {PREFIX}{shortened(name)}"
-            + (f". There are some of {trained}." if is_config else meant(name, PUBLISHED))
-        )
+        models = ", ".join(known for known, entry in PUBLISHED.items() if not entry.is_backbone)
+        instead = f"; there are for {models}." if name in config_names() else meant(name, PUBLISHED)
+        raise UserError(f"No weights are published for {PREFIX}{shortened(name)}{instead}")
     return PUBLISHED[name]
+
+
+def meant_published(path: str) -> str:
+    """Return the end of a sentence about a file that there is not: that its path is a published name."""
+    name = plain_name(path)
+    return f"; the published weights of that name are {PREFIX}{name}" if name in PUBLISHED else ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from solo.errors import UserError
@@ -40,6 +40,15 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     return {**beside, "model": weights}
 
 
+def is_whole(path: Path) -> bool:
+    """Return whether a file is there, and as long as what it begins with says."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
+
+
 def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
     """Write a checkpoint whose "model" is tensors, and whose rest json has words for.
 
@@ -51,5 +60,5 @@ def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
     weights = {
         name: tensor.detach().clone().contiguous() for name, tensor in content["model"].items()
     }
-    written = save(weights, {"format": "pt", _KEY: json.dumps(beside)})
+    written = save(weights, {_KEY: json.dumps(beside)})
     write_with(lambda file: file.write(written), path)

@@ -13,6 +13,7 @@ import torch
 
 from solo.checkpoint.addresses import local_path
 from solo.checkpoint.inert import RefusedGlobalError, load_tensors
+from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.safetensors_file import SUFFIX, read_safetensors
 from solo.errors import UserError
@@ -68,7 +69,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = local_path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"The checkpoint {path} does not exist; check MODEL.WEIGHTS.")
+        raise FileNotFoundError(
+            f"The checkpoint {path} does not exist; check MODEL.WEIGHTS{meant_published(str(path))}."
+        )
     try:
         if path.suffix == ".pkl":
             content = _unpickle_arrays(path)

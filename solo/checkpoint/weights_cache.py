@@ -7,9 +7,9 @@ import torch
 
 from solo.checkpoint.class_rows import carried_class_names, coco_class_names, same_classes
 from solo.checkpoint.downloads import Remote, fetch_into, partial_file, sha256_of
-from solo.checkpoint.lineages import expected_preprocessing, recognise, to_solo
+from solo.checkpoint.lineages import expected_preprocessing, to_solo
 from solo.checkpoint.published import Published, find_published
-from solo.checkpoint.safetensors_file import SUFFIX, write_safetensors
+from solo.checkpoint.safetensors_file import SUFFIX, is_whole, write_safetensors
 from solo.checkpoint.storage import read_checkpoint
 from solo.config.names import PREFIX
 from solo.errors import UserError
@@ -28,12 +28,12 @@ def published_weights(name: str) -> Path:
     """
     entry = find_published(name)
     target = cached_path(entry)
-    if target.is_file():
+    if is_whole(target):
         return target
     folder = target.parent
     check_folder(folder, f"The folder for published weights, {folder} (SOLO_CACHE),")
     with partial_file(folder / f"{entry.file_name}.partial") as partial:
-        if target.is_file():  # another process was quicker
+        if is_whole(target):  # another process was quicker
             return target
         placed = _placed(entry)
         if placed is None:
@@ -107,20 +107,13 @@ def _convert(entry: Published, source: Path, target: Path) -> None:
     The original is not needed after that: one that we fetched goes, one that somebody put there stays.
     """
     content = read_checkpoint(source)
-    beside = {"published": PREFIX + entry.name}
-    if recognise(content) is None:  # a backbone alone, by the names of whoever trained it
-        write_safetensors({"model": content.get("state_dict", content), **beside}, target)
+    if entry.is_backbone:  # by the names of whoever trained it, which the checkpointer knows
+        write_safetensors({"model": content}, target)
         return
     weights, lineage, _ = to_solo(content)
     # All models of the table know COCO's classes, and some files spell them with an underscore.
     coco, names = coco_class_names(), carried_class_names(content)
     names = coco if not names or same_classes(names, coco) else names
-    write_safetensors(
-        {
-            "model": weights,
-            "class_names": names,
-            "preprocessing": expected_preprocessing(lineage).to_dict(),
-            **beside,
-        },
-        target,
-    )
+    preprocessing = expected_preprocessing(lineage).to_dict()
+    beside = {"class_names": names, "preprocessing": preprocessing}
+    write_safetensors({"model": weights, "published": PREFIX + entry.name, **beside}, target)

@@ -9,17 +9,14 @@ from solo.config.names import PREFIX, named_config
 
 
 class SoloHandler(PathHandler):
-    """Gives the config of a name to whoever reads it, and the weights to whoever wants a file.
-
-    With ".yaml" a name is that of a config in either case.
-    """
+    """Gives the config of a name to whoever opens it, and the weights to whoever wants a file on the disk."""
 
     def _get_supported_prefixes(self) -> list[str]:
         return [PREFIX]
 
     def _get_local_path(self, path: str, force: bool = False, **kwargs: Any) -> str:
         self._check_kwargs(kwargs)
-        return str(named_config(path) if path.endswith(".yaml") else published_weights(path))
+        return str(published_weights(path))
 
     def _open(
         self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any

@@ -4,8 +4,10 @@ import contextlib
 import errno
 import hashlib
 import io
+import multiprocessing
+import os
 import socket
-import threading
+import time
 
 import pytest
 
@@ -172,22 +174,60 @@ def test_a_file_that_may_not_grow(zoo, place, file_size_limit):
     assert list(place.parent.iterdir()) == []
 
 
-def test_two_at_once_take_turns(zoo, place):
-    """The second waits until the first is done, and then has a file of its own."""
-    order = []
+forked = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forks")
 
-    def second():
-        with partial_file(place):
-            order.append("second")
 
-    with partial_file(place) as file:
-        thread = threading.Thread(target=second)
-        thread.start()
-        fetch_into(file, remote(zoo))
-        thread.join(0.05)
-        order.append("first")
-    thread.join(5)
-    assert order == ["first", "second"]
+def process(work):
+    """Return a process that has begun, and prints nothing if it is killed."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    return child
+
+
+@forked
+def test_two_processes_take_turns(zoo, place):
+    """Who comes second waits for the first, and has a file of its own then."""
+    target = place.with_name("a.pth")
+
+    def work():
+        with partial_file(place) as file:
+            if not target.exists():
+                fetch_into(file, remote(zoo))
+                target.write_bytes(place.read_bytes())
+
+    children = [process(work) for _ in range(3)]
+    for child in children:
+        child.join(10)
+    assert [child.exitcode for child in children] == [0, 0, 0]
+    assert zoo.paths == ["/a.pth"] and target.read_bytes() == CONTENT
+    assert list(place.parent.iterdir()) == [target]
+
+
+@forked
+def test_what_a_killed_process_had_is_gone_on_with(zoo, place):
+    def hold():
+        with partial_file(place) as file:
+            file.write(CONTENT[:3000])
+            time.sleep(60)
+
+    child = process(hold)
+    while not place.exists() or place.stat().st_size < 3000:
+        time.sleep(0.01)
+    child.kill()
+    child.join(10)
+    assert fetched(place, remote(zoo)) == CONTENT
+    assert zoo.sent == len(CONTENT) - 3000
+
+
+def test_without_locks_each_has_a_file_of_its_own(zoo, place, monkeypatch):
+    monkeypatch.setattr(downloads, "_lock", lambda file: False)
+    with partial_file(place) as one, partial_file(place) as other:
+        fetch_into(one, remote(zoo))
+        fetch_into(other, remote(zoo))
+        assert one.name != other.name
+    zoo.cut_after = 3000
+    with pytest.raises(OSError, match="was cut"):
+        fetched(place, remote(zoo))
     assert list(place.parent.iterdir()) == []
 
 

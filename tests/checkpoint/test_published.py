@@ -1,5 +1,6 @@
 """Weights by name: fetched from a server on this machine, converted once, kept, and loaded as ours."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def test_backbones_are_those_of_torchvision(name):
     assert (entry.address, entry.parameters) == (weights.url, weights.meta["num_params"])
 
 
+def test_the_table_of_the_docs_is_this_one():
+    text = (Path(__file__).parents[2] / "docs" / "model_zoo.md").read_text()
+    rows = re.findall(r"^\| (coco/[^ ,]+).* \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    assert rows == [
+        (name, f"{entry.average_precision}", f"{entry.parameters / 1e6:.1f}")
+        for name, entry in PUBLISHED.items()
+        if not entry.is_backbone
+    ]
+
+
 def test_a_name_is_fetched_once_and_its_original_is_not_kept(zoo, tmp_path, content):
     path = published_weights(NAME)
     assert zoo.paths == [f"/{PUBLISHED[NAME].path}"]
@@ -86,6 +97,7 @@ def test_a_name_is_fetched_once_and_its_original_is_not_kept(zoo, tmp_path, cont
     assert loaded["preprocessing"]["input_format"] == "RGB"
     for again in (f"solo://{NAME}", f"{NAME}.yaml", f"solo://{NAME}.yaml"):
         assert published_weights(again) == path
+    assert PathManager.get_local_path(f"solo://{NAME}.yaml") == str(path)
     assert len(zoo.paths) == 1
 
 
@@ -94,6 +106,19 @@ def test_the_weights_are_those_of_the_file(zoo):
     loaded = SOLOCheckpointer(model, complete=True).load(f"solo://{NAME}")
     assert loaded["class_names"] == COCO_NAMES
     assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+
+
+def test_a_training_of_other_classes_begins_from_them_by_name(zoo):
+    cfg = make_cfg()
+    cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+    cfg.INPUT.FORMAT, cfg.MODEL.RESNETS.STRIDE_IN_1X1 = "RGB", False
+    model, dog = build(cfg, seed=1), COCO_NAMES.index("dog")
+    checkpointer = SOLOCheckpointer(
+        model, class_names=["stamp", "Dog", "cork"], takes_classes_by_name=True
+    )
+    checkpointer.load(f"solo://{NAME}")
+    expected = tiny_model().head.category_predictor.weight[dog]
+    assert torch.equal(model.head.category_predictor.weight[1], expected)
 
 
 def test_a_config_that_it_does_not_go_with_is_refused(zoo):
@@ -137,9 +162,7 @@ def test_names_that_nobody_knows():
         UserError, match=r"solo://coco/solov2_R_50_FPN_2x; did you mean coco/solov2_R_50"
     ):
         read_checkpoint("solo://coco/solov2_R_50_FPN_2x")
-    with pytest.raises(
-        UserError, match=r"solo_R_101_FPN_3x\. There are some of coco/solo_R_50_FPN_1x"
-    ):
+    with pytest.raises(UserError, match=r"solo_R_101_FPN_3x; there are for coco/solo_R_50_FPN_1x"):
         find_published("coco/solo_R_101_FPN_3x")
 
 
@@ -157,7 +180,6 @@ def test_a_config_is_read_by_its_address():
         assert PathManager.isfile(address)
         with PathManager.open(address) as file:
             assert "_BASE_" in file.read()
-    assert PathManager.get_local_path(f"solo://{NAME}.yaml").endswith(f"configs/{NAME}.yaml")
 
 
 def test_without_a_net_the_sentence_says_all(empty_zoo, monkeypatch, tmp_path):
@@ -244,6 +266,22 @@ def test_a_disk_that_is_full_after_the_download(zoo, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         published_weights(NAME)
     assert in_cache(tmp_path) == []
+
+
+def test_a_file_of_the_cache_that_was_damaged_is_fetched_again(zoo):
+    path = published_weights(NAME)
+    whole = path.read_bytes()
+    for damaged in (whole[:-9], b""):
+        path.write_bytes(damaged)
+        assert published_weights(NAME) == path and path.read_bytes() == whole
+    assert len(zoo.paths) == 3
+
+
+def test_a_name_in_place_of_an_address_is_told():
+    model = tiny_model()
+    for load in (read_checkpoint, SOLOCheckpointer(model).load):
+        with pytest.raises(FileNotFoundError, match=rf"of that name are solo://{NAME}\.$"):
+            load(NAME)
 
 
 def test_a_cache_that_cannot_be_written_to(zoo, tmp_path, monkeypatch):
