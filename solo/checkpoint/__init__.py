@@ -3,11 +3,13 @@
 from solo.checkpoint.checkpointer import MisfitError, SOLOCheckpointer
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
 from solo.checkpoint.storage import copy_without, read_checkpoint, write_checkpoint
+from solo.checkpoint.timm_weights import TimmHandler
 
 __all__ = [
     "Lineage",
     "MisfitError",
     "SOLOCheckpointer",
+    "TimmHandler",
     "copy_without",
     "read_checkpoint",
     "recognise",

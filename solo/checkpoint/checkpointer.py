@@ -12,7 +12,7 @@ from torch import nn
 
 from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
-from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
+from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
@@ -161,7 +161,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if self._is_foreign:
             # Its weights alone, by our names.
             weights, lineage, dropped = to_solo(content)
-            expected = expected_preprocessing(lineage).to_dict()
+            expected = content.get("preprocessing", expected_preprocessing(lineage).to_dict())
             return {"model": weights, "preprocessing": expected, "dropped": dropped}
         if filename.endswith(".pkl"):
             return _from_pickle(content)
@@ -204,7 +204,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             return
         report = compare(
             checkpoint["model"],
-            self.model.state_dict(),
+            part_of(self._lineage, self.model.state_dict()),
             source=self._lineage.value,
             dropped=checkpoint.get("dropped", ()),
         )
@@ -274,6 +274,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"the model ({listed(missing)}); they would be random.",
                 "Take a checkpoint of the whole model, and the config it was trained with.",
             )
+        if self._lineage is Lineage.TORCHVISION:
+            told = "Only the backbone was filled: %d other tensors of the model start fresh."
+            self.logger.info(told, len(missing))
+            return
         super()._log_incompatible_keys(incompatible)
 
 
