@@ -131,7 +131,11 @@ def test_other_images_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("file", "model", "words"),
     [
-        ("resnet18", "resnet34", r"(?s)another model.*missing: backbone\.bottom_up\.res2\.2\.conv1"),
+        (
+            "resnet18",
+            "resnet34",
+            r"(?s)another model.*missing: backbone\.bottom_up\.res2\.2\.conv1",
+        ),
         ("resnet34", "resnet18", r"(?s)another model.*unexpected: backbone\.bottom_up\.res2\.2"),
         ("resnext", "resnet18", r"does not fit the model: backbone\.bottom_up\.res2\.0\.conv1"),
     ],
