@@ -15,7 +15,7 @@ from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.run_files import LAST_CHECKPOINT
-from solo.checkpoint.storage import read_checkpoint, write_checkpoint
+from solo.checkpoint.storage import from_pickle, read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
 
@@ -164,7 +164,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             expected = content.get("preprocessing", expected_preprocessing(lineage).to_dict())
             return {"model": weights, "preprocessing": expected, "dropped": dropped}
         if filename.endswith(".pkl"):
-            return _from_pickle(content)
+            return from_pickle(content)
         if filename.endswith(".pyth") and "model_state" in content:
             content = {"model": content["model_state"], "__author__": "pycls"}
             content["matching_heuristics"] = True
@@ -279,15 +279,6 @@ class SOLOCheckpointer(DetectionCheckpointer):
             self.logger.info(told, len(missing))
             return
         super()._log_incompatible_keys(incompatible)
-
-
-def _from_pickle(content: dict[str, Any]) -> dict[str, Any]:
-    """Bring a file of detectron2's model zoo, or of Caffe2, into the layout of a checkpoint."""
-    if "model" in content and "__author__" in content:
-        return content
-    weights = content.get("blobs", content)
-    weights = {key: value for key, value in weights.items() if not key.endswith("_momentum")}
-    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
 
 def _strip_prefix(weights: dict[str, Any], prefix: str) -> None:
