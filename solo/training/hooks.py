@@ -18,6 +18,7 @@ from solo.errors import UserError
 from solo.files import write_text
 from solo.inference.datasets import best_metric_name
 from solo.modeling.target_log import UNASSIGNED
+from solo.training.sanity import DurationWarning
 from solo.training.spared_logs import SparedWriter
 
 logger = logging.getLogger(__name__)
@@ -115,6 +116,7 @@ def build_hooks(
     ]
     if comm.is_main_process():
         items.append(UnassignedWarning(Path(cfg.OUTPUT_DIR, run_files.CONFIG)))
+        items.append(DurationWarning(cfg))
     if cfg.DATASETS.TEST:
         items.append(hooks.EvalHook(cfg.TEST.EVAL_PERIOD, evaluate))
         if comm.is_main_process():
