@@ -143,8 +143,9 @@ def unpack(folder: Path) -> Path:
         raise InstallError(f"expected one source archive, pip brought {[a.name for a in archives]}")
     with tarfile.open(archives[0]) as archive:
         # Python before 3.10.12 and 3.11.4 has no filters.
-        options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        archive.extractall(folder, **options)
+        if hasattr(tarfile, "data_filter"):
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
     return next(path.parent for path in folder.glob("*/detectron2") if path.is_dir())
 
 
