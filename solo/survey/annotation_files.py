@@ -1,5 +1,6 @@
 """The annotations that lie below a folder, and the part of a data set that each is by its name."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,9 @@ from solo.data.formats.raw_document import CLASS_FILES
 from solo.data.formats.registry import FORMATS
 from solo.data.formats.yolo import looks_like_yolo
 from solo.data.formats.yolo_files import SPLITS, YAML_SUFFIXES, read_data_yaml
+from solo.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 # What folders and files are called that hold a part of a data set.
 ROLES = {
@@ -95,7 +99,12 @@ def _of_folder(folder: Path, names: Sequence[str], root: Path) -> Iterator[Candi
     for suffixes in (YAML_SUFFIXES, (".json",), (".xml",)):
         files = [folder / name for name in names if name.lower().endswith(suffixes)]
         for file in files[:_TRIED]:
-            candidates = list(_of_file(file, root))
+            try:
+                candidates = list(_of_file(file, root))
+            except UserError as error:
+                # Whatever else lies below a folder need not be annotations.
+                logger.info("passed over: %s", error)
+                continue
             yield from candidates
             if any(one.path == folder for one in candidates):
                 break  # and so are the others of this folder
