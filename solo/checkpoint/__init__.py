@@ -3,6 +3,7 @@
 from solo.checkpoint.checkpointer import MisfitError, SOLOCheckpointer
 from solo.checkpoint.lineages import Lineage, recognise, to_mmdet, to_solo
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
+from solo.checkpoint.timm_weights import TimmHandler
 from solo.checkpoint.zoo_addresses import SoloHandler
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "MisfitError",
     "SOLOCheckpointer",
     "SoloHandler",
+    "TimmHandler",
     "read_checkpoint",
     "recognise",
     "to_mmdet",

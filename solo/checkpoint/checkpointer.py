@@ -12,11 +12,11 @@ from torch import nn
 from solo.checkpoint import class_rows
 from solo.checkpoint.addresses import fetching
 from solo.checkpoint.comparison import compare, is_counter, listed
-from solo.checkpoint.lineages import Lineage, expected_preprocessing, recognise, to_solo
+from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
-from solo.checkpoint.storage import read_checkpoint, write_checkpoint
+from solo.checkpoint.storage import from_pickle, read_checkpoint, write_checkpoint
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
 
@@ -171,10 +171,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if self._is_foreign:
             # Its weights alone, by our names.
             weights, lineage, dropped = to_solo(content)
-            expected = expected_preprocessing(lineage).to_dict()
+            expected = content.get("preprocessing", expected_preprocessing(lineage).to_dict())
             return {"model": weights, "preprocessing": expected, "dropped": dropped}
         if filename.endswith(".pkl"):
-            return _from_pickle(content)
+            return from_pickle(content)
         if filename.endswith(".pyth") and "model_state" in content:
             content = {"model": content["model_state"], "__author__": "pycls"}
             content["matching_heuristics"] = True
@@ -218,7 +218,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             return
         report = compare(
             checkpoint["model"],
-            self.model.state_dict(),
+            part_of(self._lineage, self.model.state_dict()),
             source=self._lineage.value,
             dropped=checkpoint.get("dropped", ()),
         )
@@ -281,16 +281,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"the model ({listed(missing)}); they would be random.",
                 "Take a checkpoint of the whole model, and the config it was trained with.",
             )
+        if self._lineage is Lineage.TORCHVISION:
+            told = "Only the backbone was filled: %d other tensors of the model start fresh."
+            self.logger.info(told, len(missing))
+            return
         super()._log_incompatible_keys(incompatible)
-
-
-def _from_pickle(content: dict[str, Any]) -> dict[str, Any]:
-    """Bring a file of detectron2's model zoo, or of Caffe2, into the layout of a checkpoint."""
-    if "model" in content and "__author__" in content:
-        return content
-    weights = content.get("blobs", content)
-    weights = {key: value for key, value in weights.items() if not key.endswith("_momentum")}
-    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
 
 
 def _strip_prefix(weights: dict[str, Any], prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""The checkpoints of all SOLO implementations: whose they are, and how they become ours.
+"""The checkpoints of all SOLO implementations, and of backbones: whose they are, and how they become ours.
 
 Renaming is all there is to it: no tensor changes its values, its shape or the order of its channels.
 """
@@ -15,7 +15,16 @@ from torch import Tensor
 
 from solo.checkpoint.comparison import is_counter, listed
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.rules import ADELAIDET, OFFICIAL, TO_MMDET, Rules, is_dropped, is_ours, rename
+from solo.checkpoint.rules import (
+    ADELAIDET,
+    OFFICIAL,
+    TO_MMDET,
+    TORCHVISION,
+    Rules,
+    is_dropped,
+    is_ours,
+    rename,
+)
 from solo.errors import UserError
 
 
@@ -26,6 +35,7 @@ class Lineage(str, Enum):
     OFFICIAL = "official"  # WXinlong/SOLO
     MMDET = "mmdet"  # mmdetection 3.x
     ADELAIDET = "AdelaiDet"
+    TORCHVISION = "torchvision"  # and timm: a ResNet alone
 
 
 class Converted(NamedTuple):
@@ -48,8 +58,14 @@ _MARKS = {
     Lineage.OFFICIAL: r"^bbox_head\.(cate_convs\.|kernel_convs\.|d?solo_)",
     Lineage.MMDET: r"^mask_head\.(cls_convs|kernel_convs|mask_convs|conv_(cls|kernel|mask_list))",
     Lineage.ADELAIDET: r"^ins_head\.(cate|kernel)_",
+    Lineage.TORCHVISION: r"^layer1\.0\.conv1\.weight$",
 }
-_RULES = {Lineage.OFFICIAL: OFFICIAL, Lineage.MMDET: OFFICIAL, Lineage.ADELAIDET: ADELAIDET}
+_RULES = {
+    Lineage.OFFICIAL: OFFICIAL,
+    Lineage.MMDET: OFFICIAL,
+    Lineage.ADELAIDET: ADELAIDET,
+    Lineage.TORCHVISION: TORCHVISION,
+}
 
 # The convolution of the category tower before which the features are resized to the grid, in the config that
 # the official code and mmdetection write beside the weights; not in a comment.
@@ -57,7 +73,7 @@ _RESIZE_KEY = re.compile(
     r"^[^#\n]*?\b(cate_down_pos|cls_down_index)['\"]?\s*[=:]\s*(-?\d+)", re.MULTILINE
 )
 
-# torchvision's ResNet: stride in the 3x3 convolution, statistics of ImageNet.
+# The ResNet of torchvision, and its files: stride in the 3x3 convolution, statistics of ImageNet.
 _TORCHVISION = Preprocessing(
     input_format="RGB",
     pixel_mean=(123.675, 116.28, 103.53),
@@ -75,11 +91,12 @@ _PREPROCESSING = {
     Lineage.OFFICIAL: _TORCHVISION,
     Lineage.MMDET: _TORCHVISION,
     Lineage.ADELAIDET: _MSRA,
+    Lineage.TORCHVISION: _TORCHVISION,
 }
 
 
 def recognise(content: Mapping[str, Any]) -> Lineage | None:
-    """Tell whose checkpoint it is by its names; None for a backbone alone, or another model."""
+    """Tell whose checkpoint it is by its names; None where they are of no lineage."""
     weights, _ = _split(content)
     for lineage, mark in _MARKS.items():
         if any(re.search(mark, key) for key in weights):
@@ -103,7 +120,7 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
         raise UserError(
             f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
             "a checkpoint of SOLO, Decoupled SOLO or SOLOv2 from this project, the official code, "
-            "mmdetection 3.x or AdelaiDet."
+            "mmdetection 3.x or AdelaiDet, or a ResNet of torchvision or timm."
         )
     if lineage is Lineage.SOLO:
         return Converted(weights, lineage, tuple(rest))
@@ -111,6 +128,15 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
     rest += [key for key in weights if is_dropped(key)]
     kept = {key: value for key, value in weights.items() if not is_dropped(key)}
     return Converted(_renamed(kept, _RULES[lineage]), lineage, tuple(rest))
+
+
+def part_of(lineage: Lineage, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those tensors of a model that a checkpoint of a lineage has: of torchvision the backbone's.
+
+    But for the offsets of deformable convolutions there, which start at zero.
+    """
+    mark = r"^backbone\.bottom_up\.(?!.*\.conv2_offset\.)" if lineage is Lineage.TORCHVISION else ""
+    return {key: value for key, value in model.items() if re.search(mark, key)}
 
 
 def to_mmdet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

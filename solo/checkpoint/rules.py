@@ -36,6 +36,9 @@ OFFICIAL: Rules = (
     (r"\.(gn|bn)\.", ".norm."),
 )
 
+# A ResNet of ImageNet alone, as torchvision and timm name it: the official backbone is the same.
+TORCHVISION: Rules = ((r"^", "backbone."), *OFFICIAL)
+
 # AdelaiDet's towers are flat lists of convolution, GroupNorm, ReLU; its backbone is detectron2's.
 ADELAIDET: Rules = (
     *(

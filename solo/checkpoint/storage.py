@@ -106,6 +106,15 @@ def _unpickle_arrays(path: Path) -> Any:
         return _ArrayUnpickler(file, encoding="latin1").load()
 
 
+def from_pickle(content: dict[str, Any]) -> dict[str, Any]:
+    """Bring a file of detectron2's model zoo, or of Caffe2, into the layout of a checkpoint."""
+    if "model" in content and "__author__" in content:
+        return content
+    weights = content.get("blobs", content)
+    weights = {key: value for key, value in weights.items() if not key.endswith("_momentum")}
+    return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+
 def _check_sums(path: Path) -> None:
     """Compare what a file of torch holds with the sums in it, which `torch.load` does not look at.
 

@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
 
     from solo.demo.job import do_job, list_outputs
 
-    done = do_job(options, find_inputs(words), int(camera) if camera else None)
+    inputs = find_inputs(words, output=args.output)
+    done = do_job(options, inputs, int(camera) if camera else None)
     print(done.summary)
     for line in list_outputs(done.runner):
         print(f"written: {line}")

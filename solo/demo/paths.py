@@ -32,13 +32,14 @@ class Inputs(NamedTuple):
     left_out: list[Path]  # files of folders and patterns that Pillow cannot read
 
 
-def find_inputs(words: Sequence[str], *, videos: bool = True) -> Inputs:
+def find_inputs(words: Sequence[str], *, videos: bool = True, output: Path | None = None) -> Inputs:
     """Resolve files, folders and globs.
 
     Args:
         words: Paths of images, of videos or of folders (whose own images are taken, not those of
             folders in them), and patterns such as "photos/**/*.jpg"; all may begin with ~.
         videos: Whether words and patterns may be of videos, which are told by their suffix.
+        output: A folder that "**" does not go into: it may hold the pictures of the last time.
 
     Returns:
         The images and videos, what is wrong with the words that lead to none, and what was left out.
@@ -48,7 +49,7 @@ def find_inputs(words: Sequence[str], *, videos: bool = True) -> Inputs:
     left_out = []
     for word in words:
         try:
-            found, others = _resolve(word, videos)
+            found, others = _resolve(word, videos, output)
         except (OSError, UserError) as error:
             problems.append(str(error))
             continue
@@ -76,7 +77,7 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in _VIDEO_SUFFIXES
 
 
-def _resolve(word: str, videos: bool) -> tuple[list[Path], list[Path]]:
+def _resolve(word: str, videos: bool, output: Path | None) -> tuple[list[Path], list[Path]]:
     """Return the images and videos that a word leads to, and the other files."""
     path = user_path(word)
     # Looked at before the glob, as a file's own name may hold a bracket.
@@ -90,8 +91,16 @@ def _resolve(word: str, videos: bool) -> tuple[list[Path], list[Path]]:
         raise UserError(f"{word}: an address; download it, and give the file.")
     if glob.has_magic(str(path)):
         suffixes = image_suffixes().union(_VIDEO_SUFFIXES if videos else ())
-        return _split(map(Path, glob.iglob(str(path), recursive=True)), suffixes)
+        matches: Iterable[Path] = map(Path, glob.iglob(str(path), recursive=True))
+        begin, stars, _ = str(path).partition("**")
+        if output and stars and not _is_within(Path(begin), output):
+            matches = filter(lambda match: not _is_within(match, output), matches)
+        return _split(matches, suffixes)
     raise FileNotFoundError(f"{path}: no such file or folder{_what_was_meant(path)}")
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
 
 
 def _what_was_meant(path: Path) -> str:

@@ -144,9 +144,8 @@ def unpack(folder: Path) -> Path:
     with tarfile.open(archives[0]) as archive:
         # Python before 3.10.12 and 3.11.4 has no filters.
         if hasattr(tarfile, "data_filter"):
-            archive.extractall(folder, filter="data")
-        else:
-            archive.extractall(folder)
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)
     return next(path.parent for path in folder.glob("*/detectron2") if path.is_dir())
 
 

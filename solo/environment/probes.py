@@ -17,8 +17,9 @@ for name, code in json.loads(sys.argv[1]).items():
         ok, text = True, scope["text"]
     except BaseException as error:
         ok, text = False, str(error).strip() or type(error).__name__
-    print("\\n" + json.dumps([name, ok, text]), flush=True)
+    print(f"\\nprobe: {json.dumps([name, ok, text])}", flush=True)
 """
+_MARK = "probe: "  # other lines are what an import prints
 
 
 class Probe(NamedTuple):
@@ -38,8 +39,8 @@ def probe_all(steps: Mapping[str, str]) -> dict[str, Probe]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = {}
     for line in done.stdout.splitlines():
-        if line.startswith('["'):
-            name, ok, text = json.loads(line)
+        if line.startswith(_MARK):
+            name, ok, text = json.loads(line.removeprefix(_MARK))
             found[name] = Probe(ok, text.splitlines()[0])
     crashed = Probe(False, f"Python ended with exit status {done.returncode}")
     return {name: found.get(name, crashed) for name in steps}

@@ -7,7 +7,14 @@ import torch
 from detectron2.modeling import build_model
 
 from solo.checkpoint.comparison import ConversionReport, compare
-from solo.checkpoint.lineages import Converted, Lineage, expected_preprocessing, to_mmdet, to_solo
+from solo.checkpoint.lineages import (
+    Converted,
+    Lineage,
+    expected_preprocessing,
+    part_of,
+    to_mmdet,
+    to_solo,
+)
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.rules import is_ours
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
@@ -62,7 +69,7 @@ def convert(
 def _report(converted: Converted, config_file: str) -> ConversionReport:
     source, ours = converted.lineage.value, converted.lineage is Lineage.SOLO
     if config_file:
-        model = _model_weights(config_file)
+        model = part_of(converted.lineage, _model_weights(config_file))
         return compare(converted.weights, model, source=source, dropped=converted.dropped)
     keys = list(converted.weights)
     return ConversionReport(

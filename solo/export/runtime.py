@@ -270,7 +270,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     usage = "python solo_runtime.py model.onnx photos/*.jpg"
     parser = argparse.ArgumentParser(None, usage, "Print the instances of images as lines of JSON.")
-    parser.add_argument("model", help="ONNX file of solo.tools.export_model")
+    parser.add_argument("model", help="ONNX file of `solo export`")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     args = parser.parse_args(argv)
     try:

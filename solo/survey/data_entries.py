@@ -22,7 +22,7 @@ from solo.data.training_records import check_masks
 from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.survey.found_data import FoundData, Source
-from solo.survey.held_out import held_out
+from solo.survey.validation_share import held_out
 
 Record = dict[str, Any]
 

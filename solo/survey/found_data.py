@@ -2,32 +2,25 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from solo.config.choices import AnnotationFormat
-from solo.data.formats.raw_document import CLASS_FILES
-from solo.data.formats.registry import FORMATS, find_format
-from solo.data.formats.yolo import looks_like_yolo
-from solo.data.formats.yolo_files import SPLITS, YAML_SUFFIXES, parse_path, read_data_yaml
+from solo.data.formats.registry import find_format
+from solo.data.formats.yolo_files import parse_path
 from solo.errors import UserError
+from solo.survey.annotation_files import (
+    ROLE_OF,
+    ROLES,
+    Candidate,
+    candidates_below,
+    role_of,
+    words_of,
+)
 from solo.survey.image_folders import image_folder, pictures_below
 
-# What folders and files are called that hold a part of a data set.
-_ROLES = {
-    "train": ("train", "training", "trainval"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-_ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
-# Formats of which a folder is a data set; of the others a file is.
-_OF_FOLDERS = (AnnotationFormat.LABELME, AnnotationFormat.YOLO, AnnotationFormat.VOC_XML)
-# Files of one kind in a folder that are looked into.
-_TRIED = 20
-# Files of a training: a folder with one of them is no data.
-_OF_A_RUN = {"plan.yaml", "run.json", "last_checkpoint"}
 # Words that tell nothing of a data set.
 _NO_NAMES = {"annotation", "annotations", "data", "dataset", "instances", "json", "labels"}
 # Folders of annotations beside which images lie.
@@ -61,17 +54,6 @@ class FoundData:
     train: Source
     val: Source | None
     unused: tuple[str, ...] = ()
-
-
-class _Candidate(NamedTuple):
-    form: AnnotationFormat
-    path: Path  # of a file or a folder
-    role: str  # "train", "val", "test", or "" where no name tells
-    split: str = ""  # of a data.yaml
-
-    @property
-    def annotations(self) -> str:
-        return f"{self.path}:{self.split}" if self.split else str(self.path)
 
 
 def find_data(
@@ -112,19 +94,6 @@ def find_data(
     return found
 
 
-def role_of(path: Path) -> str:
-    """Return "train", "val" or "test" if the name of a file or of its folders says so, the innermost first."""
-    for part in reversed(path.parts):
-        if role := next((_ROLE_OF[word] for word in _words(part) if word in _ROLE_OF), ""):
-            return role
-    return ""
-
-
-def _words(name: str) -> list[str]:
-    """Return the words of a name, without digits and what separates them."""
-    return re.findall(r"[^\W\d_]+", name.lower())
-
-
 def _absolute(path: Path | str) -> str:
     """Return a path that means the same from everywhere, without `..`."""
     return os.path.abspath(os.path.expanduser(path))
@@ -137,7 +106,7 @@ def _without_split(path: Path) -> Path:
 def _name(path: Path) -> str:
     """Return what to call a data set: a file or folder by a name that tells more than its part in it."""
     names = [path.stem if path.is_file() else path.name, *(folder.name for folder in path.parents)]
-    telling = (name for name in names if set(_words(name)) - _ROLE_OF.keys() - _NO_NAMES)
+    telling = (name for name in names if set(words_of(name)) - ROLE_OF.keys() - _NO_NAMES)
     return re.sub(r"\W+", "_", next(telling, names[0])).strip("_") or "data"
 
 
@@ -147,7 +116,7 @@ def _named(annotations: Path | str, images: Path | str) -> Source:
     form = find_format(path).name
     if images:
         return Source(form, str(path), _absolute(images))
-    candidate = _Candidate(form, *_parsed(path))
+    candidate = Candidate(form, *_parsed(path))
     return _source(candidate, _around(candidate.path))
 
 
@@ -164,7 +133,7 @@ def _around(path: Path) -> Path:
 
 def _found(path: Path, images: Path | str) -> FoundData:
     path.stat()  # a missing path is told as such
-    candidates = list(_candidates(path))
+    candidates = list(candidates_below(path))
     root = path if path.is_dir() else _around(path)
     if not candidates:
         raise UserError(_nothing(path))
@@ -178,11 +147,11 @@ def _found(path: Path, images: Path | str) -> FoundData:
     return FoundData(_name(path), sources[0], [*sources, None][1], tuple(unused))
 
 
-def _chosen(path: Path, candidates: Sequence[_Candidate]) -> tuple[_Candidate, _Candidate | None]:
+def _chosen(path: Path, candidates: Sequence[Candidate]) -> tuple[Candidate, Candidate | None]:
     """Return what to train on and what to evaluate with."""
     if len(candidates) == 1:
         return candidates[0], None
-    by_role = {role: [one for one in candidates if one.role == role] for role in (*_ROLES, "")}
+    by_role = {role: [one for one in candidates if one.role == role] for role in (*ROLES, "")}
     train = by_role["train"] or by_role[""]
     val = by_role["val"] or by_role["test"]
     if len(train) != 1 or len(val) > 1:
@@ -195,7 +164,7 @@ def _chosen(path: Path, candidates: Sequence[_Candidate]) -> tuple[_Candidate, _
     return train[0], val[0] if val else None
 
 
-def _shown(candidate: _Candidate, root: Path) -> str:
+def _shown(candidate: Candidate, root: Path) -> str:
     relative = os.path.relpath(candidate.annotations, root if root.is_dir() else root.parent)
     return f"{relative} ({candidate.form})"
 
@@ -213,79 +182,7 @@ def _nothing(path: Path) -> str:
     )
 
 
-def _candidates(path: Path) -> Iterator[_Candidate]:
-    """Yield the annotations of a file, or those below a folder."""
-    if path.is_file():
-        yield from _of_file(path, path.parent)
-        return
-    found = [one for folder, names in _folders(path) for one in _of_folder(folder, names, path)]
-    if splits := [one for one in found if one.split]:
-        # The labels that they name are no others.
-        found = [one for one in found if one.form != AnnotationFormat.YOLO] + splits
-    joined: dict[tuple[str, str], list[Path]] = {}
-    for one in found:
-        if one.form in _OF_FOLDERS and not one.split:
-            joined.setdefault((one.form, one.role), []).append(one.path)
-        elif not _is_another_task(one, found):
-            yield one
-    for (form, role), folders in joined.items():
-        yield _Candidate(AnnotationFormat(form), Path(os.path.commonpath(folders)), role)
-
-
-def _is_another_task(candidate: _Candidate, found: Sequence[_Candidate]) -> bool:
-    """Tell captions, keypoints and panoptic segments from the instances beside them, as COCO has them."""
-    siblings = {
-        one.path.name.startswith("instances") for one in found if one.role == candidate.role
-    }
-    return True in siblings and not candidate.path.name.startswith("instances")
-
-
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    for where, folders, names in os.walk(root):
-        if _OF_A_RUN & set(names):
-            folders.clear()
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(where), sorted(name for name in names if not name.startswith("."))
-
-
-def _of_folder(folder: Path, names: Sequence[str], root: Path) -> Iterator[_Candidate]:
-    """Yield what lies in a folder itself."""
-    for suffixes in (YAML_SUFFIXES, (".json",), (".xml",)):
-        files = [folder / name for name in names if name.lower().endswith(suffixes)]
-        for file in files[:_TRIED]:
-            candidates = list(_of_file(file, root))
-            yield from candidates
-            if any(one.path == folder for one in candidates):
-                break  # and so are the others of this folder
-    labels = [name for name in names if name.lower().endswith(".txt") and name not in CLASS_FILES]
-    if labels and looks_like_yolo(folder):
-        yield _Candidate(AnnotationFormat.YOLO, folder, role_of(folder.relative_to(root)))
-
-
-def _of_file(file: Path, root: Path) -> Iterator[_Candidate]:
-    """Yield what a file is: itself, one of its folder, or the splits of a data.yaml."""
-    form = next((form.name for form in FORMATS.values() if form.recognises(file)), None)
-    if form is None:
-        return
-    relative = file.relative_to(root)
-    if file.suffix.lower() in YAML_SUFFIXES:
-        config = read_data_yaml(file)
-        given = [split for split in SPLITS if config.get(split)]
-        # The same images twice are no split.
-        kept = [
-            split
-            for place, split in enumerate(given)
-            if config[split] not in [config[other] for other in given[:place]]
-        ]
-        yield from (_Candidate(form, file, split, split) for split in kept)
-    elif form in _OF_FOLDERS:
-        yield _Candidate(form, file.parent, role_of(relative.parent))
-    else:
-        yield _Candidate(form, file, role_of(relative))
-
-
-def _source(candidate: _Candidate, root: Path) -> Source:
+def _source(candidate: Candidate, root: Path) -> Source:
     """Return a candidate with the folder of its images, which lie below another.
 
     Raises:

@@ -37,12 +37,9 @@ def plan_for(
     device: str = "",
     gpus: int = 1,
     options: Sequence[str] = (),
-    annotations: str = "",
-    images: str = "",
-    val_annotations: str = "",
-    val_images: str = "",
     overwrite: bool = False,
     resume: bool = False,
+    **files: str,
 ) -> Plan:
     """Choose how to train on a data set, and write it to OUTPUT_DIR/plan.yaml.
 
@@ -55,12 +52,9 @@ def plan_for(
         device: Of torch; empty: a GPU if there is one.
         gpus: How many share a batch.
         options: KEY VALUE KEY VALUE ..., which override what is chosen.
-        annotations: See :func:`find_data`, as the three that follow.
-        images: ...
-        val_annotations: ...
-        val_images: ...
         overwrite: Whether OUTPUT_DIR may hold a run.
         resume: Whether the plan that OUTPUT_DIR holds stands, if there is one.
+        files: What :func:`find_data` takes besides: annotations, images, val_annotations, val_images.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -68,29 +62,18 @@ def plan_for(
     """
     if epochs is not None and not (0 < epochs < math.inf):
         raise UserError(f"--epochs is {epochs}: give a number above 0.")
-    given = dict(zip(options[::2], options[1::2], strict=False))
-    if "MODEL.WEIGHTS" in given:
-        weights = given["MODEL.WEIGHTS"] or NONE
-    start = starting_point(model, weights)
-    found = find_data(
-        data,
-        annotations=annotations,
-        images=images,
-        val_annotations=val_annotations,
-        val_images=val_images,
-    )
+    start = starting_point(model, _weights(options, weights))
+    found = find_data(data, **files)
     draft = Draft(start.config(), options)
     draft.choose("", OUTPUT_DIR=output or os.path.join("output", found.name))
     folder = Path(draft.cfg.OUTPUT_DIR)
     file = folder / PLAN
     if resume and file.is_file():
         return Plan(file, [f"as {file} says, which was chosen before"])
-    _check_free(folder, overwrite=overwrite)
-    check_folder(folder, f"OUTPUT_DIR {draft.cfg.OUTPUT_DIR!r}")
+    _prepare_output(folder, overwrite=overwrite)
     entries = data_entries(found, folder / "data")
     choose_all(draft, entries, start, this_machine(device, gpus), epochs)
-    named = f"--data {data}" if data else f"--annotations {annotations}"
-    head = f"Chosen for {named}. To change it, copy it and train with --config COPY."
+    head = f"Chosen for {data or found.train.annotations}. To change it, copy it and train by --config."
     write_text(draft.as_yaml(head, start.config_file), file)
     return Plan(file, [choice.reason for choice in draft.choices if choice.reason])
 
@@ -111,10 +94,17 @@ def this_machine(device: str = "", processes: int = 1) -> Machine:
     return machine._replace(gib=torch.cuda.get_device_properties(device).total_memory / 2**30)
 
 
-def _check_free(folder: Path, *, overwrite: bool) -> None:
-    """Stop before the files of a run are written over."""
+def _weights(options: Sequence[str], weights: str) -> str:
+    """Return the weights that KEY VALUE pairs name, or else these."""
+    given = dict(zip(options[::2], options[1::2], strict=False))
+    return given.get("MODEL.WEIGHTS", weights) or NONE * ("MODEL.WEIGHTS" in given)
+
+
+def _prepare_output(folder: Path, *, overwrite: bool) -> None:
+    """Make OUTPUT_DIR; stop before the files of a run are written over."""
     if not overwrite and run_files.checkpoints(folder):
         raise UserError(
             f"OUTPUT_DIR {folder} holds a run: --resume goes on with it, --overwrite begins anew; or name "
             "another --output."
         )
+    check_folder(folder, f"OUTPUT_DIR {str(folder)!r}")

@@ -14,6 +14,7 @@ from solo.inference.datasets import best_metric_name
 from solo.modeling.target_log import UNASSIGNED
 from solo.training.ema import WeightAverage
 from solo.training.evaluations import BestCheckpoint, EarlyStop, Evaluation
+from solo.training.sanity import DurationWarning
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ def build_hooks(
     ]
     if comm.is_main_process():
         items.append(UnassignedWarning(Path(cfg.OUTPUT_DIR, run_files.CONFIG)))
+        items.append(DurationWarning(cfg))
     if cfg.DATASETS.TEST:
         evaluation = Evaluation(cfg.TEST.EVAL_PERIOD, evaluate_average)
         items.append(evaluation)

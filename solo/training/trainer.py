@@ -36,6 +36,7 @@ from solo.training import workers
 from solo.training.hooks import build_hooks
 from solo.training.output_dir import set_aside
 from solo.training.resumption import load_optimizer, told_changes
+from solo.training.sanity import warn_of_schedule
 from solo.training.solver import build_optimizer, build_scheduler
 from solo.training.writers import build_writers, plot_curves
 
@@ -139,6 +140,7 @@ class Trainer(TrainerBase):
             UserError: If the data cannot be trained or evaluated on.
         """
         self._loader = self.build_train_loader(self.start_iter)
+        warn_of_schedule(self.cfg, self._loader)
         self.check_evaluation()
 
     def check_evaluation(self) -> None:

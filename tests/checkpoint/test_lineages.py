@@ -66,6 +66,15 @@ NAMES = {
         "mask_head.conv_pred.0.weight": "head.mask_feature.predictor.weight",
         "mask_head.conv_pred.1.weight": "head.mask_feature.predictor.norm.weight",
     },
+    Lineage.TORCHVISION: {
+        "conv1.weight": "backbone.bottom_up.stem.conv1.weight",
+        "bn1.running_mean": "backbone.bottom_up.stem.conv1.norm.running_mean",
+        "layer1.0.conv1.weight": "backbone.bottom_up.res2.0.conv1.weight",
+        "layer1.0.bn2.bias": "backbone.bottom_up.res2.0.conv2.norm.bias",
+        "layer4.1.conv3.weight": "backbone.bottom_up.res5.1.conv3.weight",
+        "layer2.0.downsample.0.weight": "backbone.bottom_up.res3.0.shortcut.weight",
+        "layer2.0.downsample.1.running_var": "backbone.bottom_up.res3.0.shortcut.norm.running_var",
+    },
 }
 
 

@@ -92,6 +92,17 @@ def test_videos_of_one_name_do_not_overwrite_each_other(solo, model, video, tmp_
     assert names(tmp_path / "out") == [f"{tmp_path.name}_a.mp4", "x_a.mp4"]
 
 
+def test_the_second_time_the_same_files_are_read(solo, model, photo, tmp_path):
+    photo("x/a.png")
+    for _ in range(2):
+        assert solo("predict", "**/*.png", *model) == 0
+        assert names(tmp_path / "predictions") == ["a.png", "instances.json"]
+    # Where it is asked for, what is drawn is an input as any other.
+    assert solo("predict", "predictions/**/*.png", *model, "--output", "again") == 0
+    assert names(tmp_path / "again") == ["a.png"]
+    assert solo("predict", "predictions/**/*.png", *model) == 1
+
+
 def test_a_word_like_a_key_is_a_file_where_there_is_one(solo, model, photo, tmp_path):
     photo("a.png").rename(tmp_path / "SEED")
     assert solo("predict", "SEED", *model, "INPUT.MAX_PIXELS", 9000) == 0

@@ -160,6 +160,14 @@ def test_images_that_lie_elsewhere_are_asked_for(tmp_path):
     assert found.train == ("coco", str(path), f"{tmp_path}/there")
 
 
+def test_what_cannot_be_read_of_other_files_is_passed_over(tmp_path):
+    path, _ = write_coco(tmp_path, scenes())
+    (tmp_path / "wallpapers.xml").write_text('<!DOCTYPE x SYSTEM "x.dtd"><annotations/>')
+    assert find_data(tmp_path).train.annotations == str(path)
+    with pytest.raises(UserError, match="DOCTYPE"):
+        find_data(tmp_path / "wallpapers.xml")
+
+
 def test_what_a_training_wrote_is_no_data(tmp_path):
     path, _ = write_coco(tmp_path, scenes())
     (tmp_path / "output" / "data").mkdir(parents=True)

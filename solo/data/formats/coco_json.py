@@ -37,6 +37,23 @@ def register_coco_json(cfg: CfgNode) -> None:
         register("FILES", name, word, path, images)
 
 
+def register_annotations(path: str, images: str, form: str, *, leave_folder: bool = False) -> str:
+    """Register annotations that no config names, under their path, and return that name.
+
+    Args:
+        path: The annotations.
+        images: The folder that file names are relative to.
+        form: A word of AnnotationFormat.
+        leave_folder: Whether file names may lead out of the folder.
+
+    Raises:
+        UserError: If there is no such word.
+    """
+    word = choose(AnnotationFormat, form, "The format of annotations")
+    _register("FILES", path, word, path, images, leave_folder=leave_folder)
+    return path
+
+
 def _entries(cfg: CfgNode, key: str, parts: str) -> Iterator[Sequence[str]]:
     """Yield the entries of a key of DATASETS, each of so many texts."""
     entries = cfg.DATASETS[key]

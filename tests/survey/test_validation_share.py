@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from solo.survey.held_out import held_out
+from solo.survey.validation_share import held_out
 
 
 def dataset(number, seed=0, classes=3):

@@ -1,0 +1,144 @@
+"""Measure the AP of a trained model, or of an exported file, on a data set.
+
+The data set is that of the config, a registered one, or annotations of your own in any format that training reads.
+Where model and data number their classes otherwise, the names decide. Images are seen whole or in tiles.
+
+example: solo eval --model output/quickstart --annotations cats/val.json --images cats/images
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from solo.cli._model import Model, add_model, chosen_model
+from solo.cli._parser import Parser, add_annotations, add_options, add_tiles
+from solo.errors import UserError
+from solo.files import check_folder
+
+if TYPE_CHECKING:
+    from solo.inference import Predictor
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the flags."""
+    add_model(parser)
+    parser.add_argument(
+        "--dataset", default="", metavar="NAME", help="registered; default: DATASETS.TEST"
+    )
+    add_annotations(parser)
+    add_tiles(parser)
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for the predictions in COCO's format"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the numbers as json; -: print it")
+    parser.add_argument(
+        "--num-images", type=int, metavar="N", help="N images, spread evenly; default: all"
+    )
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate, print a table for each task, and write what is asked for."""
+    from solo.evaluation.results import told_progress, write_results
+    from solo.inference.datasets import evaluate_predictor
+    from solo.training.record import versions
+
+    model = chosen_model(args, args.opts)
+    _check_outputs(args)
+    dataset = _dataset(args, model)
+    with told_progress():
+        results = evaluate_predictor(
+            _predictor(args, model),
+            dataset,
+            output_dir=args.output and str(args.output),
+            num_images=args.num_images,
+        )
+    # With "-" what people read makes way for what machines do.
+    out = sys.stderr if args.json == "-" else sys.stdout
+    print(_tables(results, dataset), file=out)
+    if args.output:
+        print(f"written: predictions in {args.output}", file=out)
+    if args.json:
+        named = {"name": model.name, "config": model.config_file, "weights": model.weights}
+        write_results(
+            results,
+            args.json,
+            model={"name": model.name, "onnx": model.onnx} if model.onnx else named,
+            dataset=dataset,
+            num_images=args.num_images,
+            versions=versions(),
+        )
+    if args.json and args.json != "-":
+        print(f"written: {args.json}")
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Stop before the work where its results could not be written."""
+    if args.output:
+        check_folder(args.output)
+    if args.json and args.json != "-":
+        if Path(args.json).is_dir():
+            raise UserError(f"--json {args.json} is a folder: give the name of a file.")
+        if args.annotations and Path(args.json).resolve() == Path(args.annotations).resolve():
+            raise UserError(f"{args.json} holds the annotations: write to another file.")
+        check_folder(Path(args.json).parent)
+
+
+def _dataset(args: argparse.Namespace, model: Model) -> str:
+    """Return the name of the data set, which is registered now, but for one that the config has to register."""
+    from solo.config.load import inference_config
+    from solo.data.formats.coco_json import register_annotations
+
+    if bool(args.annotations) != bool(args.images):
+        raise UserError("--annotations PATH and --images DIR go together.")
+    if args.annotations and args.dataset:
+        raise UserError("--dataset and --annotations name two data sets: give one of them.")
+    if args.annotations:
+        return register_annotations(args.annotations, args.images, args.format)
+    if args.dataset:
+        return str(args.dataset)
+    if model.onnx:
+        raise UserError(
+            "An exported model names no data set: give --annotations PATH and --images DIR, or "
+            "--dataset NAME."
+        )
+    names = inference_config(model.config_file, model.weights, args.device, args.opts).DATASETS.TEST
+    if len(names) != 1:
+        found = f"names {', '.join(names)}" if names else "is empty"
+        raise UserError(f"DATASETS.TEST of {model.config_file} {found}: name one with --dataset.")
+    return str(names[0])
+
+
+def _predictor(args: argparse.Namespace, model: Model) -> "Predictor":
+    from solo.inference import Predictor, TileRule
+
+    tiles = None if args.tiles is None else TileRule(size=args.tiles)
+    # Evaluators take run lengths, which full-size masks would become anyway.
+    if model.onnx:
+        return Predictor.from_onnx(model.onnx, mask_format="rle", tiles=tiles)
+    opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
+    return Predictor.from_config(
+        model.config_file, model.weights, device=args.device, opts=opts, tiles=tiles
+    )
+
+
+def _tables(results: dict[str, dict[str, Any]], dataset: str) -> str:
+    """Return a table for each task: a line of all classes, and below one of each."""
+    from tabulate import tabulate
+
+    if not results:
+        return f"{dataset} has no objects to compare with: there is no AP."
+    texts = []
+    for task, table in results.items():
+        rows: dict[str, dict[str, float | None]] = {}
+        for name, value in table.items():
+            # No number: where no object is small.
+            metric, _, of_class = name.partition("-")
+            rows.setdefault(of_class, {})[metric] = None if math.isnan(value) else value
+        whole = rows.pop("")
+        lines = [("all classes", *whole.values())]
+        lines += [(name, *map(row.get, whole)) for name, row in rows.items()]
+        texts.append(tabulate(lines, headers=[task, *whole], floatfmt=".1f", missingval="-"))
+    return "\n\n".join(texts)

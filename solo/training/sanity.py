@@ -1,0 +1,119 @@
+"""Warnings, with numbers, where a schedule makes no sense for the data or for the machine."""
+
+import logging
+from collections.abc import Iterator, Sized
+
+from detectron2.config import CfgNode
+from detectron2.engine import HookBase
+from detectron2.utils import comm
+
+from solo.config.choices import Freeze, Optimizer
+
+logger = logging.getLogger(__name__)
+
+# As long as detectors are trained from scratch; beyond it, a few images are learned by heart.
+_MOST_EPOCHS = 300
+# The 3x schedules of COCO have 36.8 epochs of the images with objects, and are published without evaluations.
+_BLIND_EPOCHS = 40
+# SGD as published: 0.01 for 16 images; and how much more is more than a matter of taste, since what is so
+# many times too high diverges with the first hundred steps.
+_RATE_OF_AN_IMAGE, _RATE_TOO_HIGH = 0.01 / 16, 3.0
+# Steps that are measured, the first of which pick kernels and fill caches.
+_MEASURED = 20
+_MOST_DAYS = 3.0
+# Those of the published schedules, the longest of which may take as long as they do.
+_MANY_GPUS = 8
+
+_FOR_SMALL_DATA = "For small data take the config finetune/solov2_light_448_R_50_FPN_50e, or set SOLVER.EPOCHS 50."
+
+
+def warn_of_schedule(cfg: CfgNode, loader: object) -> None:
+    """Warn, once and with the numbers, of what in a schedule does not go with the data.
+
+    Args:
+        cfg: The config, scaled to the workers.
+        loader: The batches of training; of what is no loader the number of images is not known.
+    """
+    images = getattr(loader, "dataset", None)
+    if not isinstance(images, Sized) or not len(images) or not comm.is_main_process():
+        return
+    if found := " ".join(schedule_warnings(cfg, len(images))):
+        logger.warning("%s", found)
+
+
+def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
+    """Yield a sentence for each oddity of a schedule.
+
+    Args:
+        cfg: The config, scaled to the workers.
+        images: Number of images to train on.
+    """
+    solver = cfg.SOLVER
+    batch, seen = solver.IMS_PER_BATCH, solver.MAX_ITER * solver.IMS_PER_BATCH
+    epochs = seen / images
+    length = f"{solver.MAX_ITER:,} iterations of {batch} images are {epochs:,.0f} epochs of your {images:,} images"
+    blind = cfg.DATASETS.TEST and not 0 < cfg.TEST.EVAL_PERIOD < solver.MAX_ITER
+    if round(epochs) > _MOST_EPOCHS:
+        yield f"{length}{'; there is no evaluation before the end' if blind else ''}. {_FOR_SMALL_DATA}"
+    elif blind and epochs > _BLIND_EPOCHS:
+        yield f"{length}, without an evaluation before the end: set TEST.EVAL_PERIOD {_tenth(cfg)}."
+    elif epochs < 1:
+        yield (
+            f"{solver.MAX_ITER:,} iterations of {batch} images show {seen:,} of your {images:,} images: "
+            "the others are never seen. Raise SOLVER.MAX_ITER, or set SOLVER.EPOCHS."
+        )
+    fitting = _RATE_OF_AN_IMAGE * batch
+    times = solver.BASE_LR / fitting
+    if solver.OPTIMIZER == Optimizer.SGD and times > _RATE_TOO_HIGH:
+        yield (
+            f"SOLVER.BASE_LR {solver.BASE_LR:g} is {times:.1f} times the published rate, "
+            f"0.01 for 16 images, scaled to {batch}: set it to {fitting:g}."
+        )
+    if solver.WARMUP_ITERS >= solver.MAX_ITER:
+        yield (
+            f"The warm-up of {solver.WARMUP_ITERS:,} iterations takes all {solver.MAX_ITER:,}: set "
+            f"SOLVER.WARMUP_ITERS {_tenth(cfg)}."
+        )
+    if cfg.MODEL.SOLO.FREEZE != Freeze.NONE and not cfg.MODEL.WEIGHTS:
+        yield (
+            f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "
+            "MODEL.WEIGHTS is empty."
+        )
+
+
+def _tenth(cfg: CfgNode) -> int:
+    return max(1, int(cfg.SOLVER.MAX_ITER) // 10)
+
+
+class DurationWarning(HookBase):
+    """Warn after the first steps where training will take longer than anybody waits."""
+
+    def __init__(self, cfg: CfgNode) -> None:
+        """Take the config for what is advised; the times are those of detectron2's IterationTimer."""
+        gpus = comm.get_world_size() if cfg.MODEL.DEVICE != "cpu" else 0
+        self._done = gpus >= _MANY_GPUS
+        self._on_cpu = not gpus
+
+    def after_step(self) -> None:
+        """Look at the time of the steps as soon as there are enough of them."""
+        times = self.trainer.storage.histories().get("time")
+        if self._done or times is None or len(times.values()) < _MEASURED:
+            return
+        self._done = True
+        seconds = times.median(_MEASURED)
+        if told := duration_warning(
+            seconds, self.trainer.max_iter - self.trainer.iter - 1, on_cpu=self._on_cpu
+        ):
+            logger.warning("%s", told)
+
+
+def duration_warning(seconds: float, iterations: int, *, on_cpu: bool) -> str:
+    """Return what to say where iterations of so many seconds take too long; empty where they do not."""
+    days = seconds * iterations / 86400
+    if days <= _MOST_DAYS:
+        return ""
+    return (
+        f"{seconds:.{1 if seconds < 10 else 0}f} s an iteration here: the {iterations:,} that are left take "
+        f"{days:,.0f} days. Take fewer (SOLVER.EPOCHS), smaller images (INPUT.MIN_SIZE_TRAIN), a lighter "
+        f"model (coco/solov2_light_448_R_50_FPN_3x){', or a GPU' if on_cpu else ' or more GPUs'}."
+    )
