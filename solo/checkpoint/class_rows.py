@@ -116,8 +116,9 @@ def coco_class_names() -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Return what is the same of "Traffic light", "traffic_light" and "traffic-light"."""
-    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
+    """Return what is the same of "Dining table", "dining_table" and VOC's "diningtable"."""
+    plain = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name)).casefold()
+    return plain or name
 
 
 def _moved(saved: Tensor, own: Tensor, sources: Sources) -> Tensor:

@@ -247,9 +247,11 @@ def test_names_are_the_same_in_other_spellings():
         3,
         None,
     ]
+    assert match_classes(["tv", "diningtable"], ["dining table", "tvs"]) == [None, 0]
     assert same_classes(["Straße", "a  b"], ["STRASSE", "a_b"])
     assert not same_classes(["a", "b"], ["b", "a"])
     assert not same_classes(["a"], ["a", "b"])
+    assert not same_classes(["-"], ["_"])
 
 
 def test_carried_names():
