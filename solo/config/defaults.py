@@ -144,6 +144,9 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.TEST.PATIENCE = 0
     # ... and what the mask AP has to rise by since the last gain to be one, in points.
     cfg.TEST.MIN_GAIN = 0.0
+    # Parts in which the images of a step are taken, one after the other, where memory is short: IMS_PER_BATCH
+    # stays the images of a step, so that rates, iterations and epochs keep their meaning.
+    cfg.SOLVER.ACCUMULATE = 1
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.

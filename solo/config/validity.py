@@ -49,7 +49,7 @@ def check_parts(cfg: CfgNode) -> None:
 
 def check_solver(cfg: CfgNode) -> None:
     """Raise a UserError at a SOLVER that trains nothing."""
-    for key in ("MAX_ITER", "IMS_PER_BATCH", "CHECKPOINT_PERIOD"):
+    for key in ("MAX_ITER", "IMS_PER_BATCH", "ACCUMULATE", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
     test = cfg.TEST
@@ -70,10 +70,16 @@ def check_solver(cfg: CfgNode) -> None:
 
 def check_batch_size(cfg: CfgNode, workers: int) -> None:
     """Raise a UserError at a batch that so many workers, which `cfg` is scaled to, cannot share."""
-    if cfg.SOLVER.IMS_PER_BATCH < 1 or cfg.SOLVER.IMS_PER_BATCH % workers:
+    images, parts = cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.ACCUMULATE
+    if images < 1 or images % workers:
         raise UserError(
-            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, which {workers} workers cannot "
-            f"share evenly: set it to a multiple of {workers}."
+            f"SOLVER.IMS_PER_BATCH is {images}, which {workers} workers cannot share evenly: set it to a "
+            f"multiple of {workers}."
+        )
+    if parts < 1 or images // workers % parts:
+        raise UserError(
+            f"SOLVER.ACCUMULATE is {parts}, but the {images // workers} images of a step, of each of {workers} "
+            f"workers, cannot be taken in as many equal parts: set it to a divisor of {images // workers}."
         )
 
 

@@ -69,7 +69,7 @@ class TraceableSOLO(nn.Module):
     @property
     def divisor(self) -> int:
         """What height and width of the input are multiples of."""
-        return max(self.model.backbone.size_divisibility, *self.model.head.strides)
+        return self.model.divisor
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Find the instances of one image.

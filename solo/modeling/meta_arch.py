@@ -161,7 +161,7 @@ class SOLO(nn.Module):
         return not self.backbone.output_shape().keys() <= self.head.features_read
 
     def forward(
-        self, batched_inputs: list[dict[str, Any]]
+        self, batched_inputs: list[dict[str, Any]], normalisers: Tensor | None = None
     ) -> dict[str, Tensor] | list[dict[str, Instances]]:
         """Train on, or find instances in, a batch in detectron2's format.
 
@@ -169,6 +169,8 @@ class SOLO(nn.Module):
             batched_inputs: One dict an image: `image`, a (C, h, w) tensor in INPUT.FORMAT; in
                 training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
                 `height` and `width`, the size of the output.
+            normalisers: What the losses are divided by where the batch is a part of what makes a step:
+                (2,) int64, positive cells and pairs, over all workers. None: those of the batch.
 
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}`.
@@ -182,7 +184,7 @@ class SOLO(nn.Module):
         size = tuple(images.tensor.shape[-2:])
         if self.training:
             truth = [ground_truth(item, self.device) for item in batched_inputs]
-            return self.losses(outputs, truth, size)
+            return self.losses(outputs, truth, size, normalisers)
         sizes = [
             ImageSize(size, (height, width), (item.get("height", height), item.get("width", width)))
             for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
@@ -194,8 +196,12 @@ class SOLO(nn.Module):
         """Normalise the images, then pad them with zeros to one size."""
         images = [to_device(item["image"], self.device).float() for item in batched_inputs]
         images = [(image - self.pixel_mean) / self.pixel_std for image in images]
-        divisor = max(self.backbone.size_divisibility, *self.head.strides)
-        return ImageList.from_tensors(images, divisor)
+        return ImageList.from_tensors(images, self.divisor)
+
+    @property
+    def divisor(self) -> int:
+        """What the padded sides of a batch are multiples of, in pixels."""
+        return max(self.backbone.size_divisibility, *self.head.strides)
 
     def run_network(self, images: Tensor) -> HeadOutputs[Any]:
         """Run backbone and head on (N, C, H, W) images that were normalised and padded."""
@@ -206,7 +212,11 @@ class SOLO(nn.Module):
 
     @stage("losses")
     def losses(
-        self, outputs: HeadOutputs[Any], truth: list[Instances], size: tuple[int, int]
+        self,
+        outputs: HeadOutputs[Any],
+        truth: list[Instances],
+        size: tuple[int, int],
+        normalisers: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compare the outputs of the head with the annotations.
 
@@ -214,6 +224,7 @@ class SOLO(nn.Module):
             outputs: Of N images.
             truth: N Instances with gt_boxes, gt_classes and gt_masks, (M, h, w) bool.
             size: (H, W) of the padded input.
+            normalisers: See :meth:`forward`.
 
         Returns:
             `loss_category` and `loss_mask`, scalars. Each is divided by its normaliser over all
@@ -222,11 +233,11 @@ class SOLO(nn.Module):
         """
         targets = self.assigner.of_batch(truth, size)
         log_targets(targets, sum(map(len, truth)), self.assigner)
-        num_classes = self.assigner.num_classes
         categories = torch.stack([target.categories for target in targets])
-        counts = torch.tensor([int((categories < num_classes).sum()), _count_pairs(targets)])
-        counts = losses.sum_over_workers(to_device(counts, self.device))
-        num_positive, num_pairs = counts.unbind()
+        if normalisers is None:
+            counts = to_device(self.assigner.count(targets), self.device)
+            normalisers = losses.sum_over_workers(counts)
+        num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
 

@@ -154,6 +154,12 @@ class TargetAssigner:
             for image, part in zip(images, measured.split([*map(len, images)]), strict=True)
         ]
 
+    def count(self, targets: Sequence[Targets]) -> Tensor:
+        """Return (2,) int64, the positive cells and the pairs of some images, on the CPU."""
+        categories = torch.stack([target.categories for target in targets])
+        positive = int((categories < self.num_classes).sum())
+        return torch.tensor([positive, sum(len(target.cells) for target in targets)])
+
     def _assign(
         self, boxes: Tensor, classes: Tensor, measured: Tensor, size: tuple[int, int]
     ) -> Targets:

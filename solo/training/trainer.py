@@ -23,7 +23,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
 from detectron2.modeling import build_model
 from detectron2.utils import comm
-from detectron2.utils.events import CommonMetricPrinter, EventStorage, EventWriter
+from detectron2.utils.events import EventStorage, EventWriter
 from torch import Tensor, nn
 
 from solo.checkpoint import SOLOCheckpointer
@@ -33,12 +33,13 @@ from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, pr
 from solo.modeling.precision import training_precision
 from solo.modeling.target_log import LOG_PERIOD
 from solo.training import workers
+from solo.training.accumulation import backward
 from solo.training.hooks import build_hooks
 from solo.training.output_dir import set_aside
 from solo.training.resumption import load_optimizer, told_changes
 from solo.training.sanity import warn_of_schedule
 from solo.training.solver import build_optimizer, build_scheduler
-from solo.training.writers import build_writers, plot_curves
+from solo.training.writers import build_writers, close_writers, plot_curves
 
 logger = logging.getLogger(__name__)
 _LOG_PERIOD = LOG_PERIOD  # iterations between two lines of the log, which tell of the targets, too
@@ -178,7 +179,7 @@ class Trainer(TrainerBase):
                 raise
             finally:
                 # Also after an error: what was measured until then.
-                self._close_writers()
+                close_writers(self._writers)
         if comm.is_main_process():
             plot_curves(self.cfg.OUTPUT_DIR)
         return self._results
@@ -197,13 +198,6 @@ class Trainer(TrainerBase):
                 self.cfg.OUTPUT_DIR, start_iter=self.start_iter, max_iter=self.max_iter
             )
             self.register_hooks([hooks.PeriodicWriter(self._writers, period=_LOG_PERIOD)])
-
-    def _close_writers(self) -> None:
-        for writer in self._writers:
-            # The line of the log that this iteration deserves was written.
-            if not isinstance(writer, CommonMetricPrinter):
-                writer.write()
-            writer.close()
 
     def _loop(self) -> None:
         """Run detectron2's loop, but `after_train` of the hooks only if all went well.
@@ -230,9 +224,13 @@ class Trainer(TrainerBase):
         data_time = time.perf_counter() - start
         self._seed_step()
         self.optimizer.zero_grad(set_to_none=True)
-        with self._autocast:
-            losses = self.model(batch)
-        self.grad_scaler.scale(sum(losses.values())).backward()
+        losses = backward(
+            batch,
+            self.model,
+            parts=self.cfg.SOLVER.ACCUMULATE,
+            autocast=self._autocast,
+            scaler=self.grad_scaler,
+        )
         # After the backward pass is on its way, so that a GPU does not wait for the CPU, and
         # before anything changes the weights.
         self._record(losses, batch, data_time)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
@@ -35,6 +36,15 @@ def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[Ev
     else:
         logger.info("tensorboard is not installed: the curves are in metrics.json only.")
     return writers
+
+
+def close_writers(writers: Iterable[EventWriter]) -> None:
+    """Write what was not written yet, and close the files."""
+    for writer in writers:
+        # The line of the log that this iteration deserves was written.
+        if not isinstance(writer, CommonMetricPrinter):
+            writer.write()
+        writer.close()
 
 
 def forget_metrics(path: Path, start_iter: int) -> None:
