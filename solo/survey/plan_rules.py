@@ -24,7 +24,7 @@ _EPOCHS = {Trained.ALL: (12, 300), Trained.BACKBONE: (24, 300), Trained.NOTHING:
 # A CPU sees so many times fewer.
 _LESS_ON_CPU = 4
 # An epoch has so many iterations at least, if a batch of two allows it.
-_LEAST_BATCHES = 4
+_LEAST_BATCHES = 3
 _CPU_BATCH = 4
 # Memory of a GPU that an image takes in training, in GiB for each million pixels of the input; twice that for
 # deep backbones. A part of it is left to others.

@@ -85,7 +85,7 @@ def test_batch_rate_and_length(write, choose):
     assert "75%, 92% of the iterations" in told and "a note" in told
 
 
-@pytest.mark.parametrize(("images", "batch"), [(1, 2), (7, 2), (10, 2), (16, 4), (240, 4)])
+@pytest.mark.parametrize(("images", "batch"), [(1, 2), (7, 2), (11, 2), (12, 4), (240, 4)])
 def test_a_small_set_has_small_batches(images, batch, write, choose):
     solver = choose(write(images)).cfg.SOLVER
     assert solver["IMS_PER_BATCH"] == batch
