@@ -1,21 +1,17 @@
 """The wheel alone: what it holds, and the command from an empty folder, with and without detectron2."""
 
-import json
 import shutil
 import subprocess
 import sys
 import zipfile
 from importlib import metadata
 
-import cv2
-import numpy as np
 import pytest
 
-from solo.checkpoint import SOLOCheckpointer
 from solo.cli.main import GROUPS, VERBS
 from solo.environment.extras import DISTRIBUTION, EXTRAS
-from tests.conftest import build, make_cfg
 from tests.documented_commands import DOCUMENTS, PARSED, ROOT, RUN, lines_of, words_of
+from tests.toy_folder import write_toys
 from tests.wheel_environment import WheelEnvironment, build_wheel
 
 pytestmark = [
@@ -56,28 +52,8 @@ def bare(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def toys(tmp_path_factory):
-    """A folder with a photo, a data set, and a tiny model."""
     folder = tmp_path_factory.mktemp("toys")
-    photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    images = folder / "cats" / "images"
-    images.mkdir(parents=True)
-    for path in (folder / "photo.jpg", images / "a.jpg", images / "b.jpg"):
-        cv2.imwrite(str(path), photo)
-    square = {"segmentation": [[8, 8, 40, 8, 40, 40, 8, 40]], "bbox": [8, 8, 32, 32], "area": 1024}
-    numbers = {"category_id": 1, "iscrowd": 0}
-    document = {
-        "images": [
-            {"id": number, "file_name": f"{name}.jpg", "height": 64, "width": 64}
-            for number, name in enumerate("ab", 1)
-        ],
-        "annotations": [{"id": n, "image_id": n, **numbers, **square} for n in (1, 2)],
-        "categories": [{"id": 1, "name": "cat"}],
-    }
-    (folder / "cats" / "train.json").write_text(json.dumps(document))
-    cfg = make_cfg()
-    cfg.INPUT.MIN_SIZE_TEST = 64
-    (folder / "tiny.yaml").write_text(cfg.dump())
-    SOLOCheckpointer(build(cfg), str(folder)).save("tiny")
+    write_toys(folder)
     return folder
 
 
@@ -134,10 +110,11 @@ def test_python_finds_the_wheel_and_its_configs(environment, tmp_path):
 
 
 def test_documented_lines_run(environment, toys):
-    commands = [words_of(line) + words_of(f"solo {more}") for line, more in RUN.items()]
+    commands = [words_of(f"{line} {more}", toys) for line, more in RUN.items()]
     for line, ended in zip(RUN, environment.solo(commands, toys), strict=True):
         assert ended.status == 0, f"{line}\n{ended.text}"
-    assert (toys / "predictions").is_dir()
+    for name in ("predictions/photo.jpg", "drawn/a.jpg", "out.mp4", "exported/model.onnx"):
+        assert (toys / name).is_file()
 
 
 def test_documented_lines_are_understood(environment, toys):
@@ -166,9 +143,9 @@ def test_without_detectron2_help_helps_and_its_example_says_solo_setup(bare, tmp
     examples = []
     for words, ended in zip(asked, bare.solo(asked, tmp_path), strict=True):
         assert ended.status == 0, f"{words}\n{ended.text}"
-        *_, example = ended.text.rstrip().splitlines()
-        assert example.startswith(f"example: solo {words[0]}"), ended.text
-        examples.append(words_of(example.removeprefix("example: ")))
+        _, found, example = ended.text.replace("\\\n", " ").rpartition("\nexample: ")
+        assert found and example.startswith(f"solo {words[0]}"), ended.text
+        examples.append(words_of(example.splitlines()[0]))
     examples.remove(["setup"])
     for words, ended in zip(examples, bare.solo(examples, tmp_path), strict=True):
         assert (ended.status, ended.text.count("\n")) == (1, 1), f"{words}\n{ended.text}"
