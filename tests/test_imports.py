@@ -15,7 +15,6 @@ SHELVES = (
     ("__main__",),
     ("cli",),
     ("",),  # the package itself, which registers its parts with detectron2
-    ("tools",),
     ("benchmark",),
     ("training", "report", "survey", "export", "demo"),
     ("inference",),

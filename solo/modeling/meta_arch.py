@@ -240,9 +240,7 @@ class SOLO(nn.Module):
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
-
         mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
-
         terms = {"loss_category": category, "loss_mask": mask}
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
@@ -257,7 +255,8 @@ class SOLO(nn.Module):
         """Add up the dice losses of all pairs of the batch."""
         strides = torch.tensor(self.head.mask_strides)
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
-        missed = self.head.level_parameters if _count_pairs(targets) else self.parameters()
+        has_pairs = any(len(target.cells) for target in targets)
+        missed = self.head.level_parameters if has_pairs else self.parameters()
         total = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
         dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
         for image, (target, instances) in enumerate(zip(targets, truth, strict=True)):
@@ -300,7 +299,3 @@ class SOLOv2(SOLO):
 def _dice(decode: Decoder, cells: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
     """Add up the dice losses of some pairs, given by their cells and instances."""
     return losses.dice_loss(decode(cells), masks, instances).sum()
-
-
-def _count_pairs(targets: list[Targets]) -> int:
-    return sum(len(target.cells) for target in targets)
