@@ -241,8 +241,7 @@ class SOLO(nn.Module):
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
         mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
-        terms = {"loss_category": category, "loss_mask": mask}
-        workers = comm.get_world_size()
+        workers, terms = comm.get_world_size(), {"loss_category": category, "loss_mask": mask}
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
     def _dice_sum(
