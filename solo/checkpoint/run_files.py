@@ -23,6 +23,8 @@ PREVIOUS_RUN = "previous"
 PREVIOUS_METRICS = "metrics.previous.json"
 # What older versions kept of a run in whose folder another one was started.
 PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
+# The runs of W&B and MLflow that a resumed training goes on with.
+LOGGERS = "loggers.json"
 # Locked by the process that trains.
 LOCK = ".lock"
 
@@ -35,6 +37,7 @@ _OF_A_RUN = (
     CURVES,
     CONFIG,
     RUN,
+    LOGGERS,
     "events.out.tfevents.*",
 )
 
