@@ -29,6 +29,8 @@ EVALUATIONS = "eval"
 PREVIOUS_METRICS = "metrics.previous.json"
 # What older versions kept of a run in whose folder another one was started.
 PREVIOUS_CHECKPOINT = "last_checkpoint.previous"
+# The runs of W&B and MLflow that a resumed training goes on with.
+LOGGERS = "loggers.json"
 # Locked by the process that trains.
 LOCK = ".lock"
 
@@ -41,6 +43,7 @@ _OF_A_RUN = (
     CURVES,
     CONFIG,
     RUN,
+    LOGGERS,
     "events.out.tfevents.*",
 )
 

@@ -143,6 +143,14 @@ class AnnotationFormat(Word):
     VOC_XML = "voc_xml"
 
 
+class MetricLogger(Word):
+    """Where the numbers of a training go beside the log and metrics.json."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
+
 KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.FREEZE": Freeze,
@@ -183,3 +191,5 @@ def check_words(cfg: CfgNode) -> None:
             node = node[name]
         if node or key not in _MAY_BE_EMPTY:
             choose(words, node, key)
+    for text in cfg.LOGGERS:
+        choose(MetricLogger, text, "LOGGERS")

@@ -147,6 +147,9 @@ def _add_training(cfg: CfgNode) -> None:
     # Parts in which the images of a step are taken, one after the other, where memory is short: IMS_PER_BATCH
     # stays the images of a step, so that rates, iterations and epochs keep their meaning.
     cfg.SOLVER.ACCUMULATE = 1
+    # Where the numbers go beside the log and metrics.json: "tensorboard", where it is installed; "wandb";
+    # "mlflow". The project and the place are set by WANDB_PROJECT, MLFLOW_TRACKING_URI and so on.
+    cfg.LOGGERS = ("tensorboard",)
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.

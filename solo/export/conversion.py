@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from detectron2.modeling import build_model
 
+from solo.checkpoint.class_rows import carried_class_names
 from solo.checkpoint.comparison import ConversionReport, compare
 from solo.checkpoint.lineages import (
     Converted,
@@ -57,11 +58,13 @@ def convert(
         preprocessing = Preprocessing.of_checkpoint(content, f"The checkpoint {source}")
     elif as_published:
         preprocessing = expected_preprocessing(converted.lineage)
+    names = carried_class_names(content)
     if to == "mmdet":
-        output: dict[str, Any] = {"meta": {}, "state_dict": to_mmdet(converted.weights)}
+        meta = {"dataset_meta": {"classes": names}} if names else {}
+        output: dict[str, Any] = {"meta": meta, "state_dict": to_mmdet(converted.weights)}
     else:
         output = {"model": converted.weights, "preprocessing": preprocessing.to_dict()}
-        output["class_names"] = list(content.get("class_names", []))
+        output["class_names"] = names
     write_checkpoint(output, target)
     return f"{report}\nthe weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
 

@@ -74,6 +74,15 @@ def told_changes(cfg: CfgNode) -> Iterator[None]:
         logger.warning("Changed since the run was started, and used from here on: %s.", changes)
 
 
+def check_state(state: dict[str, Any], path: str) -> None:
+    """Raise a UserError at the state, in a checkpoint, of another trainer than ours."""
+    if "optimizer" not in state:
+        raise UserError(
+            f"{path} was not written by this trainer: set MODEL.WEIGHTS to it, and another "
+            "OUTPUT_DIR, to start from its weights."
+        )
+
+
 def load_optimizer(
     optimizer: Optimizer, scheduler: LRScheduler, state: dict[str, Any], path: str
 ) -> None:

@@ -15,6 +15,7 @@ from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import check_folder
+from solo.training.metric_services import check_loggers
 from solo.training.record import record_run, versions
 from solo.training.schedule import log_schedule, resolve_schedule
 from solo.training.spared_logs import spare_log_files
@@ -47,6 +48,7 @@ def training_config(args: argparse.Namespace) -> CfgNode:
     check_folder(Path(cfg.OUTPUT_DIR), f"OUTPUT_DIR {cfg.OUTPUT_DIR!r}")
     resolve_num_classes(cfg)
     if not getattr(args, "eval_only", False):  # which needs no training data
+        check_loggers(cfg)
         resolve_schedule(cfg)
     return cfg
 

@@ -36,7 +36,7 @@ from solo.training import workers
 from solo.training.accumulation import backward
 from solo.training.hooks import build_hooks
 from solo.training.output_dir import set_aside
-from solo.training.resumption import load_optimizer, told_changes
+from solo.training.resumption import check_state, load_optimizer, told_changes
 from solo.training.sanity import warn_of_schedule
 from solo.training.solver import build_optimizer, build_scheduler
 from solo.training.writers import build_writers, close_writers, plot_curves
@@ -195,7 +195,10 @@ class Trainer(TrainerBase):
             if self.start_iter == 0:
                 set_aside(Path(self.cfg.OUTPUT_DIR))  # now that nothing but a step can fail
             self._writers = build_writers(
-                self.cfg.OUTPUT_DIR, start_iter=self.start_iter, max_iter=self.max_iter
+                self.cfg.OUTPUT_DIR,
+                start_iter=self.start_iter,
+                max_iter=self.max_iter,
+                config=self._given,
             )
             self.register_hooks([hooks.PeriodicWriter(self._writers, period=_LOG_PERIOD)])
 
@@ -289,11 +292,7 @@ class Trainer(TrainerBase):
             UserError: If another trainer returned it, or it is of other parameters than the model's.
         """
         path = self.checkpointer.get_checkpoint_file()
-        if "optimizer" not in state_dict:
-            raise UserError(
-                f"{path} was not written by this trainer: set MODEL.WEIGHTS to it, and another "
-                "OUTPUT_DIR, to start from its weights."
-            )
+        check_state(state_dict, path)
         super().load_state_dict(state_dict)
         load_optimizer(self.optimizer, self.scheduler, state_dict["optimizer"], path)
         if state_dict["grad_scaler"] and self.grad_scaler.is_enabled():

@@ -1,40 +1,53 @@
 """Where the numbers of a training go: the log, metrics.json without double entries, TensorBoard and services."""
 
-import importlib.util
 import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from detectron2.config import CfgNode
 from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 
 from solo.checkpoint import run_files
+from solo.config.choices import MetricLogger
 from solo.errors import UserError
 from solo.files import write_text
+from solo.training.metric_services import is_installed, service_writers
 from solo.training.spared_logs import SparedWriter
 
 logger = logging.getLogger(__name__)
 
 
-def build_writers(output_dir: str, *, start_iter: int, max_iter: int) -> list[EventWriter]:
-    """Build the writers of losses and metrics: to the log, to metrics.json, and to TensorBoard.
+def build_writers(
+    output_dir: str, *, start_iter: int, max_iter: int, config: CfgNode | None = None
+) -> list[EventWriter]:
+    """Build the writers of losses and metrics: to the log, to metrics.json, and where LOGGERS says.
 
     Args:
         output_dir: Where the files are.
         start_iter: The first iteration of this run; later ones in the files are forgotten.
         max_iter: The iteration at which training ends.
+        config: Whose LOGGERS these are, and which they are told. None: TensorBoard.
 
     Returns:
         The writers; without TensorBoard's where it is not installed.
     """
     metrics = Path(output_dir, run_files.METRICS)
     forget_metrics(metrics, start_iter)
-    writers = [CommonMetricPrinter(max_iter), SparedWriter(JSONWriter(str(metrics)), metrics)]
-    if importlib.util.find_spec("tensorboard"):
+    writers: list[EventWriter] = [
+        CommonMetricPrinter(max_iter),
+        SparedWriter(JSONWriter(str(metrics)), metrics),
+    ]
+    loggers = [MetricLogger.TENSORBOARD] if config is None else config.LOGGERS
+    if MetricLogger.TENSORBOARD not in loggers:
+        pass
+    elif is_installed("tensorboard"):
         board = TensorboardXWriter(output_dir, purge_step=start_iter)
         writers.append(SparedWriter(board, Path(output_dir, "events.out.tfevents.*")))
     else:
         logger.info("tensorboard is not installed: the curves are in metrics.json only.")
+    if config is not None:
+        writers += service_writers(loggers, config, start_iter=start_iter)
     return writers
 
 
