@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.modeling import build_model
+from torchvision.models import resnet18
 
 from solo import model_zoo
 from solo.checkpoint.published import PUBLISHED
@@ -61,6 +62,17 @@ def test_a_trained_model_by_name(tmp_path, monkeypatch):
     predictor = Predictor.from_model_zoo(name, device="cpu", opts=["INPUT.MIN_SIZE_TEST", "64"])
     assert predictor.class_names == tuple(COCO_NAMES)
     predictor(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_a_backbone_by_name_fills_the_model_of_a_config(tmp_path, monkeypatch):
+    name, weights = "imagenet/resnet18", resnet18(weights=None).state_dict()
+    monkeypatch.setitem(PUBLISHED, name, publish(tmp_path / "mirror", name, weights))
+    monkeypatch.setenv("SOLO_ZOO_URL", (tmp_path / "mirror").as_uri())
+    monkeypatch.setenv("SOLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    bottom_up = model_zoo.get("coco/solov2_light_448_R_18_FPN_3x", device="cpu").backbone.bottom_up
+    assert torch.equal(bottom_up.stem.conv1.weight, weights["conv1.weight"])
+    assert torch.equal(bottom_up.res5[1].conv2.weight, weights["layer4.1.conv2.weight"])
 
 
 def test_a_model_is_built_and_its_weights_are_loaded(monkeypatch):
