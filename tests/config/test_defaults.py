@@ -82,7 +82,7 @@ def train_and_evaluate(folder: Path) -> None:
         cfg = toy_cfg(name)
         cfg.DATASETS.TEST = (name,)
         cfg.OUTPUT_DIR = str(folder)
-        cfg.SOLVER.MAX_ITER = 1
+        cfg.SOLVER.MAX_ITER = cfg.TEST.PATIENCE = 1
         cfg.SOLVER.AMP.ENABLED = cfg.TEST.AMP.ENABLED = True
         cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.0
         cfg.INPUT.CROP.ENABLED = cfg.INPUT.JITTER.ENABLED = True
