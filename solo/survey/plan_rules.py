@@ -77,6 +77,8 @@ def choose_all(
     if machine.device != draft.cfg.MODEL.DEVICE:
         draft.choose("", MODEL__DEVICE=machine.device)
     _choose_data(draft, data)
+    if start.trained is Trained.NOTHING:
+        _choose_from_scratch(draft)
     _choose_size(draft, data)
     _survey(draft)
     _choose_batch(draft, data, machine, start)
@@ -179,7 +181,7 @@ def _choose_batch(draft: Draft, data: DataEntries, machine: Machine, start: Star
     draft.choose(f"batch {batch}: {images:,} images, {where}", SOLVER__IMS_PER_BATCH=batch)
     batch = draft.cfg.SOLVER.IMS_PER_BATCH
     if start.trained is Trained.NOTHING:
-        _choose_from_scratch(draft, batch // together)
+        _choose_norm(draft, batch // together)
         base, rate = _SCRATCH_BATCH, _SCRATCH_RATE
     chosen = float(f"{rate * batch / base:.3g}")
     draft.choose(f"learning rate {chosen:g} = {rate:g} x {batch} / {base}", SOLVER__BASE_LR=chosen)
@@ -197,21 +199,27 @@ def _batch_in_memory(cfg: CfgNode, machine: Machine) -> int:
     return max(1, int(_USABLE_MEMORY * machine.gib / gib))
 
 
-def _choose_from_scratch(draft: Draft, batch: int) -> None:
+def _choose_from_scratch(draft: Draft) -> None:
     """Take what the quickstart learns from scratch with: nothing that is frozen can stay."""
-    norm = "BN" if batch >= _LEAST_OF_BN else "GN"
     draft.choose(
-        f"from scratch: nothing is frozen, {norm} in the backbone for a batch of {batch}, AdamW, and more "
-        "weight on the classes, as in the quickstart",
+        "from scratch: nothing is frozen, AdamW, more cells an object and more weight on the classes, as in "
+        "the quickstart",
         MODEL__BACKBONE__FREEZE_AT=0,
-        MODEL__RESNETS__NORM=norm,
-        MODEL__FPN__NORM=norm,
         MODEL__SOLO__SIGMA=0.4,
         MODEL__SOLO__LOSS__CATEGORY_WEIGHT=3.0,
         SOLVER__OPTIMIZER="AdamW",
         SOLVER__WEIGHT_DECAY=0.05,
         SOLVER__WEIGHT_DECAY_NORM=0.0,
         SOLVER__LR_SCHEDULER_NAME="WarmupCosineLR",
+    )
+
+
+def _choose_norm(draft: Draft, batch: int) -> None:
+    norm = "BN" if batch >= _LEAST_OF_BN else "GN"
+    draft.choose(
+        f"{norm} in the backbone, which is not trained yet, for {batch} images at a time",
+        MODEL__RESNETS__NORM=norm,
+        MODEL__FPN__NORM=norm,
     )
 
 
