@@ -69,7 +69,7 @@ setup(
         "all": ALL,
         "dev": [
             *ALL,
-            *("pytest", "hypothesis", "ruff", "playwright", "setuptools>=64", "wheel"),
+            *("pytest", "hypothesis", "ruff", "playwright", "setuptools>=64", "wheel", "uv"),
             *("mypy", "types-PyYAML", "types-tabulate", "types-tqdm"),
         ],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],

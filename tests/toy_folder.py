@@ -1,4 +1,4 @@
-"""A folder with all that the README's command lines name: photos, a video, data sets, runs of a tiny model."""
+"""A folder with all that the README's command lines name: photos, a video, data sets, runs of a tiny model that finds something."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from solo.checkpoint import SOLOCheckpointer
-from tests.conftest import build, make_cfg
+from tests.export.conftest import lively_cfg, lively_model
 
 SIZE = 64
 PICTURES = (
@@ -56,7 +56,7 @@ def _document() -> dict[str, list[dict[str, object]]]:
 
 
 def _cfg() -> CfgNode:
-    cfg = make_cfg()
+    cfg = lively_cfg("SOLOv2")
     cfg.MODEL.SOLO.NUM_CLASSES = 1
     cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MIN_SIZE_TEST = (SIZE,), SIZE
     cfg.DATASETS.COCO_JSON = [["cats", "cats/train.json", "cats/images"]]
@@ -72,7 +72,7 @@ def _write_run(cfg: CfgNode, folder: Path) -> None:
     (folder / "config.yaml").write_text(cfg.dump())
     logged = [{"iteration": number, "total_loss": 1.0, "lr": 0.01} for number in (19, 39)]
     (folder / "metrics.json").write_text("\n".join(map(json.dumps, logged)))
-    checkpointer = SOLOCheckpointer(build(cfg), str(folder))
+    checkpointer = SOLOCheckpointer(lively_model(cfg), str(folder))
     checkpointer.save("model_final")
 
 

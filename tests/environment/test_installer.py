@@ -13,6 +13,8 @@ from solo.environment.wheels import write_wheel
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the environment is laid for POSIX")
 
 ROOT = Path(__file__).parents[2]
+# That of the development environment, which need not be on the PATH.
+UV = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 INSTALL = "from solo.environment.installer import install; install('--no-deps', 'toy')"
 UNINSTALL = "from solo.environment.installer import uninstall; uninstall('toy')"
 
@@ -40,9 +42,9 @@ def test_without_pip_and_uv_python_brings_pip(environment, toy):
     assert (environment.site / "pip").is_dir()
 
 
-@pytest.mark.skipif(not shutil.which("uv"), reason="uv is not installed")
+@pytest.mark.skipif(not UV, reason="uv is not installed")
 def test_uv_serves_where_there_is_no_pip(environment, toy):
-    environment.variables["PATH"] += os.pathsep + os.path.dirname(shutil.which("uv"))
+    environment.variables["PATH"] += os.pathsep + os.path.dirname(UV)
     comes_and_goes(environment)
     assert not (environment.site / "pip").is_dir()
 
