@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 from solo.cli._parser import MisuseError, Parser, add_device
 
-# A small one, quick on a CPU.
-DEFAULT = "coco/solov2_light_448_R_50_FPN_3x"
-
 
 class Model(NamedTuple):
     """A model that the flags name: a config and a checkpoint, or an exported file."""
@@ -29,7 +26,7 @@ def add_model(parser: Parser, *, exported: bool = True, device: bool = True) -> 
         default="",
         metavar="NAME",
         help=f"a name of `solo zoo`, or the folder of a run{', or an .onnx file' * exported}; "
-        f"default: {DEFAULT}",
+        "default: a light SOLOv2 of COCO, R-50 at 448 pixels",
     )
     kinds.add_argument(
         *("--config", "--config-file"),
@@ -75,7 +72,9 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:
         return Model(args.config_file, args.weights, "", device, Path(args.config_file).stem)
-    name = args.model or DEFAULT
+    from solo.model_zoo import DEFAULT_MODEL
+
+    name = args.model or DEFAULT_MODEL
     if Path(name).is_dir():
         from solo.report.run_folder import open_run
 

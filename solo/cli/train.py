@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("Name what to train: --data PATH for data of yours, or --config NAME.")
     if not has_data and any(getattr(args, name) for name in _OF_DATA):
         raise UserError(f"{', '.join(map(_flag, _OF_DATA))} go with --data, not with --config.")
-    if has_data:
+    if has_data:  # the plan holds what the flags say
         args.config_file = _plan(args)
+        args.weights = args.output = args.device = ""
     given = {"MODEL.WEIGHTS": args.weights, "OUTPUT_DIR": args.output, "MODEL.DEVICE": args.device}
     opts = [word for pair in given.items() if pair[1] for word in pair]
     args.opts, args.eval_only = [*opts, *args.opts], False

@@ -1,19 +1,19 @@
 """The config and the weights that a training on somebody's data begins with."""
 
-import difflib
 from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
 from detectron2.config import CfgNode
 
-from solo import model_zoo
 from solo.checkpoint import run_files
+from solo.checkpoint.published import PUBLISHED
 from solo.config import get_cfg
 from solo.config.merge import merge_file
+from solo.config.names import PREFIX, config_path, plain_name
 from solo.errors import UserError
+from solo.model_zoo import DEFAULT_MODEL
 
-DEFAULT = "coco/solov2_light_448_R_50_FPN_3x"
 # The word for no weights.
 NONE = "none"
 
@@ -47,14 +47,14 @@ def starting_point(model: str = "", weights: str = "") -> StartingPoint:
 
     Args:
         model: A config that comes with solo, by its name; a yaml file; or the folder of a run. Empty:
-            DEFAULT.
+            DEFAULT_MODEL.
         weights: A file or an address; "none": nothing is trained. Empty: those of the model.
 
     Raises:
         OSError: There is no such file.
         UserError: There is no such config.
     """
-    model = model or DEFAULT
+    model = model or DEFAULT_MODEL
     file, own = _config_file(model)
     if weights.lower() == NONE:
         return StartingPoint(
@@ -79,16 +79,9 @@ def _config_file(model: str) -> tuple[str, str]:
         return str((folder / run_files.CONFIG).absolute()), str(_last_weights(folder).absolute())
     if folder.is_file():
         return str(folder.absolute()), ""
-    name = model.removeprefix("solo://").removesuffix(".yaml")
-    try:
-        return model_zoo.get_config_file(f"{name}.yaml"), ""
-    except UserError as error:
-        known = [part.removesuffix(".yaml") for part in str(error).replace(",", "").split()]
-        similar = difflib.get_close_matches(name, known, n=3)
-        hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
-        raise UserError(
-            f"There is no model {model!r}{hint}: give a name, a yaml file, or the folder of a run."
-        ) from error
+    config_path(model)  # what is neither a file nor a name is told as such
+    name = plain_name(model)
+    return f"{PREFIX}{name}.yaml", PREFIX + name if name in PUBLISHED else ""
 
 
 def _last_weights(folder: Path) -> Path:

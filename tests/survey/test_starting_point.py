@@ -1,7 +1,8 @@
 import pytest
 
 from solo.errors import UserError
-from solo.survey.starting_point import DEFAULT, Trained, starting_point
+from solo.model_zoo import DEFAULT_MODEL
+from solo.survey.starting_point import Trained, starting_point
 from tests.conftest import make_cfg
 from tests.toys import write_config
 
@@ -9,14 +10,15 @@ from tests.toys import write_config
 @pytest.mark.parametrize("spelled", ["{}", "{}.yaml", "solo://{}"])
 def test_a_model_by_its_name(spelled):
     start = starting_point(spelled.format("coco/solov2_R_50_FPN_3x"))
-    assert start.config_file.endswith("solov2_R_50_FPN_3x.yaml")
+    assert start.config_file == "solo://coco/solov2_R_50_FPN_3x.yaml"
+    assert start.weights == "solo://coco/solov2_R_50_FPN_3x" and start.trained is Trained.ALL
     assert start.config().MODEL.META_ARCHITECTURE == "SOLOv2"
 
 
 def test_without_weights():
     start = starting_point(weights="none")
     assert start.trained is Trained.NOTHING and start.config().MODEL.WEIGHTS == ""
-    assert DEFAULT in start.config_file and "from scratch" in start.reason
+    assert DEFAULT_MODEL in start.config_file and "from scratch" in start.reason
 
 
 def test_weights_of_a_file():
@@ -48,5 +50,11 @@ def test_a_yaml_of_ones_own_and_its_backbone(tmp_path):
 def test_a_mistyped_name_is_told_with_what_was_meant():
     with pytest.raises(UserError, match="did you mean coco/solov2_R_50_FPN_3x"):
         starting_point("coco/solov2_R_50_FPN_3")
-    with pytest.raises(UserError, match=r"no model '/nosuch/file.yaml'"):
+    with pytest.raises(UserError, match=r"/nosuch/file\.yaml does not exist"):
         starting_point("/nosuch/file.yaml")
+
+
+def test_a_model_without_published_weights():
+    start = starting_point("cityscapes/solov2_light_448_R_50_FPN_3x")
+    assert start.trained is Trained.BACKBONE and start.weights.startswith("detectron2://")
+    assert starting_point("quickstart/solov2_digits").trained is Trained.NOTHING
