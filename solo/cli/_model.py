@@ -72,7 +72,7 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:
         return Model(args.config_file, args.weights, "", device, Path(args.config_file).stem)
-    from solo.model_zoo import DEFAULT_MODEL
+    from solo.model_zoo import DEFAULT_MODEL, weights_address
 
     name = args.model or DEFAULT_MODEL
     if Path(name).is_dir():
@@ -80,4 +80,4 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
 
         run = open_run(Path(name), Path(args.weights) if args.weights else None)
         return Model(str(run.config_file), str(run.weights), "", device, Path(name).name)
-    return Model(name, args.weights or f"solo://{name}", "", device, name)
+    return Model(name, args.weights or weights_address(name), "", device, name)
