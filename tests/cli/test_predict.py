@@ -9,10 +9,10 @@ import cv2
 import pytest
 
 from solo.cli import predict
-from solo.cli._model import DEFAULT
 from solo.cli._parser import build_parser
 from solo.demo import runner
 from solo.inference import Predictor
+from solo.model_zoo import DEFAULT_MODEL
 from solo.visualization.video import VideoSource
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ def test_a_camera(solo, model, video, tmp_path, monkeypatch, capsys):
 
 def test_the_default_model():
     options = read_options("a.png")
-    assert (options.config_file, options.weights) == (DEFAULT, f"solo://{DEFAULT}")
+    assert (options.config_file, options.weights) == (DEFAULT_MODEL, f"solo://{DEFAULT_MODEL}")
     assert options.threshold == 0.3 and options.tiles is None and not options.onnx
 
 

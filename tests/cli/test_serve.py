@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from solo.cli import serve
-from solo.cli._model import DEFAULT
 from solo.cli._parser import build_parser
 from solo.demo import page_server
 from solo.demo.page_server import PageOptions
+from solo.model_zoo import DEFAULT_MODEL
 
 
 def read_options(*words):
@@ -21,7 +21,11 @@ def read_options(*words):
 def test_what_the_flags_say(monkeypatch):
     monkeypatch.delenv("SOLO_PAGE_PASSWORD", raising=False)
     assert read_options() == PageOptions(
-        config_file=DEFAULT, weights=f"solo://{DEFAULT}", title=DEFAULT, opts=[], allow_host=[]
+        config_file=DEFAULT_MODEL,
+        weights=f"solo://{DEFAULT_MODEL}",
+        title=DEFAULT_MODEL,
+        opts=[],
+        allow_host=[],
     )
     words = "--config x/cats.yaml --weights w --device cpu --host 0.0.0.0 --port 80 --password p"
     options = read_options(*words.split(), "--allow-host", "a", "--allow-host", "b", "SEED", "1")
