@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "demo" / "README.md")
 
+# In place of a large model.
+TINY = "--config cats.yaml --size 64x64 --repeats 1"
 # Run for real, in this order, in the folder of tests/toy_folder.py: the line, and what it takes more to run there.
 RUN = {
     "solo setup --check": "",
@@ -28,20 +30,28 @@ RUN = {
     "solo data convert --annotations cats.json --images cats/images --to yolo cats_yolo": "",
     "solo export --model output/quickstart --output exported/": "",
     "solo predict --onnx exported/model.onnx photos/ --output drawn/": "",
+    "solo eval --onnx exported/model.onnx --dataset digits_val": (
+        "--dataset= --annotations new/labels.json --images new/"
+    ),
+    "solo eval --model coco/solov2_R_50_FPN_3x": "--model output/cats",
+    "solo train --data cats/ --epochs 50": (
+        "--model cats.yaml --weights none --output output/new SOLVER.MAX_ITER 2 SOLVER.EPOCHS 0"
+    ),
+    "solo train --config coco/solov2_R_50_FPN_3x --num-gpus 8": (
+        "--config cats.yaml --num-gpus 1 --output output/long SOLVER.MAX_ITER 1"
+    ),
+    "solo train --config coco/solov2_R_50_FPN_3x --num-gpus 8 --resume": (
+        "--config cats.yaml --num-gpus 1 --output output/long SOLVER.MAX_ITER 2"
+    ),
+    "solo benchmark infer --config coco/solov2_R_50_FPN_1x": TINY,
+    "solo benchmark train --config coco/solov2_R_50_FPN_1x --images 2": TINY,
 }
 # Lines of the README that are only parsed, and why they are not run.
 PARSED = {
     "solo setup": "it installs: tests/environment does that with toy packages",
-    "solo train --data cats/ --epochs 50": "it trains: tests/cli does that on less",
-    "solo train --config coco/solov2_R_50_FPN_3x --num-gpus 8": "8 GPUs",
-    "solo train --config coco/solov2_R_50_FPN_3x --num-gpus 8 --resume": "8 GPUs",
-    "solo eval --model coco/solov2_R_50_FPN_3x": "COCO, and weights from a network",
     "solo serve": "it serves until Ctrl-C: tests/cli/test_serve.py",
     "solo zoo download coco/solov2_R_50_FPN_3x": "a network: tests/cli/test_cli_zoo.py",
     "solo data digits --output datasets": "it paints for minutes: tests/cli/test_cli_data_digits.py",
-    "solo eval --onnx exported/model.onnx --dataset digits_val": "it paints the digits, too",
-    "solo benchmark infer --config coco/solov2_R_50_FPN_1x": "a large model on a CPU",
-    "solo benchmark train --config coco/solov2_R_50_FPN_1x --images 2": "a large model on a CPU",
     "solo benchmark cpu": "a minute of measuring: tests/cli/test_cli_benchmark.py",
 }
 

@@ -31,12 +31,16 @@ class WeightAverage(HookBase):
         self.is_enabled: bool = node.ENABLED
         self._limit: float = node.DECAY
         self._steps = 0
-        tensors = model.state_dict(keep_vars=True).items()
-        # The parameters themselves, in the type that they are trained in, which is float32.
-        self._weights = {name: item for name, item in tensors if item.is_floating_point()}
+        self._model = model
+        self._weights = self._look()
         # In the same order; what the model has not, while the average is applied. Empty before the start.
         self._others: list[Tensor] = []
         self._is_applied = False
+
+    def _look(self) -> dict[str, Tensor]:
+        """Return the parameters and buffers themselves, in the type that they are trained in, float32."""
+        tensors = self._model.state_dict(keep_vars=True).items()
+        return {name: item for name, item in tensors if item.is_floating_point()}
 
     def before_train(self) -> None:
         """Begin with the weights that were loaded, unless an average was."""
@@ -71,6 +75,8 @@ class WeightAverage(HookBase):
 
     def _swap(self) -> None:
         self._is_applied = not self._is_applied
+        # An evaluation that moved the model to the CPU and back, for want of memory, has made new buffers.
+        self._weights = self._look()
         for number, weight in enumerate(self._weights.values()):
             weight.data, self._others[number] = self._others[number], weight.data
 

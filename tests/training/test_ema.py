@@ -164,6 +164,22 @@ def test_what_is_no_float_stays_the_models_own(tmp_path: Path) -> None:
     )
 
 
+def test_a_model_that_an_evaluation_moved_away_and_back_is_averaged_on(tmp_path: Path) -> None:
+    """As after a GPU had too little memory: parameters stay the same objects, buffers do not."""
+    model = torch.nn.BatchNorm1d(2)
+    average = WeightAverage(model, averaged_config(tmp_path).SOLVER.EMA)
+    average.before_train()
+    model.running_mean.fill_(8.0)
+    with average.applied():
+        assert model.running_mean.tolist() == [0.0, 0.0]
+        model.to(torch.float64)
+        model.to(torch.float32)
+    assert model.running_mean.tolist() == [8.0, 8.0]
+    average.after_step()
+    with average.applied():
+        assert model.running_mean.min() > 0
+
+
 def average_as_worker(cfg: CfgNode) -> None:
     torch.manual_seed(torch.distributed.get_rank())
     norm = torch.nn.BatchNorm2d(2)
