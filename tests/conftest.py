@@ -1,4 +1,4 @@
-"""Tiny models and images that the tests share, and a disk that is full."""
+"""Tiny models and images that the tests share, a mirror of the net, and a disk that is full."""
 
 import contextlib
 
@@ -8,6 +8,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
 
 from solo.config import get_cfg
+from tests.zoo_server import zoo_server
 
 META_ARCHITECTURES = {
     "SOLO": ("SOLO", "SOLOHead"),
@@ -83,6 +84,18 @@ def variant(request):
 @pytest.fixture
 def tiny_cfg():
     return make_cfg()
+
+
+@pytest.fixture
+def empty_zoo(tmp_path, monkeypatch):
+    """A mirror without files, and a cache without files."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("SOLO_CACHE", str(tmp_path / "cache"))
+    with zoo_server(tmp_path / "served") as server:
+        monkeypatch.setenv("SOLO_ZOO_URL", server.url)
+        yield server
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def fetching(path: str) -> Iterator[None]:
     except (OSError, AssertionError) as error:  # of fvcore: there is no file at a foreign address
         if "://" not in path or path.startswith(PREFIX):  # ours say all that there is to say
             raise
-        reason = getattr(error, "reason", error)
+        reason = str(getattr(error, "reason", error)).rstrip(".")
         raise OSError(
             f"The weights cannot be fetched from {address} ({reason}). Fetch them elsewhere, and set "
             f"MODEL.WEIGHTS to the file{_or_copy(address)}."

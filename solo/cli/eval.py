@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solo.cli._model import Model, add_model, chosen_model
+from solo.cli._own_data import add_data, find_parts
 from solo.cli._parser import Parser, add_annotations, add_options, add_tiles
 from solo.errors import UserError
 from solo.files import check_folder
@@ -27,6 +28,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--dataset", default="", metavar="NAME", help="registered; default: DATASETS.TEST"
     )
+    add_data(parser, "its val part, or all of it if it has one part")
     add_annotations(parser)
     add_tiles(parser)
     parser.add_argument(
@@ -46,8 +48,8 @@ def run(args: argparse.Namespace) -> None:
     from solo.training.record import versions
 
     model = chosen_model(args, args.opts)
-    _check_outputs(args)
     dataset = _dataset(args, model)
+    _check_outputs(args, dataset)
     with told_progress():
         results = evaluate_predictor(
             _predictor(args, model),
@@ -74,14 +76,15 @@ def run(args: argparse.Namespace) -> None:
         print(f"written: {args.json}")
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Stop before the work where its results could not be written."""
+def _check_outputs(args: argparse.Namespace, dataset: str) -> None:
+    """Stop before the work where its results could not be written, or take the place of annotations."""
     if args.output:
         check_folder(args.output)
     if args.json and args.json != "-":
         if Path(args.json).is_dir():
             raise UserError(f"--json {args.json} is a folder: give the name of a file.")
-        if args.annotations and Path(args.json).resolve() == Path(args.annotations).resolve():
+        is_file = args.annotations or args.data  # and its path is its name
+        if is_file and Path(args.json).resolve() == Path(dataset).resolve():
             raise UserError(f"{args.json} holds the annotations: write to another file.")
         check_folder(Path(args.json).parent)
 
@@ -91,6 +94,10 @@ def _dataset(args: argparse.Namespace, model: Model) -> str:
     from solo.config.load import inference_config
     from solo.data.formats.coco_json import register_annotations
 
+    if args.data:
+        parts = find_parts(args)
+        part = parts.val or parts.train
+        return register_annotations(part.annotations, part.images, part.form)
     if bool(args.annotations) != bool(args.images):
         raise UserError("--annotations PATH and --images DIR go together.")
     if args.annotations and args.dataset:
@@ -101,8 +108,8 @@ def _dataset(args: argparse.Namespace, model: Model) -> str:
         return str(args.dataset)
     if model.onnx:
         raise UserError(
-            "An exported model names no data set: give --annotations PATH and --images DIR, or "
-            "--dataset NAME."
+            "An exported model names no data set: give --data PATH, --annotations PATH and --images "
+            "DIR, or --dataset NAME."
         )
     names = inference_config(model.config_file, model.weights, args.device, args.opts).DATASETS.TEST
     if len(names) != 1:

@@ -63,6 +63,7 @@ def find_data(
     images: Path | str = "",
     val_annotations: Path | str = "",
     val_images: Path | str = "",
+    advice: str = FLAGS,
 ) -> FoundData:
     """Find what to train on and what to evaluate with.
 
@@ -75,6 +76,7 @@ def find_data(
         images: Their folder; empty: it is looked for.
         val_annotations: What to evaluate with, in place of what is found.
         val_images: Their folder; empty: it is looked for.
+        advice: What to do where it is not clear what is meant: which flags say it.
 
     Raises:
         OSError: There is no such file or folder.
@@ -86,7 +88,7 @@ def find_data(
     if annotations:
         found = FoundData(_name(root), _named(annotations, images), None)
     else:
-        found = _found(_without_split(root), images)
+        found = _found(_without_split(root), images, advice)
     if val_annotations:
         found = replace(found, val=_named(val_annotations, val_images))
     elif val_images and found.val:
@@ -131,13 +133,13 @@ def _around(path: Path) -> Path:
     return folder.parent if folder.name.lower() in _INNER else folder
 
 
-def _found(path: Path, images: Path | str) -> FoundData:
+def _found(path: Path, images: Path | str, advice: str) -> FoundData:
     path.stat()  # a missing path is told as such
     candidates = list(candidates_below(path))
     root = path if path.is_dir() else _around(path)
     if not candidates:
-        raise UserError(_nothing(path))
-    train, val = _chosen(path, candidates)
+        raise UserError(_nothing(path, advice))
+    train, val = _chosen(path, candidates, advice)
     sources = [
         Source(one.form, one.annotations, _absolute(images)) if images else _source(one, root)
         for one in (train, val)
@@ -147,7 +149,9 @@ def _found(path: Path, images: Path | str) -> FoundData:
     return FoundData(_name(path), sources[0], [*sources, None][1], tuple(unused))
 
 
-def _chosen(path: Path, candidates: Sequence[Candidate]) -> tuple[Candidate, Candidate | None]:
+def _chosen(
+    path: Path, candidates: Sequence[Candidate], advice: str
+) -> tuple[Candidate, Candidate | None]:
     """Return what to train on and what to evaluate with."""
     if len(candidates) == 1:
         return candidates[0], None
@@ -159,7 +163,7 @@ def _chosen(path: Path, candidates: Sequence[Candidate]) -> tuple[Candidate, Can
         more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
         raise UserError(
             f"{path} holds several sets of annotations, and no name tells which is meant: "
-            f"{listed}{more}. {FLAGS}."
+            f"{listed}{more}. {advice}."
         )
     return train[0], val[0] if val else None
 
@@ -169,7 +173,7 @@ def _shown(candidate: Candidate, root: Path) -> str:
     return f"{relative} ({candidate.form})"
 
 
-def _nothing(path: Path) -> str:
+def _nothing(path: Path, advice: str) -> str:
     kinds = "COCO's json, YOLO's data.yaml or labels, LabelMe, VIA, CVAT"
     if path.is_file():
         return f"{path} holds no annotations in a format that is read: {kinds}."
@@ -178,7 +182,7 @@ def _nothing(path: Path) -> str:
     rest = len(others) - pictures
     return (
         f"{path} holds no annotations in a format that is read ({kinds}), but {pictures} images and "
-        f"{rest} other files. If they lie elsewhere, {FLAGS}."
+        f"{rest} other files. If they lie elsewhere, {advice}."
     )
 
 

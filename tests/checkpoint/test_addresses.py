@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from solo.checkpoint import SOLOCheckpointer, write_checkpoint
+from solo.checkpoint.addresses import fetching
 from solo.errors import UserError
 from tests.conftest import build
 
@@ -59,3 +60,11 @@ def test_names_and_addresses_that_nobody_knows(tiny_cfg):
         SOLOCheckpointer(build(tiny_cfg)).load("catalog://R-51")
     with pytest.raises(OSError, match=r"cannot be fetched from s4://a\.pth .*to the file\.$"):
         SOLOCheckpointer(build(tiny_cfg)).load("s4://a.pth")
+
+
+def test_the_sentence_of_somebody_else_ends_within_ours():
+    with (
+        pytest.raises(OSError, match=r"a\.pth \(The hub is offline\)\. Fetch"),
+        fetching("s4://a.pth"),
+    ):
+        raise OSError("The hub is offline.")

@@ -13,8 +13,9 @@ from solo.checkpoint import SOLOCheckpointer, read_checkpoint, weights_cache
 from solo.checkpoint.published import PUBLISHED, find_published
 from solo.checkpoint.weights_cache import cached_path, published_weights
 from solo.errors import UserError
+from tests.checkpoint.test_torchvision_backbones import make_backbone_cfg, make_network
 from tests.conftest import build, make_cfg
-from tests.zoo_server import COCO_NAMES, mmdet_file, publish, zoo_server
+from tests.zoo_server import COCO_NAMES, mmdet_file, publish
 
 NAME = "coco/solov2_R_50_FPN_1x"
 
@@ -32,18 +33,6 @@ def tiny_model(seed=0):
 @pytest.fixture(scope="module")
 def content():
     return mmdet_file(tiny_model().state_dict())
-
-
-@pytest.fixture
-def empty_zoo(tmp_path, monkeypatch):
-    """A mirror without files, and a cache without files."""
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("SOLO_CACHE", str(tmp_path / "cache"))
-    with zoo_server(tmp_path / "served") as server:
-        monkeypatch.setenv("SOLO_ZOO_URL", server.url)
-        yield server
 
 
 @pytest.fixture
@@ -153,6 +142,17 @@ def test_a_backbone_is_kept_by_its_own_names(empty_zoo, monkeypatch):
     name, weights = "imagenet/resnet18", {"conv1.weight": torch.ones(2), "fc.bias": torch.zeros(1)}
     monkeypatch.setitem(PUBLISHED, name, publish(empty_zoo.folder, name, weights))
     assert torch.equal(read_checkpoint(f"solo://{name}")["model"]["conv1.weight"], torch.ones(2))
+
+
+def test_a_backbone_fills_a_model_of_any_classes(empty_zoo, monkeypatch):
+    name, weights = "imagenet/resnet18", make_network("resnet18").state_dict()
+    monkeypatch.setitem(PUBLISHED, name, publish(empty_zoo.folder, name, weights))
+    model = build(make_backbone_cfg("resnet18"))
+    SOLOCheckpointer(model, class_names=["a", "b", "c"]).load(f"solo://{name}")
+    loaded = model.backbone.bottom_up.res5[1].conv2.weight
+    assert torch.equal(loaded, weights["layer4.1.conv2.weight"])
+    with pytest.raises(UserError, match=r"(?s)another model.*missing: backbone\.bottom_up"):
+        SOLOCheckpointer(build(make_backbone_cfg("resnet34"))).load(f"solo://{name}")
 
 
 def test_names_that_nobody_knows():

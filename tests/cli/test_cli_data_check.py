@@ -5,7 +5,14 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from solo.cli.main import main
-from tests.data.annotated import scenes, write_cvat, write_labelme, write_via
+from tests.data.annotated import (
+    scenes,
+    write_coco,
+    write_cvat,
+    write_labelme,
+    write_via,
+    write_yolo,
+)
 from tests.data.test_checks import SQUARE, clean_document, images  # noqa: F401  (a fixture)
 
 
@@ -204,6 +211,10 @@ def test_only_a_file_is_mended(tmp_path):
         (["--dataset", "no_such_set"], "no data set 'no_such_set'"),
         (["--config-file", "missing.yaml"], "does not exist"),
         (["--dataset", "cityscapes_inst_val"], "gtFine_trainvaltest.zip"),
+        (["--data", "missing"], "missing"),
+        (["--data", "a", "--annotations", "b", "--images", "."], "give one of them"),
+        (["--data", "a", "--dataset", "digits_val"], "give one of them"),
+        (["--data", "a", "--format", "coco"], "the format of --data is found"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, words):
@@ -223,3 +234,56 @@ def test_annotations_of_any_format(tmp_path, capsys, write):
     assert f"{name}: no errors; all " in capsys.readouterr().out
     DatasetCatalog.remove(name)
     MetadataCatalog.remove(name)
+
+
+@pytest.mark.parametrize("write", [write_coco, write_cvat, write_labelme, write_via])
+def test_the_parts_of_a_data_set_in_whatever_format(tmp_path, capsys, write):
+    paths = []
+    for part in ("train", "valid"):
+        (tmp_path / "cats" / part).mkdir(parents=True)
+        paths.append(write(tmp_path / "cats" / part, scenes(parts=False, holes=False))[0])
+    main(["data", "check", "--data", str(tmp_path / "cats")])
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": no errors; all " in line]
+    assert [line.partition(":")[0] for line in lines] == [str(path) for path in paths]
+
+
+@pytest.mark.parametrize(("named", "parts"), [("", ["train", "val"]), (":val", ["val"])])
+def test_the_splits_of_a_data_yaml(tmp_path, capsys, named, parts):
+    for part in ("train", "val"):
+        write_yolo(tmp_path / part, scenes(parts=False, holes=False))
+        (tmp_path / part / "data.yaml").unlink()
+    file = tmp_path / "data.yaml"
+    file.write_text("train: train/images\nval: val/images\nnames: [a, b, c]\n")
+    main(["data", "check", "--data", f"{file}{named}"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if ": no errors; all " in line]
+    assert [line.partition(": ")[0] for line in lines] == [f"{file}:{part}" for part in parts]
+
+
+def test_a_part_that_is_broken(tmp_path, capsys):
+    for part in ("train", "val"):
+        (tmp_path / part).mkdir()
+        path, _ = write_coco(tmp_path / part, scenes())
+    document = json.loads(path.read_text())
+    document["annotations"][0]["segmentation"] = [SQUARE[:4]]
+    path.write_text(json.dumps(document))
+    assert main(["data", "check", "--data", str(tmp_path), "--json", str(tmp_path / "out")]) == 1
+    (row,) = [row for row in json.loads((tmp_path / "out").read_text()) if row["is_error"]]
+    assert row["kind"] == "broken polygon" and row["file_name"].startswith(str(path.parent))
+    printed = capsys.readouterr().out
+    assert f"{path}: 1 error; " in printed and f"{path.name}: no errors; all" in printed
+    with pytest.raises(SystemExit, match="--fix mends one file"):
+        main(["data", "check", "--data", str(tmp_path), "--fix", str(tmp_path / "mended.json")])
+    assert main(["data", "check", "--data", str(path), "--fix", str(tmp_path / "mended.json")]) == 1
+    with pytest.raises(SystemExit, match="holds the annotations"):
+        main(["data", "check", "--data", str(path), "--fix", str(path)])
+
+
+def test_data_of_which_it_is_not_clear_what_is_meant(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_coco(tmp_path / name, scenes())
+    with pytest.raises(SystemExit, match=r"\. --annotations A --images D name what is meant\.$"):
+        main(["data", "check", "--data", str(tmp_path)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match=r"elsewhere, --annotations A --images D name what"):
+        main(["data", "check", "--data", str(tmp_path / "empty")])

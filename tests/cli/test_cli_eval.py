@@ -103,6 +103,24 @@ def test_the_data_set_of_the_config(model, own, tmp_path, capsys):
     forget("mine_val")
 
 
+def test_the_part_of_a_data_set_that_is_to_evaluate_with(model, tmp_path, capsys):
+    paths = {}
+    for part, images in {"train": 2, "val": 1}.items():
+        (tmp_path / "cats" / part).mkdir(parents=True)
+        records = write_records(tmp_path / "cats" / part, [[square(4, 4, 20)]] * images)
+        paths[part] = write_coco(tmp_path / "cats" / part / f"{part}.json", records, NAMES)
+    for named, part in {"": "val", "train": "train"}.items():
+        data = str(tmp_path / "cats" / named)
+        assert main(["eval", *model, "--data", data, "--json", "-"]) == 0
+        written = json.loads(capsys.readouterr().out)
+        assert written["dataset"] == str(paths[part])
+        assert written["images"] == {"val": 1, "train": 2}[part]
+    with pytest.raises(SystemExit, match="holds the annotations: write to another file"):
+        main(["eval", *model, "--data", str(tmp_path / "cats"), "--json", str(paths["val"])])
+    for path in paths.values():
+        forget(path)
+
+
 @pytest.mark.slow
 def test_an_export_on_data_of_ones_own(model, own, tmp_path, capsys):
     request = ExportRequest(config_file=model[1], weights=model[3], output=tmp_path / "exported")
@@ -141,6 +159,9 @@ def test_an_export_on_data_of_ones_own(model, own, tmp_path, capsys):
         (["--annotations", "none.json"], "--annotations PATH and --images DIR go together"),
         (["--annotations", "none.json", "--images", "."], r"none\.json"),
         (["--annotations", "a.json", "--images", ".", "--dataset", "b"], "give one of them"),
+        (["--data", ".", "--annotations", "a.json", "--images", "."], "give one of them"),
+        (["--data", ".", "--dataset", "b"], "give one of them"),
+        (["--data", "none"], "none"),
         (["--weights", "none.pth"], r"none\.pth"),
         (["--num-images", "0"], "ask for 1 at least"),
         (["--tiles", "8"], "give 32 pixels or more"),
@@ -151,12 +172,13 @@ def test_an_export_on_data_of_ones_own(model, own, tmp_path, capsys):
     ],
 )
 def test_errors_are_one_sentence(model, own, more, words):
-    data = [] if {"--annotations", "--dataset", "DATASETS.TEST"} & set(more) else own
+    data = [] if {"--annotations", "--data", "--dataset", "DATASETS.TEST"} & set(more) else own
     with pytest.raises(SystemExit, match=f"^error: .*{words}"):
         main(["eval", *model, *data, *more])
 
 
 @pytest.mark.parametrize("more", [["--weights", "w.pth"], ["--device", "cpu"], ["SEED", "3"]])
-def test_an_exported_file_holds_everything(more):
-    with pytest.raises(SystemExit, match="holds weights and config: leave out --weights"):
+def test_an_exported_file_holds_everything(more, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
         main(["eval", "--onnx", "model.onnx", "--dataset", "digits_val", *more])
+    assert "holds weights and config: leave out --weights" in capsys.readouterr().err

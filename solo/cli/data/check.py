@@ -2,15 +2,17 @@
 
 Files, masks, boxes, classes and ids are checked. The exit status is 1 if there are errors, else 0.
 
-example: solo data check --annotations cats/train.json --images cats/images
+example: solo data check --data cats/
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from solo.cli._own_data import add_data, find_parts
 from solo.cli._parser import Parser, add_annotations, add_config
 from solo.errors import UserError
 from solo.files import write_text
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     """Add the flags."""
+    add_data(parser, "what is to train on and to evaluate with is checked")
     add_annotations(parser)
     parser.add_argument(
         "--dataset", nargs="+", default=[], metavar="NAME", help="registered data sets"
@@ -83,14 +86,15 @@ def check(args: argparse.Namespace) -> list["Checked"]:
     _check_files(args)
     cfg = load_config(args.config_file, args.opts, device="cpu", needs_classes=False)
     names = _names(args, cfg)
-    if not (args.annotations or names):
-        raise UserError("Name a data set: --annotations and --images, --dataset or --config.")
-    checked = []
+    files = _files(args)
+    if not (files or names):
+        raise UserError(
+            "Name a data set: --data, --annotations and --images, --dataset or --config."
+        )
+    _check_outputs(args, [path for path, _, _ in files])
     look = Look(args.read_images, cfg.INPUT.MAX_PIXELS)
-    if args.annotations:
-        files = args.annotations, args.images, args.format
-        leave_folder = cfg.DATASETS.LEAVE_FOLDER
-        checked.append(check_file(args.annotations, *files, look, leave_folder=leave_folder))
+    leave_folder = cfg.DATASETS.LEAVE_FOLDER
+    checked = [check_file(one[0], *one, look, leave_folder=leave_folder) for one in files]
     checked += [check_known(name, look) for name in names]
     if args.fix and (len(checked) > 1 or not checked[0].annotations):
         raise UserError("--fix mends one file: name it by --annotations.")
@@ -98,16 +102,30 @@ def check(args: argparse.Namespace) -> list["Checked"]:
 
 
 def _check_files(args: argparse.Namespace) -> None:
-    """Stop at files that do not go together, and before one is overwritten."""
+    """Stop at files that do not go together."""
     if args.json and not args.annotations and _is_no_report(args):
         raise UserError(
             f"--json FILE is what the findings are written to; annotations are given by "
             f"--annotations {args.json}"
         )
-    if bool(args.annotations) != bool(args.images):
+    if not args.data and bool(args.annotations) != bool(args.images):
         raise UserError("--annotations FILE and --images DIR go together.")
+
+
+def _files(args: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """Return the annotations to check that no name is registered for, with image folder and format."""
+    if args.data:
+        found = find_parts(args)
+        parts = [found.train, found.val] if found.val else [found.train]
+        return [(part.annotations, part.images, str(part.form)) for part in parts]
+    return [(args.annotations, args.images, args.format)] if args.annotations else []
+
+
+def _check_outputs(args: argparse.Namespace, annotations: Sequence[str]) -> None:
+    """Stop before annotations or a finished copy are overwritten."""
+    given = [Path(path).resolve() for path in annotations]
     for path in filter(None, (args.json, args.fix)):
-        if args.annotations and Path(path).resolve() == Path(args.annotations).resolve():
+        if Path(path).resolve() in given:
             raise UserError(f"{path} holds the annotations: write to another file.")
     if args.fix and Path(args.fix).exists():
         raise UserError(f"{args.fix} exists: --fix writes a new file.")
@@ -115,7 +133,7 @@ def _check_files(args: argparse.Namespace) -> None:
 
 def _is_no_report(args: argparse.Namespace) -> bool:
     """Return whether --json names annotations, as it once did: reports are lists."""
-    if args.images:
+    if args.images and not args.data:
         return True
     path = Path(args.json)
     return path.is_file() and path.open("rb").read(1) != b"["
