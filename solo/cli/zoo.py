@@ -91,7 +91,7 @@ def _table(entries: list["Entry"]) -> str:
             entry.name,
             "-" if entry.average_precision is None else f"{entry.average_precision:.1f}",
             f"{entry.parameters / 1e6:.1f} M",
-            "?" if entry.size is None else f"{entry.size / 1e6:.0f} MB",
+            _size(entry),
             entry.licence,
             "yes" if entry.file else "no",
         )
@@ -100,6 +100,13 @@ def _table(entries: list["Entry"]) -> str:
     right, left = "right", "left"
     aligned = (left, right, right, right, left, left)
     return str(tabulate(rows, headers=_HEADERS, colalign=aligned, disable_numparse=True))
+
+
+def _size(entry: "Entry") -> str:
+    """Return the size of the file here; of one that is not, about what its float32 parameters take."""
+    if entry.size is None:
+        return f"~{4 * entry.parameters / 1e6:.0f} MB"
+    return f"{entry.size / 1e6:.0f} MB"
 
 
 def _row(entry: "Entry") -> dict[str, Any]:

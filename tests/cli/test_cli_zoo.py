@@ -31,7 +31,16 @@ def test_the_table(cache, capsys):
     lines = table.splitlines()
     assert len(lines) == 2 + len(PUBLISHED)
     row = next(line for line in lines if line.startswith("coco/solov2_R_50_FPN_3x "))
-    assert row.split() == ["coco/solov2_R_50_FPN_3x", "37.5", "46.5", "M", "?", "Apache-2.0", "no"]
+    assert row.split() == [
+        "coco/solov2_R_50_FPN_3x",
+        "37.5",
+        "46.5",
+        "M",
+        "~186",
+        "MB",
+        "Apache-2.0",
+        "no",
+    ]
     assert "coco/solo_R_101_FPN_3x, " in bare and "solov2_R_50_FPN_3x" not in bare
     assert str(cache) in place
 
