@@ -35,7 +35,7 @@ RUN = {
     ),
     "solo eval --model coco/solov2_R_50_FPN_3x": "--model output/cats",
     "solo train --data cats/ --epochs 50": (
-        "--model cats.yaml --weights none --output output/new SOLVER.MAX_ITER 2 SOLVER.EPOCHS 0"
+        "--model cats.yaml --weights none --output output/new SOLVER.MAX_ITER 2"
     ),
     "solo train --config coco/solov2_R_50_FPN_3x --num-gpus 8": (
         "--config cats.yaml --num-gpus 1 --output output/long SOLVER.MAX_ITER 1"

@@ -116,6 +116,37 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(_CHECKPOINTS))
 
 
+def last_checkpoint(folder: Path) -> Path:
+    """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    final, marker = folder / FINAL_CHECKPOINT, folder / LAST_CHECKPOINT
+    is_anew = any((folder / name).is_file() for name in (PREVIOUS_CHECKPOINT, PREVIOUS_METRICS))
+    if marker.is_file():
+        # A checkpoint is written before the marker names it: an older one that is not named is of
+        # another run. A copy may have other times.
+        if final.is_file() and not is_anew and _time(final) >= _time(marker):
+            return final
+        return folder / marker.read_text(encoding="utf-8", errors="replace").strip()
+    if final.is_file() and not is_anew:
+        return final
+    if older := sorted(path.name for path in folder.glob("[!.]*.pth")):
+        raise FileNotFoundError(
+            f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
+            "config.yaml does not belong: wait for the first one of this run, or name one with "
+            "--weights."
+        )
+    raise FileNotFoundError(
+        f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
+    )
+
+
+def _time(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 def of_a_run(folder: Path) -> list[Path]:
     """Return all files in a folder that a run consists of."""
     return [path for pattern in _OF_A_RUN for path in folder.glob(pattern)]

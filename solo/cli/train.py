@@ -7,9 +7,13 @@ example: solo train --data cats/ --epochs 50
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from solo.cli._parser import Parser, add_device, add_options
 from solo.errors import UserError
+
+if TYPE_CHECKING:
+    from solo.survey.plan import Plan
 
 # Flags that say more of --data.
 _OF_DATA = ("images", "val_annotations", "val_images", "model", "epochs")
@@ -55,28 +59,42 @@ def run(args: argparse.Namespace) -> None:
     has_data = bool(args.data or args.annotations)
     if has_data == bool(args.config_file):
         raise UserError("Name what to train: --data PATH for data of yours, or --config NAME.")
+    if not has_data and args.epochs:
+        raise UserError(
+            f"--epochs goes with --data: with --config set SOLVER.EPOCHS {args.epochs:g} at the end."
+        )
     if not has_data and any(getattr(args, name) for name in _OF_DATA):
         raise UserError(f"{', '.join(map(_flag, _OF_DATA))} go with --data, not with --config.")
     if has_data:  # the plan holds what the flags say
-        args.config_file = _plan(args)
+        plan = _plan(args)
+        args.config_file = str(plan.file)
         args.weights = args.output = args.device = ""
+        if plan.is_new:
+            args.opts = []
     given = {"MODEL.WEIGHTS": args.weights, "OUTPUT_DIR": args.output, "MODEL.DEVICE": args.device}
     opts = [word for pair in given.items() if pair[1] for word in pair]
     args.opts, args.eval_only = [*opts, *args.opts], False
     start(args)
 
 
-def _plan(args: argparse.Namespace) -> str:
-    """Choose a config for the data, tell why, and return its file."""
+def _plan(args: argparse.Namespace) -> "Plan":
+    """Choose a config for the data, and tell why."""
     from solo.survey.plan import plan_for
+    from solo.training.launch import under_torchrun
 
     if args.num_machines > 1:
         raise UserError("--data is for one machine: train its plan.yaml by --config on several.")
+    if under_torchrun():
+        raise UserError(
+            "--data is for one process, which may start others by --num-gpus: under torchrun train its plan.yaml "
+            "by --config."
+        )
     flags = (*_OF_DATA, "data", "annotations", "weights", "output", "device", "overwrite", "resume")
     named = {name: getattr(args, name) for name in flags}
     plan = plan_for(**named, gpus=args.num_gpus, options=args.opts)
-    print("\n".join([*plan.reasons, f"written: {plan.file}"]), flush=True)
-    return str(plan.file)
+    written = [f"written: {plan.file}"] * plan.is_new
+    print("\n".join([*plan.reasons, *written]), flush=True)
+    return plan
 
 
 def _flag(name: str) -> str:

@@ -48,7 +48,7 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
         raise FileNotFoundError(
             f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
         )
-    weights = weights or _last_checkpoint(folder)
+    weights = weights or run_files.last_checkpoint(folder)
     if not weights.is_file():
         raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
     return Run(
@@ -59,36 +59,6 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
         record=run_files.read_run_record(folder),
         metrics=_metrics(folder),
     )
-
-
-def _last_checkpoint(folder: Path) -> Path:
-    """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too."""
-    final, marker = folder / run_files.FINAL_CHECKPOINT, folder / run_files.LAST_CHECKPOINT
-    is_anew = any(
-        (folder / name).is_file()
-        for name in (run_files.PREVIOUS_CHECKPOINT, run_files.PREVIOUS_METRICS)
-    )
-    if marker.is_file():
-        # A checkpoint is written before the marker names it: an older one that is not named is of
-        # another run. A copy may have other times.
-        if final.is_file() and not is_anew and _time(final) >= _time(marker):
-            return final
-        return folder / marker.read_text(encoding="utf-8", errors="replace").strip()
-    if final.is_file() and not is_anew:
-        return final
-    if older := sorted(path.name for path in folder.glob("[!.]*.pth")):
-        raise FileNotFoundError(
-            f"{folder} has checkpoints of an earlier run only ({', '.join(older)}), to which its "
-            "config.yaml does not belong: wait for the first one of this run, or name one with "
-            "--weights."
-        )
-    raise FileNotFoundError(
-        f"{folder} has no checkpoint yet: wait for the first one, or name one with --weights."
-    )
-
-
-def _time(path: Path) -> int:
-    return path.stat().st_mtime_ns
 
 
 def _metrics(folder: Path) -> Metrics:

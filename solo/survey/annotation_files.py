@@ -27,8 +27,10 @@ ROLE_OF = {word: role for role, words in ROLES.items() for word in words}
 _OF_FOLDERS = (AnnotationFormat.LABELME, AnnotationFormat.YOLO, AnnotationFormat.VOC_XML)
 # Files of one kind in a folder that are looked into.
 _TRIED = 20
-# Files of a training: a folder with one of them is no data.
+# Files of a training: a folder with one of them is no data, but for the one that is named.
 _OF_A_RUN = {"plan.yaml", "run.json", "last_checkpoint"}
+# What a training writes beside the data, if its folder is theirs.
+_FOLDERS_OF_A_RUN = re.compile(r"plan(-\d+)?_data|previous|inference")
 
 
 class Candidate(NamedTuple):
@@ -87,10 +89,15 @@ def _is_another_task(candidate: Candidate, found: Sequence[Candidate]) -> bool:
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
     for where, folders, names in os.walk(root):
-        if _OF_A_RUN & set(names):
+        is_run = not _OF_A_RUN.isdisjoint(names)
+        if is_run and Path(where) != root:
             folders.clear()
             continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not (name.startswith(".") or (is_run and _FOLDERS_OF_A_RUN.fullmatch(name)))
+        )
         yield Path(where), sorted(name for name in names if not name.startswith("."))
 
 

@@ -54,7 +54,7 @@ class Draft:
             return
         for key, value in mine.items():
             self.cfg.merge_from_list([key, value])
-        self.choices.append(Choice(reason, mine))
+        self.choices.append(Choice(_in_one_line(reason), mine))
 
     def as_yaml(self, head: str, base: str) -> str:
         """Return the choices as a yaml file on top of another, with a comment at its head."""
@@ -95,9 +95,16 @@ def _lines(tree: dict[str, Any], depth: int, told: set[str]) -> list[str]:
     return lines
 
 
+def _in_one_line(text: str) -> str:
+    """Return a text without what ends a line, for yaml too, or moves a cursor: names of others are in it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _comment(text: str, depth: int) -> list[str]:
     indent = f"{_INDENT * depth}# "
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(
+        _in_one_line(text), _WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
 
 
 def _setting(name: str, value: Any, depth: int) -> list[str]:

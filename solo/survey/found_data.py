@@ -86,7 +86,7 @@ def find_data(
         raise UserError(f"There is nothing to train on: {FLAGS}.")
     root = Path(_absolute(path or annotations))
     if annotations:
-        found = FoundData(_name(root), _named(annotations, images), None)
+        found = FoundData(data_name(path, annotations), _named(annotations, images), None)
     else:
         found = _found(_without_split(root), images, advice)
     if val_annotations:
@@ -94,6 +94,11 @@ def find_data(
     elif val_images and found.val:
         found = replace(found, val=found.val._replace(images=_absolute(val_images)))
     return found
+
+
+def data_name(path: Path | str = "", annotations: Path | str = "") -> str:
+    """Return what :func:`find_data` calls a data set; it need not be there any more."""
+    return _name(_without_split(Path(_absolute(path or annotations))))
 
 
 def _absolute(path: Path | str) -> str:

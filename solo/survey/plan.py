@@ -2,22 +2,23 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from solo.checkpoint import run_files
+from solo.config import get_cfg
+from solo.config.merge import merge_options
 from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.survey.choices_file import Draft
 from solo.survey.data_entries import data_entries
-from solo.survey.found_data import find_data
+from solo.survey.found_data import data_name, find_data
+from solo.survey.plan_files import free_place, present_plan
 from solo.survey.plan_rules import Machine, choose_all
 from solo.survey.starting_point import NONE, starting_point
-
-PLAN = "plan.yaml"
 
 
 class Plan(NamedTuple):
@@ -25,6 +26,7 @@ class Plan(NamedTuple):
 
     file: Path
     reasons: list[str]
+    is_new: bool = True  # and holds what was given
 
 
 def plan_for(
@@ -41,13 +43,13 @@ def plan_for(
     resume: bool = False,
     **files: str,
 ) -> Plan:
-    """Choose how to train on a data set, and write it to OUTPUT_DIR/plan.yaml.
+    """Choose how to train on a data set, and write it into OUTPUT_DIR, as plan.yaml if a run there needs none.
 
     Args:
         data: A folder, or a file of annotations, in any format that is read.
         model: See :func:`starting_point`.
         weights: See :func:`starting_point`.
-        epochs: How often each image is seen; None: by the number of images.
+        epochs: How often each image is seen, or SOLVER.EPOCHS among the options; None: by the number of images.
         output: OUTPUT_DIR; empty: output/NAME, with the name of the data.
         device: Of torch; empty: a GPU if there is one.
         gpus: How many share a batch.
@@ -60,18 +62,19 @@ def plan_for(
         OSError: A file cannot be read or written.
         UserError: The data cannot be trained on, or something given is wrong.
     """
-    if epochs is not None and not (0 < epochs < math.inf):
-        raise UserError(f"--epochs is {epochs}: give a number above 0.")
+    output = _given(options).get("OUTPUT_DIR") or output
+    folder = Path(output or os.path.join("output", data_name(data, files.get("annotations", ""))))
+    if resume and (file := present_plan(folder)):
+        flags = {"model": model, "weights": weights, "epochs": epochs, "device": device, **files}
+        return Plan(file, [_told_again(file, flags)], is_new=False)
+    options, epochs = _epochs(options, epochs)
     start = starting_point(model, _weights(options, weights))
     found = find_data(data, **files)
     draft = Draft(start.config(), options)
-    draft.choose("", OUTPUT_DIR=output or os.path.join("output", found.name))
-    folder = Path(draft.cfg.OUTPUT_DIR)
-    file = folder / PLAN
-    if resume and file.is_file():
-        return Plan(file, [f"as {file} says, which was chosen before"])
+    draft.choose("", OUTPUT_DIR=str(folder))
     _prepare_output(folder, overwrite=overwrite)
-    entries = data_entries(found, folder / "data")
+    file, data_folder = free_place(folder)
+    entries = data_entries(found, data_folder)
     choose_all(draft, entries, start, this_machine(device, gpus), epochs)
     head = f"Chosen for {data or found.train.annotations}. To change it, copy it and train by --config."
     write_text(draft.as_yaml(head, start.config_file), file)
@@ -94,9 +97,44 @@ def this_machine(device: str = "", processes: int = 1) -> Machine:
     return machine._replace(gib=torch.cuda.get_device_properties(device).total_memory / 2**30)
 
 
+def _given(options: Sequence[str]) -> dict[str, str]:
+    return dict(zip(options[::2], options[1::2], strict=False))
+
+
+def _told_again(file: Path, flags: Mapping[str, object]) -> str:
+    """Say that a plan stands, and which flags are not heeded for that; those that name the data are no others."""
+    told = f"as {file} says, which was chosen before"
+    ignored = [
+        f"--{name.replace('_', '-')}"
+        for name, value in flags.items()
+        if value and name not in ("annotations", "images")
+    ]
+    if not ignored:
+        return told
+    return f"{told}; ignored: {', '.join(ignored)}, KEY VALUE at the end changes a setting"
+
+
+def _epochs(options: Sequence[str], epochs: float | None) -> tuple[list[str], float | None]:
+    """Return KEY VALUE pairs without SOLVER.EPOCHS, and the epochs that they name, or else these."""
+    if epochs is not None and not (0 < epochs < math.inf):
+        raise UserError(f"--epochs is {epochs}: give a number above 0.")
+    rest: list[str] = []
+    for place in range(0, len(options), 2):
+        key, *value = options[place : place + 2]
+        if key != "SOLVER.EPOCHS" or not value:
+            rest += [key, *value]
+            continue
+        cfg = get_cfg()
+        merge_options(cfg, [key, *value])
+        if not 0 <= cfg.SOLVER.EPOCHS < math.inf:
+            raise UserError(f"{key} is {value[0]}: give a number of epochs, or 0.")
+        epochs = cfg.SOLVER.EPOCHS or epochs
+    return rest, epochs
+
+
 def _weights(options: Sequence[str], weights: str) -> str:
     """Return the weights that KEY VALUE pairs name, or else these."""
-    given = dict(zip(options[::2], options[1::2], strict=False))
+    given = _given(options)
     return given.get("MODEL.WEIGHTS", weights) or NONE * ("MODEL.WEIGHTS" in given)
 
 

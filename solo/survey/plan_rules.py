@@ -80,7 +80,7 @@ def choose_all(
     if start.trained is Trained.NOTHING:
         _choose_from_scratch(draft)
     _choose_size(draft, data)
-    _survey(draft)
+    _survey(draft, start.trained)
     _choose_batch(draft, data, machine, start)
     _choose_length(draft, len(data.records), epochs, start.trained, on_cpu=machine.is_cpu)
     _choose_loading(draft, machine)
@@ -128,7 +128,7 @@ def _input_settings(sizes: dict[str, object]) -> dict[str, object]:
     return named
 
 
-def _survey(draft: Draft) -> None:
+def _survey(draft: Draft, trained: Trained) -> None:
     """Fit input and levels to the sizes of the objects, where they do not fit at all."""
     cfg = draft.cfg.clone()
     cfg.MODEL.DEVICE, cfg.MODEL.WEIGHTS, cfg.SEED = "cpu", "", max(cfg.SEED, 0)
@@ -150,10 +150,16 @@ def _survey(draft: Draft) -> None:
         draft.choose(f"levels as they are: {objects}, as the model sees them, fit them")
         return
     levels = found.settings["MODEL"]["SOLO"]
+    ranges, grids = levels["SCALE_RANGES"], levels["NUM_GRIDS"]
+    # The mask predictors of others than SOLOv2 have a channel for each cell, or row and column.
+    if trained is Trained.ALL and cfg.MODEL.META_ARCHITECTURE != "SOLOv2":
+        why = f"levels: {misfit}; {objects}; the grids stay, as the trained weights are for them"
+        draft.choose(why, MODEL__SOLO__SCALE_RANGES=ranges)
+        return
     draft.choose(
         f"levels: {misfit}; {objects}",
-        MODEL__SOLO__NUM_GRIDS=levels["NUM_GRIDS"],
-        MODEL__SOLO__SCALE_RANGES=levels["SCALE_RANGES"],
+        MODEL__SOLO__NUM_GRIDS=grids,
+        MODEL__SOLO__SCALE_RANGES=ranges,
     )
 
 
@@ -241,6 +247,8 @@ def _choose_length(
     )
     length = solver.MAX_ITER
     base = draft.base.SOLVER
+    if base.EPOCHS:
+        draft.choose("", SOLVER__EPOCHS=0.0)  # it would stand above all that is chosen here
     warmup = min(base.WARMUP_ITERS, math.ceil(_WARMUP_SHARE * length))
     draft.choose(
         f"warm-up of {warmup:,} iterations: {_WARMUP_SHARE:.0%} of all, or those of the model's config",

@@ -11,7 +11,6 @@ from solo.checkpoint.published import PUBLISHED
 from solo.config import get_cfg
 from solo.config.merge import merge_file
 from solo.config.names import PREFIX, config_path, plain_name
-from solo.errors import UserError
 from solo.model_zoo import DEFAULT_MODEL
 
 # The word for no weights.
@@ -55,44 +54,43 @@ def starting_point(model: str = "", weights: str = "") -> StartingPoint:
         UserError: There is no such config.
     """
     model = model or DEFAULT_MODEL
-    file, own = _config_file(model)
+    file, own = _config_file(model, weights)
     if weights.lower() == NONE:
         return StartingPoint(
             file, "", Trained.NOTHING, f"{model} from scratch, as --weights none says"
         )
-    if weights or own:
-        weights = weights or own
-        return StartingPoint(file, weights, Trained.ALL, f"{model}, from the weights {weights}")
     cfg = get_cfg()
     merge_file(cfg, file)
-    if backbone := cfg.MODEL.WEIGHTS:
-        reason = f"{model}, of which the backbone is trained: {backbone}"
-        return StartingPoint(file, backbone, Trained.BACKBONE, reason)
-    reason = f"{model} from scratch, as there are no weights for it; --weights names some"
-    return StartingPoint(file, "", Trained.NOTHING, reason)
+    weights = weights or own or cfg.MODEL.WEIGHTS
+    if not weights:
+        reason = f"{model} from scratch, as there are no weights for it; --weights names some"
+        return StartingPoint(file, "", Trained.NOTHING, reason)
+    if _is_backbone(weights):
+        reason = f"{model}, of which the backbone is trained: {weights}"
+        return StartingPoint(file, weights, Trained.BACKBONE, reason)
+    return StartingPoint(file, weights, Trained.ALL, f"{model}, from the weights {weights}")
 
 
-def _config_file(model: str) -> tuple[str, str]:
-    """Return the config of a model, and its own weights, "" where it has none."""
+def _is_backbone(weights: str) -> bool:
+    """Tell weights of a backbone, published as such or for other models, from those of a whole model."""
+    if weights.startswith(PREFIX):
+        published = PUBLISHED.get(plain_name(weights))
+        return bool(published and published.is_backbone)
+    backbones = {one.file_name for one in PUBLISHED.values() if one.is_backbone}
+    # Files of detectron2's, .pkl, are never of SOLO.
+    return (
+        weights.startswith("timm://") or weights.endswith(".pkl") or Path(weights).name in backbones
+    )
+
+
+def _config_file(model: str, weights: str) -> tuple[str, str]:
+    """Return the config of a model, and its own weights, "" where it has none or others are given."""
     folder = Path(model).expanduser()
     if folder.is_dir() and (folder / run_files.CONFIG).is_file():
-        return str((folder / run_files.CONFIG).absolute()), str(_last_weights(folder).absolute())
+        own = "" if weights else str(run_files.last_checkpoint(folder).absolute())
+        return str((folder / run_files.CONFIG).absolute()), own
     if folder.is_file():
         return str(folder.absolute()), ""
     config_path(model)  # what is neither a file nor a name is told as such
     name = plain_name(model)
     return f"{PREFIX}{name}.yaml", PREFIX + name if name in PUBLISHED else ""
-
-
-def _last_weights(folder: Path) -> Path:
-    """Return the best checkpoint of a run, or its last one.
-
-    Raises:
-        UserError: It has none.
-    """
-    names = ("model_best.pth", run_files.FINAL_CHECKPOINT)
-    found = [folder / name for name in names if (folder / name).is_file()]
-    found += run_files.checkpoints(folder)[::-1]
-    if not found:
-        raise UserError(f"The run {folder} has no checkpoint yet: wait for one, or name --weights.")
-    return found[0]

@@ -58,7 +58,7 @@ def launch(
             not meet.
         SystemExit: If a spawned process ended with an exit status of its own, or with Ctrl-C.
     """
-    if _under_torchrun():
+    if under_torchrun():
         _join_torchrun(main, args)
         return
     _check_counts(num_gpus, num_machines, machine_rank)
@@ -81,10 +81,11 @@ def launch(
 
 def is_first_process(machine_rank: int) -> bool:
     """Tell, before :func:`launch`, whether this process is, or will start, the first worker of all."""
-    return int(os.environ["RANK"]) == 0 if _under_torchrun() else machine_rank == 0
+    return int(os.environ["RANK"]) == 0 if under_torchrun() else machine_rank == 0
 
 
-def _under_torchrun() -> bool:
+def under_torchrun() -> bool:
+    """Tell whether torchrun started this process."""
     return {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys()
 
 

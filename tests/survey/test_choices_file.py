@@ -36,6 +36,16 @@ def test_each_reason_is_a_comment_once_before_its_first_setting():
     assert "  # as given" in lines
 
 
+def test_names_of_others_end_no_comment():
+    draft = Draft(get_cfg())
+    for mark in "\n\r\x0b\x1b\x85\u2028\u2029":
+        draft.choose(f"classes: cat{mark}SEED: 7")
+        draft.choose(f"rates of cat{mark}BASE_LR: 7", SOLVER__BASE_LR=0.1)
+    text = draft.as_yaml("Of a\u2028VERSION: 1", "base.yaml")
+    assert yaml.safe_load(text) == {"_BASE_": "base.yaml", "SOLVER": {"BASE_LR": 0.1}}
+    assert all(letter.isprintable() for line in text.split("\n") for letter in line)
+
+
 def test_what_the_user_gives_stands_and_needs_no_reason():
     draft = made()
     assert draft.cfg.SOLVER.IMS_PER_BATCH == 3

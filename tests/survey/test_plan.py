@@ -8,7 +8,8 @@ import yaml
 from solo.checkpoint import run_files
 from solo.config.load import load_config
 from solo.errors import UserError
-from solo.survey.plan import PLAN, plan_for, this_machine
+from solo.survey.plan import plan_for, this_machine
+from solo.survey.plan_files import PLAN
 from solo.training import Trainer
 from tests.conftest import make_cfg
 from tests.data.annotated import WRITERS, Drawn, Scene, scenes, write_coco, write_voc_xml
@@ -115,9 +116,65 @@ def test_a_run_is_neither_written_over_nor_planned_again(tiny, tmp_path):
     with pytest.raises(UserError, match="holds a run: --resume goes on with it"):
         plan_for(data, model=tiny, epochs=3, output=out)
     again = plan_for(data, model=tiny, epochs=3, output=out, resume=True)
-    assert again.file == plan.file and plan.file.read_text() == before
-    plan_for(data, model=tiny, epochs=3, output=out, overwrite=True)
-    assert plan.file.read_text() != before
+    assert again.file == plan.file and plan.file.read_text() == before and not again.is_new
+    assert "ignored: --model, --epochs, KEY VALUE at the end" in again.reasons[0]
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_to_begin_anew_changes_nothing_that_the_run_needs(tiny, tmp_path):
+    write_coco(tmp_path, pictures(5))
+    data, out = str(tmp_path / "coco.json"), tmp_path / "out"
+    first = plan_for(data, model=tiny, epochs=2, output=str(out))
+    (out / run_files.FINAL_CHECKPOINT).touch()
+    run_files.write_run_record(out, str(first.file), 5)
+    before = content(out)
+    again = plan_for(data, model=tiny, epochs=3, output=str(out), overwrite=True)
+    assert content(out).items() > before.items()
+    assert again.file == out / "plan-2.yaml"
+    assert "plan-2_data" in load_config(again.file).DATASETS.FILES[0][2]
+    # The start may have failed; when it has not, the run says what it goes by.
+    assert plan_for(data, output=str(out), resume=True).file == first.file
+    run_files.write_run_record(out, str(again.file), 8)
+    assert plan_for(data, output=str(out), resume=True).file == again.file
+
+
+def test_a_run_of_another_config_is_told(tmp_path):
+    (tmp_path / run_files.FINAL_CHECKPOINT).touch()
+    with pytest.raises(UserError, match=r"--config \S+/config\.yaml --resume"):
+        plan_for("cats", output=str(tmp_path), resume=True)
+
+
+def test_the_run_may_lie_in_the_folder_of_the_data(tiny, tmp_path):
+    cats = tmp_path / "cats"
+    cats.mkdir()
+    write_coco(cats, pictures(5))
+    flags = {"model": tiny, "epochs": 2, "output": str(cats), "device": "cpu"}
+    first = plan_for(str(cats), **flags)
+    cfg = load_config(first.file)
+    (cats / run_files.CONFIG).write_text(cfg.dump())
+    run_files.write_run_record(cats, str(first.file), 5)
+    (cats / "coco.json").rename(tmp_path / "coco.json")
+    assert plan_for(str(cats), **flags, resume=True).file == first.file
+    (tmp_path / "coco.json").rename(cats / "coco.json")
+    again = load_config(plan_for(str(cats), **flags, overwrite=True).file)
+    assert again.SOLVER.MAX_ITER == cfg.SOLVER.MAX_ITER
+    assert not (cats / "data").exists()  # it might be the data's
+
+
+def test_epochs_among_the_options_are_those_of_the_plan(tiny, tmp_path):
+    write_coco(tmp_path, pictures(8))
+    options = ["SOLVER.EPOCHS", "3", "TEST.EVAL_PERIOD", "4"]
+    plan = plan_for(
+        str(tmp_path / "coco.json"), model=tiny, output=str(tmp_path / "out"), options=options
+    )
+    cfg = load_config(plan.file)
+    # 3 x 6 / 2
+    assert (cfg.SOLVER.EPOCHS, cfg.SOLVER.MAX_ITER, cfg.TEST.EVAL_PERIOD) == (0, 9, 4)
+    with pytest.raises(UserError, match=r"SOLVER\.EPOCHS is -1"):
+        plan_for(str(tmp_path / "coco.json"), options=["SOLVER.EPOCHS", "-1"])
 
 
 def test_boxes_and_wrong_numbers_leave_nothing_behind(tmp_path):

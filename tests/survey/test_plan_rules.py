@@ -197,3 +197,25 @@ def test_crowds_of_objects_make_finer_grids(write, choose):
     draft = choose(write(sides=(28, 28, 28, 28)), MODEL__SOLO__NUM_GRIDS=[2, 2, 2, 2, 2])
     assert draft.cfg.MODEL.SOLO.NUM_GRIDS[0] > 2
     assert "of the cells would have to find several objects" in reasons(draft)
+
+
+@pytest.mark.parametrize(
+    ("trained", "meta_architecture", "stay"),
+    [(Trained.ALL, "SOLO", True), (Trained.NOTHING, "SOLO", False), (Trained.ALL, "SOLOv2", False)],
+)
+def test_grids_stay_where_trained_weights_are_for_them(
+    trained, meta_architecture, stay, write, choose
+):
+    ranges = [[1, 8], [7, 10], [9, 12], [11, 14], [13, 16]]
+    keys = {"MODEL__SOLO__SCALE_RANGES": ranges, "MODEL__META_ARCHITECTURE": meta_architecture}
+    draft = choose(write(sides=(20, 24)), trained=trained, **keys)
+    node = draft.cfg.MODEL.SOLO
+    assert ranges != node.SCALE_RANGES
+    assert (node.NUM_GRIDS == [8, 7, 5, 4, 3]) is stay
+    assert ("the grids stay" in reasons(draft)) is stay
+
+
+def test_epochs_of_the_base_do_not_stand_above_the_plan(write, choose):
+    draft = choose(write(240), epochs=5, SOLVER__EPOCHS=50.0)
+    assert draft.cfg.SOLVER.EPOCHS == 0 and draft.cfg.SOLVER.MAX_ITER == 300
+    assert any("SOLVER.EPOCHS" in choice.settings for choice in draft.choices)
