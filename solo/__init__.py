@@ -58,9 +58,11 @@ def _is_command() -> bool:
 
     They register what they need later: help has to be quick, and `solo setup` to work without detectron2.
     """
-    return Path(sys.argv[0]).name in ("solo", "solo.exe") or (
-        sys.argv[0] == "-m" and "solo" in sys.orig_argv[1:]
-    )
+    if (
+        sys.argv[0] == "-m"
+    ):  # so it is while python looks for the module, which is named before the arguments
+        return sys.orig_argv[-len(sys.argv) :][:1] in (["solo"], ["-msolo"])
+    return Path(sys.argv[0]).name in ("solo", "solo.exe")
 
 
 def __getattr__(name: str) -> Any:

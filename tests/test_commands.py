@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import runpy
 import subprocess
@@ -25,6 +26,26 @@ def printed_by(call):
         call()
     assert not stop.value.code
     return printed.getvalue()
+
+
+def test_only_the_command_leaves_registering_for_later(tmp_path):
+    """A package of others that is run, with a word `solo` among its arguments, is not the command."""
+    package = tmp_path / "theirs"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import sys; sys.modules['detectron2'] = None; import solo"
+    )
+    (package / "__main__.py").touch()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+
+    def run(*words):
+        command = [sys.executable, *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert "MissingPackageError" in run("-m", "theirs", "solo").stderr
+    assert "MissingPackageError" in run("-m", "theirs").stderr
+    for words in (("-m", "solo"), ("-msolo",)):
+        assert run(*words, "--version").stdout.startswith("solo ")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,6 +6,7 @@ from detectron2.utils.file_io import PathHandler, PathManager
 
 from solo.checkpoint.weights_cache import published_weights
 from solo.config.names import PREFIX, named_config
+from solo.errors import UserError
 
 
 class SoloHandler(PathHandler):
@@ -22,6 +23,10 @@ class SoloHandler(PathHandler):
         self, path: str, mode: str = "r", buffering: int = -1, **kwargs: Any
     ) -> IO[str] | IO[bytes]:
         self._check_kwargs(kwargs)
+        if mode not in ("r", "rt", "rb"):
+            raise UserError(
+                f"{path} comes with solo and is only read: it cannot be opened as {mode!r}."
+            )
         return PathManager.open(str(named_config(path)), mode, buffering=buffering)
 
     def _exists(self, path: str, **kwargs: Any) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from solo.cli._parser import MisuseError, Parser, add_device
+from solo.errors import UserError, shortened
 
 
 class Model(NamedTuple):
@@ -61,6 +62,10 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
     """
     exported, device = getattr(args, "onnx", ""), getattr(args, "device", "")
     if args.model.lower().endswith(".onnx"):
+        if "onnx" not in args:
+            raise MisuseError(
+                f"--model {args.model} is exported already: name the run or the model that it was made of."
+            )
         exported = args.model
     if len(opts) % 2:
         raise MisuseError(f"KEY VALUE come in pairs, and {opts[-1]!r} is alone.")
@@ -71,8 +76,10 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
             )
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:
+        if not (args.weights or "MODEL.WEIGHTS" in opts or Path(args.config_file).is_file()):
+            _check_weights(args.config_file)
         return Model(args.config_file, args.weights, "", device, Path(args.config_file).stem)
-    from solo.model_zoo import DEFAULT_MODEL, weights_address
+    from solo.model_zoo import DEFAULT_MODEL
 
     name = args.model or DEFAULT_MODEL
     if Path(name).is_dir():
@@ -80,4 +87,35 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
 
         run = open_run(Path(name), Path(args.weights) if args.weights else None)
         return Model(str(run.config_file), str(run.weights), "", device, Path(name).name)
-    return Model(name, args.weights or weights_address(name), "", device, name)
+    return Model(name, args.weights or _published(name), "", device, name)
+
+
+def _check_weights(name: str) -> None:
+    """Raise a MisuseError where --config NAME is given alone, and there are weights of that name."""
+    from solo.checkpoint.published import PUBLISHED
+    from solo.config.names import plain_name
+
+    if plain_name(name) in PUBLISHED:
+        raise MisuseError(
+            f"--config {name} needs --weights FILE; --model {name} takes the published weights."
+        )
+
+
+def _published(name: str) -> str:
+    """Return the address of the weights of a name; say what --model takes where it is none."""
+    from solo.checkpoint.published import PUBLISHED
+    from solo.config.names import config_names, meant, plain_name
+    from solo.model_zoo import weights_address
+
+    if plain_name(name) in {*PUBLISHED, *config_names()}:
+        return weights_address(name)
+    if Path(name).is_file():
+        raise UserError(
+            f"--model takes a name or the folder of a run, and {name} is a file: give a yaml file as "
+            "--config, and a checkpoint as --weights."
+        )
+    models = [known for known, entry in PUBLISHED.items() if not entry.is_backbone]
+    runs = [str(file.parent) for file in Path(name).parent.glob("*/config.yaml")]
+    raise UserError(
+        f"There is neither a model of the name {shortened(name)} nor a folder{meant(name, models + runs)}"
+    )

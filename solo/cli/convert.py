@@ -9,8 +9,7 @@ example: solo convert SOLOv2_R50_3x.pth solov2.pth --config coco/solov2_R_50_FPN
 import argparse
 from pathlib import Path
 
-from solo.cli._parser import Parser
-from solo.user_modules import add_import
+from solo.cli._parser import MisuseError, Parser, add_options
 
 
 def add_arguments(parser: Parser) -> None:
@@ -27,7 +26,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME",
         help="check that the weights are all that the model of this config needs",
     )
-    add_import(parser)
+    add_options(parser)
     parser.add_argument(
         "--trained-otherwise",
         dest="as_published",
@@ -41,5 +40,7 @@ def run(args: argparse.Namespace) -> None:
     """Convert, and tell what was found in the file."""
     from solo.export.conversion import convert
 
+    if args.opts and not args.config_file:
+        raise MisuseError(f"{args.opts[0]} changes a config: name one with --config.")
     words = {name: value for name, value in vars(args).items() if name != "imports"}
     print(convert(**words))

@@ -48,9 +48,10 @@ def run(args: argparse.Namespace) -> None:
     """Export, and tell how well the file agrees with the model."""
     from solo.export.export import ExportRequest, export_model
 
-    model = chosen_model(args)
     # KEY VALUE pairs after --images end up among these.
     images, more = split_words(args.images)
+    opts = [*more, *args.opts]
+    model = chosen_model(args, opts)
     request = ExportRequest(
         config_file=model.config_file,
         weights=model.weights,
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         size=args.size,
         post=args.post,
         images=images,
-        opts=[*more, *args.opts],
+        opts=opts,
     )
     done = export_model(request)
     print(f"{done.path}: {done.agreement}.")

@@ -7,6 +7,7 @@ example: solo zoo download coco/solov2_light_448_R_50_FPN_3x
 """
 
 import argparse
+import difflib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -72,10 +73,9 @@ def _names(args: argparse.Namespace) -> list[str]:
     from solo.checkpoint.published import find_published
 
     if args.words and args.words[0] != "download":
-        raise UserError(
-            f"`solo zoo` does not know {args.words[0]!r}: did you mean `solo zoo download "
-            f"{args.words[0]}`?"
-        )
+        mistyped = bool(difflib.get_close_matches(args.words[0], ["download"]))
+        meant = " ".join(["solo zoo download", *args.words[mistyped:]])
+        raise UserError(f"`solo zoo` does not know {args.words[0]!r}: did you mean `{meant}`?")
     if args.all:
         return [entry.name for entry in model_zoo.entries()]
     if len(args.words) < 2:

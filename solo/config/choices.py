@@ -191,5 +191,9 @@ def check_words(cfg: CfgNode) -> None:
             node = node[name]
         if node or key not in _MAY_BE_EMPTY:
             choose(words, node, key)
+    if cfg.LOGGERS is None:  # `LOGGERS:` with nothing behind it
+        raise UserError(
+            f"LOGGERS is empty: give a list of {', '.join(MetricLogger)}, or [] for none."
+        )
     for text in cfg.LOGGERS:
         choose(MetricLogger, text, "LOGGERS")

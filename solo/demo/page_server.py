@@ -86,8 +86,7 @@ def import_gradio() -> ModuleType:
         import gradio
     except ImportError as error:
         raise MissingPackageError(
-            f'the page needs gradio ({error}): pip install "solo-detectron2[page]", or in a '
-            'checkout pip install -e ".[page]".'
+            f'the page needs gradio ({error}): pip install "gradio>=6.31"'
         ) from error
     return gradio
 

@@ -1,5 +1,6 @@
 """A checkpoint of another SOLO implementation turned into ours, or any into mmdetection's layout."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def convert(
     *,
     to: str = "solo",
     config_file: str = "",
+    opts: Sequence[str] = (),
     as_published: bool = True,
 ) -> str:
     """Convert a checkpoint.
@@ -38,6 +40,7 @@ def convert(
         target: The file to write; replaced if it exists.
         to: "solo" or "mmdet".
         config_file: A config whose model the weights are compared with.
+        opts: KEY VALUE ..., laid over it.
         as_published: Whether the weights expect the images that those of their lineage do; if not,
             nothing about the images is written.
 
@@ -50,7 +53,7 @@ def convert(
     """
     content = read_checkpoint(source)
     converted = to_solo(content)
-    report = _report(converted, config_file)
+    report = _report(converted, config_file, opts)
     if config_file and not report.fits:
         raise UserError(f"{source} does not fit the model of {config_file}.\n{report}")
     preprocessing = Preprocessing()
@@ -69,10 +72,10 @@ def convert(
     return f"{report}\nthe weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
 
 
-def _report(converted: Converted, config_file: str) -> ConversionReport:
+def _report(converted: Converted, config_file: str, opts: Sequence[str]) -> ConversionReport:
     source, ours = converted.lineage.value, converted.lineage is Lineage.SOLO
     if config_file:
-        model = part_of(converted.lineage, _model_weights(config_file))
+        model = part_of(converted.lineage, _model_weights(config_file, opts))
         return compare(converted.weights, model, source=source, dropped=converted.dropped)
     keys = list(converted.weights)
     return ConversionReport(
@@ -83,8 +86,8 @@ def _report(converted: Converted, config_file: str) -> ConversionReport:
     )
 
 
-def _model_weights(config_file: str) -> dict[str, Any]:
+def _model_weights(config_file: str, opts: Sequence[str]) -> dict[str, Any]:
     # Names and shapes are all that is needed.
-    cfg = load_config(config_file, device="meta")
+    cfg = load_config(config_file, opts, device="meta")
     with torch.device("meta"):
         return build_model(cfg).state_dict()

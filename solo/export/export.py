@@ -149,8 +149,7 @@ def _check_packages(file_format: FileFormat) -> None:
     missing = [name for name in file_format.packages if not importlib.util.find_spec(name)]
     if missing:
         raise MissingPackageError(
-            f"{file_format.name} needs {', '.join(missing)}: run `pip install "
-            f"'solo-detectron2[export]'` or `pip install {' '.join(missing)}`."
+            f"{file_format.name} needs {', '.join(missing)}: run `pip install {' '.join(missing)}`."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from detectron2.structures import Instances
 
+from solo.checkpoint.class_rows import match_classes, same_classes
 from solo.errors import UserError, shortened
 from solo.structures.instances import select_rows
 
@@ -17,7 +18,7 @@ _NONE = -1
 
 
 class ClassOrder:
-    """Gives what a model finds the classes of a data set: those of the same name.
+    """Gives what a model finds the classes of a data set: those of the same name, however it is spelled.
 
     What a data set has no class for is left out: no number would be another one with it.
     """
@@ -44,8 +45,8 @@ class ClassOrder:
                 no names to go by.
         """
         self._table: torch.Tensor | None = None
-        if _go_by_number(known, number, names):
-            if known and list(known) != list(names):
+        if go_by_number(known, number, names):
+            if known and not same_classes(known, names):
                 logger.warning(
                     "The classes of the model, %s, are taken for those of the data set %s, %s, by their number.",
                     *(_listed(known), dataset, _listed(names)),
@@ -56,13 +57,14 @@ class ClassOrder:
                 f"The model has {number} classes, and the data set {dataset} has {len(names)}: "
                 "evaluate it on a data set with its own classes."
             )
-        _check_objects(known, names, records, dataset)
-        self._table = torch.tensor(
-            [names.index(name) if name in names else _NONE for name in known], dtype=torch.int64
-        )
+        places = [_NONE if place is None else place for place in match_classes(known, names)]
+        lacking = [index for index in range(len(names)) if index not in places]
+        _check_objects(lacking, known, names, records, dataset)
+        self._table = torch.tensor(places, dtype=torch.int64)
+        strangers = [name for name, place in zip(known, places, strict=True) if place == _NONE]
         logger.warning(
             "The model and the data set %s number their classes otherwise: they go by name. %s",
-            *(dataset, _difference(known, names)),
+            *(dataset, _difference(strangers, [names[index] for index in lacking])),
         )
 
     def __call__(self, found: Instances) -> Instances:
@@ -75,36 +77,41 @@ class ClassOrder:
         return kept
 
 
-def _go_by_number(known: Sequence[str], number: int, names: Sequence[str]) -> bool:
-    """Tell whether class k is class k: there are as many, and no name has two places."""
+def go_by_number(known: Sequence[str], number: int, names: Sequence[str]) -> bool:
+    """Tell whether class k of a model is class k of a data set: there are as many, and no name has two places.
+
+    Args:
+        known: The names of the model's classes; empty if it knows none.
+        number: How many classes the model has.
+        names: Those of the data set.
+    """
     if number != len(names):
         return False
-    return all(name == names[k] or name not in names for k, name in enumerate(known))
+    places = match_classes(known, names)
+    return all(place in (None, k) or known[k] == names[k] for k, place in enumerate(places))
 
 
 def _check_objects(
-    known: Sequence[str], names: Sequence[str], records: Sequence[dict[str, Any]], dataset: str
+    lacking: Sequence[int],
+    known: Sequence[str],
+    names: Sequence[str],
+    records: Sequence[dict[str, Any]],
+    dataset: str,
 ) -> None:
+    """Raise a UserError where there are objects of the classes of a data set that a model lacks."""
     objects = Counter(
         item["category_id"] for record in records for item in record.get("annotations", ())
     )
-    lacking = [
-        f"{name} ({objects[index]:,})"
-        for index, name in enumerate(names)
-        if name not in known and objects[index]
-    ]
-    if lacking:
+    told = [f"{names[index]} ({objects[index]:,})" for index in lacking if objects[index]]
+    if told:
         raise UserError(
-            f"The data set {dataset} has objects of classes that the model lacks, {_listed(lacking)}; "
+            f"The data set {dataset} has objects of classes that the model lacks, {_listed(told)}; "
             f"those of the model are {_listed(known)}. Evaluate it on a data set with its own classes."
         )
 
 
-def _difference(known: Sequence[str], names: Sequence[str]) -> str:
-    """Tell the classes that only one of both has."""
-    strangers, unused = (
-        [name for name in a if name not in b] for a, b in ((known, names), (names, known))
-    )
+def _difference(strangers: Sequence[str], unused: Sequence[str]) -> str:
+    """Tell the classes that only the model has, and those that only the data set has."""
     told = []
     if strangers:
         told.append(f"What the model finds of {_listed(strangers)} is left out.")

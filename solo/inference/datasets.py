@@ -21,7 +21,7 @@ from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
 from solo.images import MAX_PIXELS
-from solo.inference.class_order import ClassOrder
+from solo.inference.class_order import ClassOrder, go_by_number
 from solo.inference.fallback import WithCPUFallback
 from solo.inference.predictor import Predictor
 from solo.inference.tta import SOLOWithTTA
@@ -215,7 +215,7 @@ def choose_records(
             f"The model has {given} classes, and the data set {dataset_name} has {len(names)}: "
             "evaluate it on a data set with its own classes."
         )
-    if known != names and sorted(known) == sorted(names):
+    if not go_by_number(known, given, names):
         raise UserError(
             f"The classes of the model, {', '.join(known)}, are in another order than those of the "
             f"data set {dataset_name}, {', '.join(names)}: scores would be those of wrong classes."

@@ -49,7 +49,7 @@ def training_config(args: argparse.Namespace) -> CfgNode:
     resolve_num_classes(cfg)
     if not getattr(args, "eval_only", False):  # which needs no training data
         check_loggers(cfg)
-        resolve_schedule(cfg)
+        resolve_schedule(cfg, args.opts or [])
     return cfg
 
 

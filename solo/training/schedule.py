@@ -2,9 +2,12 @@
 
 import logging
 import math
+from collections.abc import Sequence
+from operator import attrgetter
 
 from detectron2.config import CfgNode
 
+from solo.config import get_cfg
 from solo.data.training_records import repeat_factors, training_records
 from solo.errors import UserError
 
@@ -14,18 +17,22 @@ logger = logging.getLogger(__name__)
 _TIMES = 10
 # Share of the iterations that the warm-up takes at most.
 _WARMUP = 0.1
+# What epochs decide alone.
+_LENGTH = "SOLVER.MAX_ITER"
+_DECIDED = (_LENGTH, "TEST.EVAL_PERIOD", "SOLVER.CHECKPOINT_PERIOD")
 
 
-def resolve_schedule(cfg: CfgNode) -> None:
+def resolve_schedule(cfg: CfgNode, options: Sequence[str] = ()) -> None:
     """Turn SOLVER.EPOCHS, in place, into iterations; 0 leaves all as it is.
 
     SOLVER.MAX_ITER becomes what the epochs need, with the images that training uses. SOLVER.STEPS and
     INPUT.MULTI_IMAGE_OFF_ITERS keep their shares of it, SOLVER.WARMUP_ITERS takes a tenth at most.
     TEST.EVAL_PERIOD is as TEST.EVAL_EPOCHS says, and SOLVER.CHECKPOINT_PERIOD a multiple of it. Resolved
-    once more, with the same data, a config stays as it is: so config.yaml of a run is one to resume with.
+    once more, with the same data, a config stays as it is: so config.yaml of a run is one to resume with. What was given in vain is told in a warning.
 
     Args:
         cfg: The config; a frozen one is frozen again afterwards.
+        options: The KEY VALUE ... among what it was made of.
 
     Raises:
         OSError: If a file of the data cannot be read.
@@ -41,11 +48,29 @@ def resolve_schedule(cfg: CfgNode) -> None:
         return
     # An image that the sampler repeats counts as often as it does.
     images = sum(repeat_factors(cfg, training_records(cfg, keep=True)))
-    frozen = cfg.is_frozen()
+    given, frozen = cfg.clone(), cfg.is_frozen()
     cfg.defrost()
     _set_iterations(cfg, images / cfg.SOLVER.IMS_PER_BATCH)
     if frozen:
         cfg.freeze()
+    if unused := _unused(given, cfg, options):
+        logger.warning(
+            "SOLVER.EPOCHS %g decides, and what else was given is not used: %s. TEST.EVAL_EPOCHS says how "
+            "often to evaluate, SOLVER.EPOCHS 0 goes by iterations.",
+            *(cfg.SOLVER.EPOCHS, ", ".join(unused)),
+        )
+
+
+def _unused(given: CfgNode, cfg: CfgNode, options: Sequence[str]) -> list[str]:
+    """Return what was given of the keys that epochs decide, and what they are in its place."""
+    told, usual = [], get_cfg()
+    for key in _DECIDED:
+        value, used, default = (attrgetter(key)(node) for node in (given, cfg, usual))
+        # Of a yaml the length is used: steps are given as shares of it.
+        was_given = key in options[::2] or (key != _LENGTH and value != default)
+        if was_given and value != used:
+            told.append(f"{key} {value} (it is {used})")
+    return told
 
 
 def _set_iterations(cfg: CfgNode, per_epoch: float) -> None:

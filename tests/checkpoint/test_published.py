@@ -175,6 +175,18 @@ def test_no_name_leads_out_of_the_zoo(name):
     assert not PathManager.exists(f"solo://{name}")
 
 
+@pytest.mark.parametrize("mode", ["w", "a", "r+", "wb", "x"])
+def test_what_comes_with_solo_is_only_read(mode, tmp_path, monkeypatch):
+    file = tmp_path / "kept.yaml"
+    file.write_text("SEED: 1")
+    monkeypatch.setattr("solo.checkpoint.zoo_addresses.named_config", lambda _: file)
+    with pytest.raises(
+        UserError, match=re.escape(f"is only read: it cannot be opened as {mode!r}")
+    ):
+        PathManager.open(f"solo://{NAME}", mode)
+    assert file.read_text() == PathManager.open(f"solo://{NAME}", "rt").read() == "SEED: 1"
+
+
 def test_a_config_is_read_by_its_address():
     for address in (f"solo://{NAME}.yaml", f"solo://{NAME}"):
         assert PathManager.isfile(address)

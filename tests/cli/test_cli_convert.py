@@ -90,6 +90,17 @@ def test_a_file_of_another_model_is_refused(cfg, config_file, tmp_path):
     assert not (tmp_path / "out.pth").exists()
 
 
+def test_keys_change_the_config_that_is_compared(cfg, config_file, tmp_path, capsys):
+    cfg.MODEL.SOLO.NUM_CONVS = 2
+    write_checkpoint({"state_dict": to_mmdet(build(cfg).state_dict())}, tmp_path / "deep.pth")
+    arguments = ["convert", str(tmp_path / "deep.pth"), str(tmp_path / "out.pth")]
+    main([*arguments, "--config", config_file, "MODEL.SOLO.NUM_CONVS", "2"])
+    assert "0 missing" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*arguments, "MODEL.SOLO.NUM_CONVS", "2"])
+    assert "MODEL.SOLO.NUM_CONVS changes a config: name one" in capsys.readouterr().err
+
+
 def test_what_is_not_ours_is_reported_without_a_config(cfg, tmp_path, capsys):
     exported = {**to_mmdet(build(cfg).state_dict()), "mask_head.boundary.weight": torch.ones(1)}
     write_checkpoint({"state_dict": exported}, tmp_path / "theirs.pth")

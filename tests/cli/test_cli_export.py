@@ -54,6 +54,19 @@ def test_a_size_is_height_and_width(requests, more, capsys):
     assert "--size" in capsys.readouterr().err and not requests
 
 
+def test_an_exported_file_is_not_exported(requests, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--model", "a.onnx", "--output", "out"])
+    assert "--model a.onnx is exported already: name the run" in capsys.readouterr().err
+    assert not requests
+
+
+def test_weights_may_be_a_key(requests):
+    name = "coco/solov2_R_50_FPN_1x"
+    main(["export", "--config", name, "--output", "out", "MODEL.WEIGHTS", "w.pth"])
+    assert requests[0].opts == ["MODEL.WEIGHTS", "w.pth"]
+
+
 def test_errors_are_one_sentence(tmp_path):
     (tmp_path / "c.yaml").write_text("VERSION: 2\n")
     model = ["--config-file", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "out")]

@@ -71,6 +71,8 @@ def test_all(cache, monkeypatch, capsys):
     ("words", "message"),
     [
         (["coco/solov2_R_50_FPN_3x"], "did you mean `solo zoo download coco/solov2_R_50_FPN_3x`"),
+        (["downlod", "imagenet/resnet18"], "did you mean `solo zoo download imagenet/resnet18`"),
+        (["donwload"], "did you mean `solo zoo download`"),
         (["download"], "Name what to download"),
         (["download", "resnet18", "imagenet/resnet34"], "did you mean imagenet/resnet18"),
     ],

@@ -47,7 +47,7 @@ def test_gradio_is_missing(solo, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr(page_server, "load_model", None)  # not called
     monkeypatch.setattr(page_server, "check_address", lambda *_: None)
-    with pytest.raises(SystemExit, match=re.escape('pip install "solo-detectron2[page]"')):
+    with pytest.raises(SystemExit, match=re.escape('pip install "gradio>=6.31"')):
         solo("serve", *model)
 
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from solo.config import get_cfg
-from solo.config.choices import NMS
+from solo.config.choices import NMS, check_words
 from solo.config.validity import check_batch_size, check_device
+from solo.errors import UserError
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(6, 4), (0, 1)])
@@ -24,6 +25,13 @@ def test_a_gpu_beyond_the_last_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     check_device("cuda:1")
     with pytest.raises(ValueError, match="'cuda:2', but torch finds 2 CUDA devices"):
         check_device("cuda:2")
+
+
+def test_loggers_without_a_value_are_a_sentence() -> None:
+    cfg = get_cfg()
+    cfg.LOGGERS = None
+    with pytest.raises(UserError, match="LOGGERS is empty: give a list of tensorboard, wandb"):
+        check_words(cfg)
 
 
 def test_choices_of_a_command_are_listed_as_they_are_written(capsys):

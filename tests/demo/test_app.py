@@ -212,7 +212,7 @@ def test_a_port_that_is_taken(app, model):
 
 def test_gradio_is_missing(app, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(SystemExit, match=re.escape('pip install "solo-detectron2[page]"')):
+    with pytest.raises(SystemExit, match=re.escape('pip install "gradio>=6.31"')):
         app.main([*model, "--port", str(free_port())])
 
 

@@ -151,7 +151,7 @@ def test_missing_packages_are_named(files, tmp_path, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name)
     )
-    with pytest.raises(ValueError, match="ONNX needs onnxscript: run `pip install"):
+    with pytest.raises(ValueError, match="ONNX needs onnxscript: run `pip install onnxscript`"):
         export_model(ExportRequest(**files("SOLOv2"), output=tmp_path))
     assert not list(tmp_path.iterdir())
 

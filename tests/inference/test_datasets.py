@@ -184,6 +184,25 @@ def test_classes_in_another_order_go_by_name(records, dataset, caplog, tmp_path)
     ]
 
 
+def test_classes_are_the_same_however_they_are_spelled(records, dataset, caplog):
+    metadata = MetadataCatalog.get(dataset)
+    metadata.thing_classes = ["Red_Car", "Green-Car", "bluecar"]
+    oracle = Renumbered(records)
+    oracle.class_names, oracle.category_ids = ("blue car", "green car", "red car"), (0, 1, 2)
+    with pytest.raises(UserError, match="are in another order than those of the data set"):
+        choose_records(Predictor(oracle), dataset)
+    results = evaluate_predictor(Predictor(oracle), dataset)
+    assert results["segm"]["AP-Red_Car"] == results["segm"]["AP-bluecar"] == pytest.approx(100)
+    assert "is left out" not in caplog.text
+
+    caplog.clear()
+    oracle = Oracle(records)
+    oracle.class_names = ("red car", "green car", "blue car")
+    assert choose_records(Predictor(oracle), dataset)
+    assert evaluate_predictor(Predictor(oracle), dataset)["segm"]["AP"] == pytest.approx(100)
+    assert "by their number" not in caplog.text
+
+
 def test_objects_of_a_class_that_the_model_lacks_are_refused(records, dataset):
     oracle = Renumbered(records)
     oracle.class_names = ("blue", "cat", "green", "dog")

@@ -102,6 +102,26 @@ def test_repeated_images_count_as_often_as_they_come(dataset: str) -> None:
     assert cfg.SOLVER.MAX_ITER == 20  # sqrt(4 / 1) times each
 
 
+def test_what_was_given_in_vain_is_told(
+    tmp_path: Path, dataset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ["SOLVER.EPOCHS", "4", "SOLVER.IMS_PER_BATCH", "2"]
+    training_config(flags(tmp_path, dataset, *options, eval_only=False))
+    assert "not used" not in caplog.text
+    options += ["SOLVER.MAX_ITER", "50", "TEST.EVAL_PERIOD", "7", "SOLVER.CHECKPOINT_PERIOD", "2"]
+    training_config(flags(tmp_path, dataset, *options, eval_only=False))
+    assert (
+        "not used: SOLVER.MAX_ITER 50 (it is 20), TEST.EVAL_PERIOD 7 (it is 2). TEST."
+        in caplog.text
+    )
+
+    caplog.clear()
+    cfg = toy_cfg(dataset)
+    cfg.SOLVER.EPOCHS, cfg.SOLVER.MAX_ITER, cfg.TEST.EVAL_PERIOD = 4.0, 50, 11
+    resolve_schedule(cfg)
+    assert "SOLVER.MAX_ITER" not in caplog.text and "TEST.EVAL_PERIOD 11" in caplog.text
+
+
 def test_no_epochs_change_and_ask_nothing() -> None:
     cfg = toy_cfg("not registered")
     before = cfg.clone()

@@ -123,8 +123,7 @@ def _sklearn_datasets() -> ModuleType:
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "the data set `digits` is made from scikit-learn's images, and scikit-learn is not "
-            "installed: run `pip install 'solo-detectron2[quickstart]'` or "
-            "`pip install scikit-learn`"
+            "installed: run `pip install scikit-learn`"
         ) from error
     return sklearn.datasets
 

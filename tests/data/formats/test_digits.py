@@ -189,7 +189,7 @@ def test_import_registers_without_scikit_learn(tmp_path):
         text=True,
         check=False,
     )
-    assert "pip install 'solo-detectron2[quickstart]'" in done.stderr
+    assert "run `pip install scikit-learn`" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
