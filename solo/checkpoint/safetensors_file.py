@@ -62,9 +62,18 @@ def write_safetensors(content: Mapping[str, Any], path: Path) -> None:
     with written_whole(path) as partial:
         try:
             save_file(_apart(content["model"]), partial, {_KEY: json.dumps(beside)})
+            # safetensors leaves it to the owner alone; a cache may be shared.
+            os.chmod(partial, 0o666 & ~_umask())
         except SafetensorError as error:
             known = re.search(r"\(os error (\d+)\)", str(error))
             raise OSError(os.strerror(int(known[1])) if known else str(error)) from error
+
+
+def _umask() -> int:
+    """Return the mask of this process, which can be read only by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n`{self.prog} --help` tells the rest.\n")
 
     def _is_known(self, flag: str) -> bool:
-        return any(name.startswith(flag) for name in self._option_string_actions)
+        return flag in self._option_string_actions
 
     def _what_was_meant(self, word: str) -> str:
         flag = word.partition("=")[0]
@@ -61,6 +61,8 @@ def build_parser(program: str, doc: str) -> Parser:
         description=description,
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # A flag that is not known must not be taken for the beginning of another.
+        allow_abbrev=False,
     )
 
 

@@ -1,5 +1,6 @@
 """Which annotations below a folder are to train on, which to evaluate with, and where their images lie."""
 
+import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -85,6 +86,7 @@ def find_data(
     if val_annotations and not (path or annotations):
         raise UserError(f"There is nothing to train on: {FLAGS}.")
     root = Path(_absolute(path or annotations))
+    _check_there(_without_split(root))
     if annotations:
         found = FoundData(data_name(path, annotations), _named(annotations, images), None)
     else:
@@ -94,6 +96,15 @@ def find_data(
     elif val_images and found.val:
         found = replace(found, val=found.val._replace(images=_absolute(val_images)))
     return found
+
+
+def _check_there(path: Path) -> None:
+    if path.exists():
+        return
+    there = [other.name for other in path.parent.glob("*")]
+    close = difflib.get_close_matches(path.name, there, n=1)
+    meant = f"; did you mean {path.parent / close[0]}?" if close else "."
+    raise FileNotFoundError(f"{path}: there is no such file or folder{meant}")
 
 
 def data_name(path: Path | str = "", annotations: Path | str = "") -> str:

@@ -221,7 +221,13 @@ def _choose_from_scratch(draft: Draft) -> None:
 
 
 def _choose_norm(draft: Draft, batch: int) -> None:
-    norm = "BN" if batch >= _LEAST_OF_BN else "GN"
+    model = draft.cfg.MODEL
+    node = model.RESNETS
+    bottleneck = node.NUM_GROUPS * node.WIDTH_PER_GROUP
+    widths = (node.STEM_OUT_CHANNELS, node.RES2_OUT_CHANNELS, bottleneck, model.FPN.OUT_CHANNELS)
+    # detectron2's GN has 32 groups.
+    takes_groups = not any(width % 32 for width in widths)
+    norm = "GN" if batch < _LEAST_OF_BN and takes_groups else "BN"
     draft.choose(
         f"{norm} in the backbone, which is not trained yet, for {batch} images at a time",
         MODEL__RESNETS__NORM=norm,
@@ -263,7 +269,7 @@ def _choose_length(
         )
     period = math.ceil(length / _EVALUATIONS)
     draft.choose(
-        f"an evaluation and a checkpoint every {period:,} iterations, {_EVALUATIONS} in all; "
+        f"an evaluation and a checkpoint every {period:,} iterations, {math.ceil(length / period)} in all; "
         "model_best.pth is the best",
         TEST__EVAL_PERIOD=period,
         SOLVER__CHECKPOINT_PERIOD=period,

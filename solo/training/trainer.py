@@ -200,7 +200,8 @@ class Trainer(TrainerBase):
                 max_iter=self.max_iter,
                 config=self._given,
             )
-            self.register_hooks([hooks.PeriodicWriter(self._writers, period=_LOG_PERIOD)])
+            period = min(_LOG_PERIOD, self.cfg.TEST.EVAL_PERIOD or _LOG_PERIOD)  # loses none
+            self.register_hooks([hooks.PeriodicWriter(self._writers, period)])
 
     def _loop(self) -> None:
         """Run detectron2's loop, but `after_train` of the hooks only if all went well.

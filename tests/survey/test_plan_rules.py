@@ -128,9 +128,13 @@ def test_the_batch_fits_into_the_memory_of_the_gpus(gib, processes, batch, write
     assert solver["BASE_LR"] == pytest.approx(0.01 * batch / 16, rel=0.01)
 
 
-@pytest.mark.parametrize(("images", "norm"), [(240, "BN"), (4, "GN")])
-def test_from_scratch_nothing_is_frozen(images, norm, write, choose):
-    draft = choose(write(images), trained=Trained.NOTHING, MODEL__BACKBONE__FREEZE_AT=2)
+@pytest.mark.parametrize(
+    ("images", "width", "norm"), [(240, 32, "BN"), (4, 32, "GN"), (4, 8, "BN")]
+)
+def test_from_scratch_nothing_is_frozen(images, width, norm, write, choose):
+    parts = ("RESNETS__STEM_OUT_CHANNELS", "RESNETS__RES2_OUT_CHANNELS", "FPN__OUT_CHANNELS")
+    widths = {f"MODEL__{part}": width for part in (*parts, "RESNETS__WIDTH_PER_GROUP")}
+    draft = choose(write(images), trained=Trained.NOTHING, MODEL__BACKBONE__FREEZE_AT=2, **widths)
     cfg = draft.cfg
     assert cfg.MODEL.BACKBONE.FREEZE_AT == 0
     assert cfg.MODEL.RESNETS["NORM"] == norm
