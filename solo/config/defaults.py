@@ -137,6 +137,9 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.SOLVER.EPOCHS = 0.0
     # With SOLVER.EPOCHS: epochs from one evaluation to the next. 0: about ten evaluations.
     cfg.TEST.EVAL_EPOCHS = 0.0
+    # The last of the checkpoints of CHECKPOINT_PERIOD are kept, so many of them; 0: all. model_best.pth and
+    # model_final.pth stay in any case.
+    cfg.SOLVER.KEEP_CHECKPOINTS = 0
     # Whether the exponential moving average of the weights is evaluated and saved in their place; it
     # forgets a share of 1 - DECAY in a step, and more in the first ones, so that short runs profit.
     cfg.SOLVER.EMA = CfgNode({"ENABLED": False, "DECAY": 0.9998})

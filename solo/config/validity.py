@@ -52,6 +52,8 @@ def check_solver(cfg: CfgNode) -> None:
     for key in ("MAX_ITER", "IMS_PER_BATCH", "ACCUMULATE", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+    if cfg.SOLVER.KEEP_CHECKPOINTS < 0:
+        raise UserError(f"SOLVER.KEEP_CHECKPOINTS is {cfg.SOLVER.KEEP_CHECKPOINTS}; 0 keeps all.")
     test = cfg.TEST
     if test.PATIENCE < 0 or test.MIN_GAIN < 0:
         raise UserError(

@@ -270,9 +270,10 @@ def _choose_length(
     period = math.ceil(length / _EVALUATIONS)
     draft.choose(
         f"an evaluation and a checkpoint every {period:,} iterations, {math.ceil(length / period)} in all; "
-        "model_best.pth is the best",
+        "model_best.pth is the best, and of the others the last two are kept",
         TEST__EVAL_PERIOD=period,
         SOLVER__CHECKPOINT_PERIOD=period,
+        SOLVER__KEEP_CHECKPOINTS=2,
     )
     if "EMA" in solver:
         draft.choose("the average of the weights is evaluated and kept", SOLVER__EMA__ENABLED=True)

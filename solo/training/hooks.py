@@ -78,7 +78,11 @@ def build_hooks(
         hooks.LRScheduler(),
         # Before the evaluation: if that fails, the checkpoint is there. On all workers, since
         # the checkpointer's look at the weights has to stop all of them; one of them writes.
-        hooks.PeriodicCheckpointer(checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD),
+        hooks.PeriodicCheckpointer(
+            checkpointer,
+            cfg.SOLVER.CHECKPOINT_PERIOD,
+            max_to_keep=(comm.is_main_process() and cfg.SOLVER.KEEP_CHECKPOINTS) or None,
+        ),
     ]
     if comm.is_main_process():
         items.append(UnassignedWarning(Path(cfg.OUTPUT_DIR, run_files.CONFIG)))

@@ -30,7 +30,7 @@ def test_most_objects_unassigned_is_told_once_with_what_to_do(caplog):
     assert message.startswith("74% of the objects")
     for word in ("MODEL.SOLO.SCALE_RANGES", "INPUT.MIN_SIZE_TRAIN", "solo data survey"):
         assert word in message
-    assert "--config-file output/config.yaml" in message
+    assert "--config output/config.yaml" in message
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,24 @@ def test_a_finished_run_is_not_trained_further(tmp_path: Path) -> None:
     assert (tmp_path / "model_final.pth").stat().st_mtime_ns == before
 
 
+def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path)
+    cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.KEEP_CHECKPOINTS = 1, 2
+    train(cfg)
+    last = cfg.SOLVER.MAX_ITER - 1
+    names = [f"model_{last - 1:07d}.pth", f"model_{last:07d}.pth", "model_final.pth"]
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == names
+
+
+def test_evaluations_closer_than_the_log_are_all_written(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path)
+    cfg.DATASETS.TEST, cfg.TEST.EVAL_PERIOD = ("toy_val",), 1
+    train(cfg, aps=tuple(range(1, cfg.SOLVER.MAX_ITER + 2)))
+    lines = map(json.loads, (tmp_path / "metrics.json").read_text().splitlines())
+    written = [line["segm/AP"] for line in lines if "segm/AP" in line]
+    assert written[: cfg.SOLVER.MAX_ITER] == list(range(1, cfg.SOLVER.MAX_ITER + 1))
+
+
 def test_resume_without_a_checkpoint_starts(tmp_path: Path) -> None:
     assert train(toy_config(tmp_path), resume=True).start_iter == 0
 
