@@ -1,11 +1,13 @@
 """Tiny models and images that the tests share, a mirror of the net, and a disk that is full."""
 
 import contextlib
+import logging
 
 import pytest
 import torch
 from detectron2.modeling import build_model
 from detectron2.structures import BitMasks, Instances
+from detectron2.utils.logger import setup_logger
 
 from solo.config import get_cfg
 from tests.zoo_server import zoo_server
@@ -16,6 +18,21 @@ META_ARCHITECTURES = {
     "DecoupledSOLOLight": ("SOLO", "DecoupledSOLOLightHead"),
     "SOLOv2": ("SOLOv2", "SOLOv2Head"),
 }
+
+
+@pytest.fixture
+def loggers_as_before():
+    """Undo what setting up logs does to the loggers of this process, where a command is called in it."""
+    names = ("solo", "detectron2", "fvcore")
+    before = {name: vars(logging.getLogger(name)).copy() for name in names}
+    handlers = {name: list(logging.getLogger(name).handlers) for name in names}
+    yield
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = handlers[name]
+        logger.propagate, logger.level = before[name]["propagate"], before[name]["level"]
+        logger.manager._clear_cache()
+    setup_logger.cache_clear()
 
 
 def make_cfg(variant="SOLOv2"):

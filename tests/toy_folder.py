@@ -37,6 +37,7 @@ def write_toys(folder: Path) -> None:
     _write_video(folder / "in.mp4", random)
     cfg = _cfg()
     (folder / "cats.yaml").write_text(cfg.dump())
+    (folder / "my_parts.py").touch()
     for name in RUNS:
         _write_run(cfg, folder / "output" / name)
 

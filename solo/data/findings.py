@@ -40,8 +40,8 @@ class Kind(Enum):
     MISSING_IMAGE = "missing image", "Restore the file, or correct the image folder or file_name."
     OUTSIDE_FOLDER = (
         "file name that leaves the image folder",
-        "Correct file_name or the image folder; DATASETS.LEAVE_FOLDER True (convert_dataset "
-        "--leave-folder; leave_folder in the metadata of what Python registered) reads it nevertheless.",
+        "Correct file_name or the image folder; DATASETS.LEAVE_FOLDER True (`solo data convert "
+        "--leave-folder`; leave_folder in the metadata of what Python registered) reads it nevertheless.",
     )
     UNREADABLE_IMAGE = "unreadable image", "Restore the file, or remove it from the annotations."
     WRONG_SIZE = (

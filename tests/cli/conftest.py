@@ -9,6 +9,11 @@ from tests.toys import registered, square, toy_cfg, write_config, write_records
 make_picture, model, photo, video = blobs.make_picture, blobs.model, blobs.photo, blobs.video
 
 
+@pytest.fixture(autouse=True)
+def quiet(loggers_as_before):
+    """Leave no log behind that others would write to."""
+
+
 @pytest.fixture
 def solo(monkeypatch, tmp_path):
     """Return a function that runs `solo` with these words, in an empty folder; it returns the status."""

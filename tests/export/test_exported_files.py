@@ -173,7 +173,7 @@ def no_tracing(monkeypatch):
 @pytest.mark.usefixtures("no_tracing")
 def test_test_time_augmentation_is_refused(files, tmp_path):
     opts = ["TEST.AUG.ENABLED", "True"]
-    with pytest.raises(ValueError, match=r"one view .*: add --opts TEST\.AUG\.ENABLED False"):
+    with pytest.raises(ValueError, match=r"one view .*: add TEST\.AUG\.ENABLED False"):
         export_model(ExportRequest(**files("SOLOv2"), output=tmp_path, opts=opts))
 
 

@@ -120,7 +120,7 @@ def test_all_forms_of_masks_and_sizes_load(write_json, tmp_path):
 def test_what_makes_a_file_useless_is_named(write_json, section, fields, words):
     document = clean_document()
     document[section][0].update(fields)
-    with pytest.raises(ValueError, match=rf"data\.json: {words}.*check_dataset --annotations"):
+    with pytest.raises(ValueError, match=rf"data\.json: {words}.*solo data check --annotations"):
         load_coco(write_json(document), "images", "coco_errors_test")
     assert "coco_errors_test" not in MetadataCatalog
 
@@ -133,7 +133,7 @@ def test_broken_polygons_and_strangers_are_left_out_and_said(write_json, caplog)
     with caplog.at_level(logging.WARNING):
         first, second = load_coco(write_json(document), "images", "coco_dropped_test")
     MetadataCatalog.pop("coco_dropped_test")
-    assert "left out 2 annotations" in caplog.text and "check_dataset" in caplog.text
+    assert "left out 2 annotations" in caplog.text and "solo data check" in caplog.text
     assert "annotation of an unknown image: annotation 6: no image has the id 77" in caplog.text
     assert first["annotations"] == [] and len(second["annotations"]) == 2
     assert len(second["annotations"][1]["segmentation"]) == 1

@@ -199,7 +199,7 @@ def test_senseless_spec(tmp_path, change):
         build_digits(tmp_path, DigitsSpec(**change))
 
 
-def test_tool(tmp_path, monkeypatch, capsys):
+def test_tool(tmp_path, monkeypatch, capsys, loggers_as_before):
     monkeypatch.setattr(digits, "build_digits", lambda root: build_digits(root, SPEC))
     assert main(["data", "digits", "--output", str(tmp_path)]) == 0
     assert (tmp_path / SPEC.folder / "val.json").exists()
