@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from solo.cli._parser import MisuseError, Parser, add_device
+from solo.cli._parser import MisuseError, Parser, add_config_name, add_device
 from solo.errors import UserError, shortened
 
 
@@ -29,13 +29,7 @@ def add_model(parser: Parser, *, exported: bool = True, device: bool = True) -> 
         help=f"a name of `solo zoo`, or the folder of a run{', or an .onnx file' * exported}; "
         "default: a light SOLOv2 of COCO, R-50 at 448 pixels",
     )
-    kinds.add_argument(
-        *("--config", "--config-file"),
-        dest="config_file",
-        default="",
-        metavar="NAME",
-        help="a yaml file, or a name of `solo zoo`; with --weights",
-    )
+    add_config_name(kinds, "with --weights")
     if exported:
         kinds.add_argument("--onnx", default="", metavar="FILE", help="an exported model")
     parser.add_argument(

@@ -68,6 +68,14 @@ def build_parser(program: str, doc: str) -> Parser:
 
 def add_config(parser: argparse._ActionsContainer, text: str, *, required: bool = True) -> None:
     """Add --config with its help, --import and KEY VALUE."""
+    add_config_name(parser, text, required=required)
+    add_options(parser)
+
+
+def add_config_name(
+    parser: argparse._ActionsContainer, text: str, *, required: bool = False
+) -> None:
+    """Add --config with its help, also as detectron2 spells it; `config_file` is empty without it."""
     parser.add_argument(
         *("--config", "--config-file"),
         dest="config_file",
@@ -76,7 +84,6 @@ def add_config(parser: argparse._ActionsContainer, text: str, *, required: bool 
         metavar="NAME",
         help=f"{text}: a yaml file, or a name of `solo zoo`",
     )
-    add_options(parser)
 
 
 def add_options(parser: argparse._ActionsContainer) -> None:

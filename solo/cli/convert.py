@@ -9,7 +9,7 @@ example: solo convert SOLOv2_R50_3x.pth solov2.pth --config coco/solov2_R_50_FPN
 import argparse
 from pathlib import Path
 
-from solo.cli._parser import MisuseError, Parser, add_options
+from solo.cli._parser import MisuseError, Parser, add_config
 
 
 def add_arguments(parser: Parser) -> None:
@@ -19,14 +19,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--to", choices=("solo", "mmdet"), default="solo", help="layout of OUT (default: solo)"
     )
-    parser.add_argument(
-        *("--config", "--config-file"),
-        dest="config_file",
-        default="",
-        metavar="NAME",
-        help="check that the weights are all that the model of this config needs",
-    )
-    add_options(parser)
+    add_config(parser, "check that the weights are all that this model needs", required=False)
     parser.add_argument(
         "--trained-otherwise",
         dest="as_published",

@@ -7,7 +7,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 
 import solo
 from solo.cli._parser import MisuseError, build_parser
@@ -82,7 +81,7 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with exit_on():
-            verb = _module(name)
+            verb = importlib.import_module(name)
             parser = build_parser(program, verb.__doc__ or "")
             verb.add_arguments(parser)
             args = parser.parse(words)
@@ -101,10 +100,6 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         # Of `solo zoo | head`: nobody reads any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(name)
 
 
 def _read_verb(group: str, verbs: Mapping[str, str], words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from solo.cli._parser import Parser, add_device, add_words, split_words
+from solo.cli._parser import Parser, add_config_name, add_device, add_words, split_words
 from solo.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,13 +57,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="P",
         help="of --sheet: score below which instances are left out; default: %(default)s",
     )
-    parser.add_argument(
-        *("--config", "--config-file"),
-        dest="config_file",
-        default="",
-        metavar="NAME",
-        help="of --sheet in place of RUN, with --weights: a yaml file, or a name of `solo zoo`",
-    )
+    add_config_name(parser, "of --sheet in place of RUN, with --weights")
     add_device(parser)
 
 

@@ -9,7 +9,7 @@ example: solo train --data cats/ --epochs 50
 import argparse
 from typing import TYPE_CHECKING
 
-from solo.cli._parser import Parser, add_device, add_options
+from solo.cli._parser import Parser, add_config_name, add_device, add_options
 from solo.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ _OF_DATA = ("images", "val_annotations", "val_images", "model", "epochs")
 
 def add_arguments(parser: Parser) -> None:
     """Add the flags."""
-    parser.add_argument(
-        *("--config", "--config-file"),
-        dest="config_file",
-        default="",
-        metavar="NAME",
-        help="a yaml file, or a name of `solo zoo`",
-    )
+    add_config_name(parser, "what to train")
     parser.add_argument(
         "--weights",
         default="",
