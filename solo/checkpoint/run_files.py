@@ -116,6 +116,27 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob(_CHECKPOINTS))
 
 
+def model_of_run(folder: Path, weights: Path | None = None) -> tuple[Path, Path]:
+    """Return the config and the checkpoint that make the model of a run.
+
+    Args:
+        folder: The OUTPUT_DIR of the training.
+        weights: The checkpoint. None: the last one of this run, not of an earlier one in its folder.
+
+    Raises:
+        FileNotFoundError: There is no config, or no checkpoint of this run.
+    """
+    config_file = folder / CONFIG
+    if not config_file.is_file():
+        raise FileNotFoundError(
+            f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
+        )
+    weights = weights or last_checkpoint(folder)
+    if not weights.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
+    return config_file, weights
+
+
 def last_checkpoint(folder: Path) -> Path:
     """Return the last checkpoint of the run that config.yaml is of; the folder may hold another run's, too.
 

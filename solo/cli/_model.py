@@ -77,10 +77,11 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
 
     name = args.model or DEFAULT_MODEL
     if Path(name).is_dir():
-        from solo.report.run_folder import open_run
+        from solo.checkpoint.run_files import model_of_run
 
-        run = open_run(Path(name), Path(args.weights) if args.weights else None)
-        return Model(str(run.config_file), str(run.weights), "", device, Path(name).name)
+        given = Path(args.weights) if args.weights else None
+        config_file, weights = model_of_run(Path(name), given)
+        return Model(str(config_file), str(weights), "", device, Path(name).name)
     return Model(name, args.weights or _published(name), "", device, name)
 
 

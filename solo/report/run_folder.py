@@ -43,14 +43,7 @@ def open_run(folder: Path, weights: Path | None = None) -> Run:
         FileNotFoundError: There is no config, or no checkpoint of this run.
         UserError: The config has an unknown key or a value of a wrong type.
     """
-    config_file = folder / run_files.CONFIG
-    if not config_file.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no config.yaml: give the folder that a training wrote, its OUTPUT_DIR."
-        )
-    weights = weights or run_files.last_checkpoint(folder)
-    if not weights.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {weights}: name another with --weights.")
+    config_file, weights = run_files.model_of_run(folder, weights)
     return Run(
         folder=folder,
         config_file=config_file,
