@@ -2,6 +2,7 @@
 
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ _SIXTEEN_BITS_AT_MOST = ("PNG", "PPM")
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # The EXIF orientations that exchange width and height.
 _QUARTER_TURNS = (5, 6, 7, 8)
+# Pillow's limit of pixels is one for all threads.
+_PILLOWS_LIMIT = threading.Lock()
 
 
 class UnreadableImageError(UserError):
@@ -174,15 +177,16 @@ def _open_limited(file: IO[bytes], max_pixels: int) -> Image.Image:
     problem = (
         f"it has more pixels than INPUT.MAX_PIXELS, {max_pixels}: reduce it, or raise the limit"
     )
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None:  # Pillow warns of more than its own number, and refuses twice as many
-        Image.MAX_IMAGE_PIXELS = max(limit, max_pixels)
-    try:
-        image = Image.open(file)
-    except Image.DecompressionBombError as error:
-        raise ValueError(problem) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with _PILLOWS_LIMIT:
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None:  # Pillow warns of more than its own number, and refuses twice as many
+            Image.MAX_IMAGE_PIXELS = max(limit, max_pixels)
+        try:
+            image = Image.open(file)
+        except Image.DecompressionBombError as error:
+            raise ValueError(problem) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > max_pixels:
         raise ValueError(problem)
     return image

@@ -2,7 +2,9 @@
 
 import io
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -118,6 +120,22 @@ def test_the_limit_of_pixels_is_asked_for_before_they_are_decoded(tmp_path, deep
         with pytest.raises(UnreadableImageError, match=r"b\.png: .* INPUT\.MAX_PIXELS"):
             read(bomb)
     assert image_size(bomb) == image_size(bomb, 201_000_000) == (13400, 15000), "headers alone"
+
+
+def test_threads_that_read_sizes_leave_pillows_limit_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+    seconds, limit, opened = iter((0.02, 0.1)), Image.MAX_IMAGE_PIXELS, Image.open
+
+    def slow(*args, **kwargs):
+        time.sleep(next(seconds))  # the second begins while the first is at it, and ends after it
+        return opened(*args, **kwargs)
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr(Image, "open", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(image_size, (path, path))) == [(4, 4)] * 2
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize(
