@@ -5,12 +5,12 @@ import importlib
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 
 import solo
 from solo.cli._parser import MisuseError, build_parser
 from solo.errors import exit_on
+from solo.terminal import show_messages, silence_others
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -75,8 +75,8 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         program: What the user calls it.
         words: The arguments.
     """
-    # detectron2 0.6, as torch sees it.
-    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
+    silence_others()
+    show_messages()
     # A job that is ended closes its files, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import time
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,8 +21,12 @@ from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
+from solo.terminal import LiveLine
+from solo.training.first_words import tell_machine, tell_task
+from solo.training.last_words import tell_end, tell_stop
 from solo.training.launch import is_first_process, launch
 from solo.training.output_dir import holds_run, reserved_output_dir
+from solo.training.progress import Progress
 from solo.training.record import record_run, told_end
 from solo.training.run import setup_run, training_config
 from solo.training.trainer import Trainer
@@ -93,17 +98,29 @@ def _beside_the_run(cfg: CfgNode) -> CfgNode:
 
 
 def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
+    began = time.monotonic()
+    tell_machine(cfg)
     trainer = Trainer(cfg)
     # Not before, so that a start which fails leaves what is there of another run.
     trainer.register_hooks([CallbackHook(before_train=lambda me: _record(me, cfg, args))])
     trainer.resume_or_load(resume=args.resume)
     trainer.prepare_data()
+    tell_task(trainer.cfg, trainer.loader, trainer.start_iter)
+    is_main = comm.is_main_process()
     try:
-        return trainer.train()
-    except KeyboardInterrupt:
-        if comm.is_main_process():
-            sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")
+        with LiveLine(shown=is_main) as line:
+            trainer.register_hooks([Progress(trainer.cfg, line)] * is_main)
+            results = trainer.train()
+    except KeyboardInterrupt as stop:
+        if is_main:
+            by = "".join(f" by {word}" for word in stop.args)
+            where = f"Stopped{by} in iteration {trainer.iter} of {trainer.max_iter}."
+            tell_stop(cfg, f"{where} {trainer.how_to_resume()}")
         sys.exit(130)
+    if is_main:
+        done = max(trainer.iter, trainer.start_iter)
+        tell_end(cfg, results, done=done, seconds=time.monotonic() - began)
+    return results
 
 
 def _record(trainer: Trainer, cfg: CfgNode, args: argparse.Namespace) -> None:

@@ -144,6 +144,11 @@ class Trainer(TrainerBase):
         warn_of_schedule(self.cfg, self._loader)
         self.check_evaluation()
 
+    @property
+    def loader(self) -> Iterable[list[dict[str, Any]]] | None:
+        """The batches of training; None before :meth:`prepare_data`."""
+        return self._loader
+
     def check_evaluation(self) -> None:
         """Read the test data, and raise now what :meth:`evaluate` would raise in hours."""
         self._test_data = prepare_evaluation(self.cfg, self.module)
@@ -173,7 +178,7 @@ class Trainer(TrainerBase):
                     self._loop()
             except Exception as error:
                 if is_mistake(error):
-                    logger.error("%s", error)
+                    logger.error("%s", error, extra={"log_only": True})  # it is told at the end
                 else:
                     logger.exception("Training failed in iteration %d.", self.iter)
                 raise
