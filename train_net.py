@@ -5,7 +5,7 @@ from detectron2.engine import default_argument_parser
 
 from solo.cli._parser import add_verbose
 from solo.errors import exit_on
-from solo.terminal import show_messages, silence_others
+from solo.terminal import show_messages, silence_others, stop_at_sigterm
 from solo.training.start import start
 from solo.user_modules import add_import
 
@@ -42,6 +42,7 @@ def main() -> None:
     )
     silence_others()
     show_messages()
+    stop_at_sigterm()
     with exit_on():
         start(parser.parse_args())
 

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -30,6 +32,16 @@ def silence_others() -> None:
     """Leave out warnings of other packages that a user of a command can do nothing about."""
     for category, message in _OF_OTHERS:
         warnings.filterwarnings("ignore", message=message, category=category)
+
+
+def stop_at_sigterm() -> None:
+    """Have a job that is ended close its files, as after Ctrl-C: a KeyboardInterrupt that says SIGTERM."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def tell(text: str, file: TextIO | None = None) -> None:
@@ -137,6 +149,9 @@ def show_messages() -> None:
         logger = logging.getLogger(name)
         hide_messages(logger)
         logger.addHandler(messages)
+    # A download that fails is an error of solo's own, with what to do.
+    if not (iopath := logging.getLogger("iopath")).handlers:
+        iopath.addHandler(logging.NullHandler())
 
 
 def hide_messages(logger: logging.Logger) -> None:

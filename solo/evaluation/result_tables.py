@@ -28,11 +28,22 @@ def class_table(results: Results) -> str:
             metric, _, of_class = name.partition("-")
             if of_class:
                 rows.setdefault(of_class, {})[f"{task} {metric}"] = value
+    if not rows:
+        return ""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [(name, *(_shown(row.get(column)) for column in columns)) for name, row in rows.items()]
     align = ("left", *["right"] * len(columns))
     headers = ["class", *columns]
     return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
+
+
+def result_tables(results: Results, *, verbose: bool = False) -> str:
+    """Return the table of all classes together, and that of each if they are few, or all are asked for."""
+    of_classes = class_table(results)
+    count = len(of_classes.splitlines()) - 1
+    if count > FEW_CLASSES and not verbose:
+        of_classes = f"AP of each of the {count} classes: by -v and --json, and in the log."
+    return "\n\n".join(filter(None, [overall_table(masks_first(results)), of_classes]))
 
 
 def masks_first(results: Results) -> list[tuple[str, Mapping[str, float]]]:

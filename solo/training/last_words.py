@@ -3,13 +3,14 @@
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from detectron2.config import CfgNode
 
 from solo.checkpoint import run_files
-from solo.evaluation.result_tables import masks_first, overall_table
+from solo.evaluation.result_tables import masks_first, overall_table, result_tables
 from solo.inference.datasets import best_metric_name
 from solo.terminal import duration, tell
 from solo.training.evaluations import BestCheckpoint
@@ -34,6 +35,11 @@ def tell_end(cfg: CfgNode, results: Mapping[str, Any], *, done: int, seconds: fl
     rows = [*_rows(dict(tables_of(results)), best, done)]
     if rows:
         tell(f"\n{overall_table(rows)}\n")
+    if done < cfg.SOLVER.MAX_ITER:
+        tell(
+            f"Stopped early, in iteration {done:,} of {cfg.SOLVER.MAX_ITER:,}: no gain in "
+            f"{cfg.TEST.PATIENCE} evaluations (TEST.PATIENCE)."
+        )
     for line in _written(folder, best, done):
         tell(f"written: {line}")
     run = shlex.quote(str(folder))
@@ -43,11 +49,36 @@ def tell_end(cfg: CfgNode, results: Mapping[str, Any], *, done: int, seconds: fl
     tell(f"         solo export --model {run} --output exported/")
 
 
+def tell_evaluation(cfg: CfgNode, results: Mapping[str, Any], *, verbose: bool) -> None:
+    """Say what MODEL.WEIGHTS reach on DATASETS.TEST, and where the predictions lie."""
+    folder = Path(cfg.OUTPUT_DIR)
+    tell(f"{cfg.MODEL.WEIGHTS} on {', '.join(cfg.DATASETS.TEST)}, AP in percent\n")
+    tell(f"{result_tables(dict(tables_of(results)), verbose=verbose)}\n")
+    for name in cfg.DATASETS.TEST:
+        tell(f"written: predictions in {folder / 'inference' / name}")
+
+
 def tell_stop(cfg: CfgNode, sentence: str) -> None:
     """Say where a training was stopped and how it goes on, and what is kept, to standard error."""
     folder = Path(cfg.OUTPUT_DIR)
     kept = ", ".join(path.name for path in run_files.checkpoints(folder)) or "no checkpoint"
     tell(f"{sentence}\nkept in {folder}: {kept}, {LOG}", sys.stderr)
+
+
+@contextmanager
+def told_log(cfg: CfgNode) -> Iterator[None]:
+    """Add to the sentence of a failure where the log is, if there is one."""
+    log = Path(cfg.OUTPUT_DIR, LOG)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.code, str) or not log.is_file():
+            raise
+        raise SystemExit(f"{end.code}\nlog: {log}") from end
+    except Exception:
+        if log.is_file():
+            tell(f"log: {log}", sys.stderr)
+        raise
 
 
 def tables_of(results: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Table]]:
