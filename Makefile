@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 CONFIG := quickstart/solov2_digits
 OUTPUT := output/quickstart
 
-.PHONY: help install quickstart test test-parity lint clean
+.PHONY: help install quickstart test test-parity docs lint clean
 
 help:
 	@echo "make install     put torch, detectron2 and solo into $(VENV)"
 	@echo "make quickstart  install, train SOLOv2 on digits, evaluate, draw pictures"
 	@echo "make test        install, run the tests"
-	@echo "make test-parity install mmdetection, too, and compare with it"
+	@echo "make test-parity install mmdetection, supervision and SAHI, too, and compare with them"
+	@echo "make docs        build the site into build/site; broken links are errors"
 	@echo "make lint        install, check style and types"
 
 install: $(VENV)/installed
@@ -35,8 +36,18 @@ test: install
 
 # mmdetection's Python half is enough: its SOLO heads use no compiled operator.
 test-parity: install
-	$(BIN)/python -m pip install --quiet --editable ".[parity]"
-	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py
+	$(BIN)/python -m pip install --quiet --editable ".[parity,interop]"
+	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py tests/docs/test_interoperation.py
+
+# Nothing of solo is imported for it: an environment of its own is enough, without torch.
+docs: $(VENV)-docs/installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet --strict
+	@echo "written: build/site/index.html"
+
+$(VENV)-docs/installed: setup.py
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet "mkdocs>=1.6,<2" "mkdocs-material>=9.6" "mkdocstrings[python]>=0.29"
+	touch $@
 
 lint: install
 	$(BIN)/python -m ruff check .
@@ -44,4 +55,4 @@ lint: install
 	$(BIN)/python -m mypy
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-docs build dist *.egg-info
