@@ -39,15 +39,10 @@ test-parity: install
 	$(BIN)/python -m pip install --quiet --editable ".[parity,interop]"
 	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py tests/docs/test_interoperation.py
 
-# Nothing of solo is imported for it: an environment of its own is enough, without torch.
-docs: $(VENV)-docs/installed
-	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet --strict
+docs: install
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo "written: build/site/index.html"
-
-$(VENV)-docs/installed: setup.py
-	$(PYTHON) -m venv $(VENV)-docs
-	$(VENV)-docs/bin/python -m pip install --quiet "mkdocs>=1.6,<2" "mkdocs-material>=9.6" "mkdocstrings[python]>=0.29"
-	touch $@
 
 lint: install
 	$(BIN)/python -m ruff check .
@@ -55,4 +50,4 @@ lint: install
 	$(BIN)/python -m mypy
 
 clean:
-	rm -rf $(VENV) $(VENV)-docs build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

@@ -3,10 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
-
-DEFAULTS = Path(__file__).parents[1] / "solo" / "config" / "defaults.py"
 
 
 class Key(NamedTuple):

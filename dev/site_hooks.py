@@ -1,11 +1,11 @@
-"""Hooks of mkdocs: pages whose files lie outside docs/, the table of config keys, links that lead out of docs/."""
+"""Hooks of mkdocs: pages whose files lie outside docs/, and the links to them; config keys as a table."""
 
 import posixpath
 import re
 from pathlib import Path
 from typing import Any
 
-from config_keys import DEFAULTS, config_keys, markdown_page
+from config_keys import config_keys, markdown_page
 
 ROOT = Path(__file__).parents[1]
 # Where a file of the repository stands in the site; files below docs/ keep their paths.
@@ -16,8 +16,8 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
+    "solo/config/defaults.py": "config_keys.md",
 }
-KEYS_PAGE = "config_keys.md"
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -25,11 +25,12 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are not in docs/."""
     from mkdocs.structure.files import File
 
-    made = {KEYS_PAGE: markdown_page(config_keys(DEFAULTS.read_text(encoding="utf-8")))}
     for file, page in PAGES.items():
-        if page != "index.md":  # docs/ has one of its own
-            made[page] = (ROOT / file).read_text(encoding="utf-8")
-    for page, text in made.items():
+        if page == "index.md":  # docs/ has one of its own
+            continue
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if file.endswith(".py"):
+            text = markdown_page(config_keys(text))
         files.append(File.generated(config, page, content=text))
     return files
 
