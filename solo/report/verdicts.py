@@ -80,6 +80,9 @@ class Verdict(NamedTuple):
     objects: np.ndarray  # (T,) values of Kind
     matches: np.ndarray  # (P,) the object that each prediction found, -1 for none
     about: np.ndarray  # (P, T) bool, the objects that each prediction found, or is wrong about
+    # (P,) the object that each prediction takes for one of another class at an IoU of 0.5, -1 for none: one that
+    # no prediction found, and of several the most confident prediction has it.
+    mistaken: np.ndarray
 
 
 def classify(
@@ -123,7 +126,9 @@ def classify(
         default=Kind.BACKGROUND,
     )
     about = _about(kinds, own, best, merged, split)
-    return Verdict(kinds, _object_kinds(kinds, close, own, about), matches, about)
+    wrong = close & (kinds == Kind.WRONG_CLASS)
+    mistaken = match(ious, scores, wrong[:, None] & best & ~own.any(axis=0))
+    return Verdict(kinds, _object_kinds(kinds, close, own, about), matches, about, mistaken)
 
 
 def _first_that_fits(*cases: tuple[np.ndarray | np.bool_, Kind], default: Kind) -> np.ndarray:
