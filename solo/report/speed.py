@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from detectron2.config import CfgNode
+
+from solo.layers import cpu
+from solo.modeling.precision import amp_dtype
 
 # The first images are slower: memory is fetched, kernels are chosen.
 _WARM_UP = 5
@@ -46,6 +50,17 @@ def speed_of(seconds: Sequence[float], sizes: Sequence[tuple[int, int]]) -> Spee
         size=(height, width),
         memory=_peak_memory(),
     )
+
+
+def machine(cfg: CfgNode) -> str:
+    """Describe what the model of a config is run on, and in which precision."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if cfg.TEST.AMP.ENABLED else None
+    threads = torch.get_num_threads()
+    where = f"{cpu.name()} with {threads} thread{'s' * (threads > 1)}"
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    return f"{where}, {str(dtype or torch.float32).removeprefix('torch.')}"
 
 
 def _peak_memory() -> float | None:

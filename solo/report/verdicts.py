@@ -67,7 +67,7 @@ DEFINITIONS = {
     Kind.DUPLICATE: "IoU of 0.5 or more with an object of its class that a more confident prediction "
     "has found already.",
     Kind.WRONG_CLASS: "The object that it overlaps most, with an IoU of 0.1 or more, is of another "
-    "class. A second label for an object that is found counts, too.",
+    "class.",
     Kind.POOR: "The object that it overlaps most is of its class, but their IoU is only 0.1 to 0.5.",
     Kind.BACKGROUND: "Nothing is there: no IoU with any object reaches 0.1.",
 }
