@@ -24,7 +24,7 @@ from solo.report.matching import Overlaps, image_score
 from solo.report.speed import Speed, speed_of
 from solo.report.thresholds import OverThreshold, over_threshold, pool
 from solo.report.verdicts import Verdict, classify
-from solo.structures.instances import select_confident
+from solo.structures.instances import THRESHOLD, select_confident
 from solo.structures.run_lengths import RLE
 
 
@@ -57,9 +57,9 @@ class HeldOut:
         num_records: Images of the data set; `images` may be fewer.
         tables: AP in percent, as ``{"bbox": {"AP": ..., "AP-cat": ...}, "segm": ...}``.
         precisions: Per task (T, R, K), -1 where there are no objects of a class.
-        over_threshold: What is shown and right from each score on; the best F1 says from which one on
-            predictions are classified.
-        class_thresholds: Per class the score of its best F1; nan where it has no predictions or objects.
+        over_threshold: What is shown and right from each score on.
+        threshold: Score from which on predictions are classified: that of the best F1.
+        class_thresholds: Per class the score of its best F1; nan where nothing is found.
         images: Those looked at.
         second_labels: Predictions of that score that are left out, as others are of the same object. AP and
             precisions are of all predictions.
@@ -72,15 +72,11 @@ class HeldOut:
     tables: dict[str, dict[str, float]]
     precisions: dict[str, np.ndarray]
     over_threshold: OverThreshold
+    threshold: float
     class_thresholds: list[float]
     images: list[ImageResult]
     second_labels: int
     speed: Speed | None
-
-    @property
-    def threshold(self) -> float:
-        """Score from which on predictions are classified."""
-        return self.over_threshold.best
 
 
 class _CurveEvaluator(COCOEvaluator):
@@ -128,6 +124,7 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
     pooled = pool(look.images)
     curves = [over_threshold(pooled.of_class(category)) for category in range(len(names))]
     curve = over_threshold(pooled)
+    threshold = THRESHOLD if math.isnan(curve.best) else curve.best
     return HeldOut(
         dataset=dataset,
         class_names=names,
@@ -135,9 +132,10 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         tables=tables,
         precisions=evaluator.precisions,
         over_threshold=curve,
-        class_thresholds=[one.best if one.found.any() else math.nan for one in curves],
-        images=[_judge(image, curve.best) for image in look.images],
-        second_labels=sum(int((i.second_scores >= curve.best).sum()) for i in look.images),
+        threshold=threshold,
+        class_thresholds=[one.best for one in curves],
+        images=[_judge(image, threshold) for image in look.images],
+        second_labels=sum(int((i.second_scores >= threshold).sum()) for i in look.images),
         speed=speed_of(look.seconds, [image.truth.image_size for image in look.images]),
     )
 

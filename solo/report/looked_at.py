@@ -12,9 +12,9 @@ import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
+from solo.evaluation.best_f1 import match
 from solo.evaluation.coco import predicted_rles
 from solo.layers.one_label import one_per_object
-from solo.report.matching import match
 from solo.report.true_objects import true_objects
 
 

@@ -89,7 +89,7 @@ def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
 def _plot_over_threshold(held_out: HeldOut, output_png: Path) -> None:
     curve = held_out.over_threshold
     plot_over_threshold(
-        curve.thresholds, curve.precision, curve.recall, curve.f1, curve.best, output_png
+        curve.thresholds, curve.precision, curve.recall, curve.f1, held_out.threshold, output_png
     )
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from solo.evaluation.best_f1 import best_f1
 from solo.report.looked_at import LookedAt
-from solo.report.matching import best_threshold
 
 _THRESHOLDS = np.arange(100) / 100
 
@@ -23,7 +23,7 @@ class OverThreshold:
         shown: (S,) how many predictions have that score or more.
         found: (S,) how many of them find an object, which is as many objects.
         objects: How many there are to find.
-        best: The threshold of the best F1.
+        best: The threshold of the best F1; nan where nothing is found.
     """
 
     shown: np.ndarray
@@ -91,5 +91,5 @@ def over_threshold(pooled: Pooled) -> OverThreshold:
         shown=len(scores) - np.searchsorted(np.sort(scores), _THRESHOLDS),
         found=np.count_nonzero(hits) - np.searchsorted(np.sort(scores[hits]), _THRESHOLDS),
         objects=objects,
-        best=best_threshold(scores, hits, objects),
+        best=best_f1(scores, hits, objects).threshold,
     )
