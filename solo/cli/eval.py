@@ -147,5 +147,6 @@ def _tables(results: dict[str, dict[str, Any]], dataset: str) -> str:
         whole = rows.pop("")
         lines = [("all classes", *whole.values())]
         lines += [(name, *map(row.get, whole)) for name, row in rows.items()]
-        texts.append(tabulate(lines, headers=[task, *whole], floatfmt=".1f", missingval="-"))
+        floats = ["", *(".2f" if metric == "threshold" else ".1f" for metric in whole)]
+        texts.append(tabulate(lines, headers=[task, *whole], floatfmt=floats, missingval="-"))
     return "\n\n".join(texts)

@@ -3,6 +3,7 @@
 Legend: T IoU thresholds of COCO, R recalls, K classes; P predictions and T objects of one image.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +15,16 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 
 from solo.errors import UserError
+from solo.evaluation.best_f1 import best_f1, match
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
 from solo.evaluation.loop import run_evaluation
 from solo.images import MAX_PIXELS
 from solo.inference import Predictor
 from solo.inference.datasets import ReadOneByOne, choose_records
-from solo.report.matching import Overlaps, best_threshold, image_score, match
+from solo.report.matching import Overlaps, image_score
 from solo.report.true_objects import true_objects
 from solo.report.verdicts import Verdict, classify
-from solo.structures.instances import select_confident
+from solo.structures.instances import THRESHOLD, select_confident
 from solo.structures.run_lengths import RLE
 
 
@@ -187,7 +189,8 @@ def _best_threshold(seen: Sequence[_Seen]) -> float:
         scores.append(image.found.scores.numpy()[counted])
         hits.append(matches[counted] >= 0)
     objects = sum(len(image.truth) for image in seen)
-    return best_threshold(np.concatenate(scores), np.concatenate(hits), objects)
+    best = best_f1(np.concatenate(scores), np.concatenate(hits), objects).threshold
+    return THRESHOLD if math.isnan(best) else best
 
 
 def _match(image: _Seen) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solo.report.matching import MATCH_IOU, Overlaps, match, shares
+from solo.evaluation.best_f1 import MATCH_IOU, match
+from solo.report.matching import Overlaps, shares
 
 # Share of a mask's pixels that lie in another one.
 _HALF = 0.5
