@@ -145,7 +145,8 @@ def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _see(record: dict[str, Any], predictor: Predictor) -> _Seen:
     """Find the instances of an image, of a record that has it."""
-    found = predictor(record["image"])
+    # Whatever finds instances may stand here; a predictor calls the confident ones alone.
+    found = getattr(predictor, "raw", predictor)(record["image"])
     # A mask of a large image is a thousand times its run lengths.
     kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
     found = Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
