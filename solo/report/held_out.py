@@ -153,7 +153,8 @@ class _Look:
 
     def _find(self, record: dict[str, Any]) -> Instances:
         start = time.perf_counter()
-        found = self._predictor(record["image"])
+        # Whatever finds instances may stand here; a predictor calls the confident ones alone.
+        found = getattr(self._predictor, "raw", self._predictor)(record["image"])
         self.seconds.append(time.perf_counter() - start)
         # A mask of a large image is a thousand times its run lengths.
         kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}

@@ -1,6 +1,7 @@
 """What `solo report` makes of runs and models: the page, the sheet, the curves."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -68,7 +69,12 @@ def write_page(
 
 
 def write_sheet(
-    cfg: CfgNode, output: Path, *, dataset: str = "", num_images: int = 12, threshold: float = 0.3
+    cfg: CfgNode,
+    output: Path,
+    *,
+    dataset: str = "",
+    num_images: int = 12,
+    threshold: float | None = None,
 ) -> None:
     """Write a picture of held-out images beside their truth and what a model finds.
 
@@ -77,7 +83,7 @@ def write_sheet(
         output: A picture.
         dataset: Registered name. Empty: DATASETS.TEST[0].
         num_images: Images, spread evenly over the data set.
-        threshold: Score below which instances are left out.
+        threshold: Score below which instances are left out. None: the model's own.
 
     Raises:
         UserError: The data set is not known, or an argument is wrong.
@@ -87,9 +93,11 @@ def write_sheet(
     name = dataset or next(iter(cfg.DATASETS.TEST), "")
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
-    rows = dataset_rows(records, predictor, num_images, cfg.INPUT.MAX_PIXELS)
+    least = predictor.threshold if threshold is None else threshold
+    find = partial(predictor, threshold=least)
+    rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
-    write_picture(prediction_sheet(rows, names, threshold=threshold), output)
+    write_picture(prediction_sheet(rows, names, threshold=least), output)
 
 
 def write_curves(runs: Sequence[Path], output: Path) -> None:
