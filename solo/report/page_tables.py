@@ -19,7 +19,7 @@ _MAX_PAIRS = 5
 class Cell(NamedTuple):
     """A number of a matrix, and its share of its row, 0 to 1."""
 
-    count: int
+    number: int
     share: float
     kind: str  # "right", "wrong", or "" of what is neither
 
@@ -67,7 +67,7 @@ def confusions(held_out: HeldOut) -> dict[str, Any]:
         "rows": list(zip(rows, _cells(matrix), strict=True)),
         "hidden": hidden,
         "classes": len(names),
-        "pairs": [(names[pair.truth], names[pair.prediction], pair.count) for pair in pairs],
+        "pairs": [(names[pair.truth], names[pair.prediction], pair.number) for pair in pairs],
     }
 
 
