@@ -7,6 +7,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
 from solo.config.load import inference_config
 from solo.data import load_records
@@ -107,10 +108,12 @@ def write_curves(runs: Sequence[Path], output: Path) -> None:
         UserError: A run holds no numbers.
         OSError: A file cannot be read or written.
     """
+    captions = {run: run_caption(run) for run in runs}
     if len(runs) == 1:
-        plot_metrics(runs[0] / METRICS, output)
+        plot_metrics(runs[0] / METRICS, output, **captions[runs[0]]._asdict())
         return
     # Their full paths where folders of different runs have the same name.
-    short = {run.resolve().name: run / METRICS for run in runs}
-    named = {str(run): run / METRICS for run in runs}
-    plot_runs(short if len(short) == len(named) else named, output)
+    short = {run.resolve().name: run for run in runs}
+    named = short if len(short) == len(captions) else {str(run): run for run in runs}
+    titles = {name: captions[run].title for name, run in named.items()}
+    plot_runs({name: run / METRICS for name, run in named.items()}, output, titles)
