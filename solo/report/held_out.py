@@ -4,7 +4,7 @@ Legend: T IoU thresholds of COCO, R recalls, K classes; P predictions and T obje
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +143,14 @@ def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in record.get("annotations", ()) if not item.get("iscrowd", 0)]
 
 
-def _see(record: dict[str, Any], predictor: Predictor) -> _Seen:
+def judge_image(
+    record: dict[str, Any], predict: Callable[[np.ndarray], Instances], threshold: float
+) -> ImageResult:
+    """Find the instances of an image, of a record that has it, and say what became of each."""
+    return _judge(_see(record, predict), threshold)
+
+
+def _see(record: dict[str, Any], predictor: Callable[[np.ndarray], Instances]) -> _Seen:
     """Find the instances of an image, of a record that has it."""
     found = predictor(record["image"])
     # A mask of a large image is a thousand times its run lengths.

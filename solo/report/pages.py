@@ -79,7 +79,7 @@ def write_sheet(
     name = dataset or next(iter(cfg.DATASETS.TEST), "")
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
-    rows = dataset_rows(records, predictor, num_images, cfg.INPUT.MAX_PIXELS)
+    rows = dataset_rows(records, predictor, num_images, cfg.INPUT.MAX_PIXELS, threshold)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=threshold), output)
 
