@@ -55,10 +55,9 @@ def dataset_rows(
             problems.append(error)
             continue
         truth, marks = _truth(record, image.shape), None
-        if threshold is None or "annotations" not in record:
-            found = predict(image)
-        else:
-            result = judge_image({**record, "image": image}, predict, threshold)
+        found = predict(image)
+        if threshold is not None and "annotations" in record:
+            result = judge_image(record, found, threshold)
             found, marks = result.found, marks_of(result.verdict)
         rows.append(SheetRow(image, truth, found, marks))
     if not rows:

@@ -7,15 +7,17 @@ from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
 from solo.checkpoint.run_files import METRICS
+from solo.config.load import inference_config
 from solo.data import load_records
 from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
 from solo.report.dataset_rows import dataset_rows
-from solo.report.held_out import examine
+from solo.report.held_out import HeldOut, examine
 from solo.report.page import render_report
 from solo.report.run_folder import Run
+from solo.report.speed import machine
 from solo.visualization.curves import plot_metrics, plot_runs
 from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import prediction_sheet
@@ -32,7 +34,7 @@ def write_page(
     num_images: int | None = None,
     opts: Sequence[str] = (),
     device: str = "",
-) -> None:
+) -> HeldOut:
     """Write the page about a run.
 
     Args:
@@ -42,6 +44,9 @@ def write_page(
         num_images: Held-out images to look at, spread evenly; None: all.
         opts: KEY VALUE ... over the run's config.
         device: See `Predictor.from_config`.
+
+    Returns:
+        What the page is of.
 
     Raises:
         UserError: An argument is wrong, or the data set cannot be used.
@@ -56,7 +61,10 @@ def write_page(
     predictor = Predictor.from_config(
         run.config_file, str(run.weights), device=device, opts=[*_LEAN, *opts]
     )
-    write_text(render_report(run, examine(predictor, dataset, num_images)), output)
+    held_out = examine(predictor, dataset, num_images)
+    cfg = inference_config(run.config_file, str(run.weights), device, opts)
+    write_text(render_report(run, held_out, machine(cfg)), output)
+    return held_out
 
 
 def write_sheet(

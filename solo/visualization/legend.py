@@ -67,10 +67,10 @@ def mark_swatch(mark: Mark) -> np.ndarray:
     """Return a sample of an instance with a mark, (h, w, 3) uint8, BGR."""
     height, width = _SWATCH
     sign = label_size("", _TEXT_SIZE - 2)[1]
-    canvas = np.full((height, sign + width, 3), 255, dtype=np.uint8)
-    canvas[:, sign:] = _GROUND
+    canvas = np.full((height, sign + 4 + width, 3), 255, dtype=np.uint8)
+    canvas[:, sign + 4 :] = _GROUND
     shape = np.ones((height - 6, width - 6), dtype=np.uint8)
-    tag = Tag(Cutout(shape, sign + 3, 3, 0, 0, None), "", _COLOR, 0, mark)
+    tag = Tag(Cutout(shape, sign + 7, 3, 0, 0, None), "", _COLOR, 0, mark)
     draw_masks(canvas, [tag], 0.45, 2)
     top = (height - sign) // 2
     plate = Box(0, top, label_size("", _TEXT_SIZE - 2, mark)[0], top + sign)
