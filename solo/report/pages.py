@@ -96,7 +96,7 @@ def write_sheet(
     predictor = Predictor(TorchBackend(cfg))
     least = predictor.threshold if threshold is None else threshold
     find = partial(predictor, threshold=least)
-    rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS)
+    rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS, least)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=least), output)
 
