@@ -133,7 +133,7 @@ class Runner:
     def _run_images(
         self, images: Sequence[Path], outputs: Mapping[Path, Path], inputs: Sequence[Path]
     ) -> None:
-        for image in tqdm(images, unit=" images"):
+        for image in tqdm(images, unit=" images", disable=None):
             try:
                 if outputs:
                     check_output(outputs[image], inputs)
@@ -239,7 +239,8 @@ class Runner:
             one_ahead((frame, self._find_timed(frame)) for frame in frames) as found,
             one_ahead(self._finish(found, video.name)) as finished,
         ):
-            for frame in tqdm(finished, total=video.num_frames or None, unit=" frames"):
+            total = video.num_frames or None
+            for frame in tqdm(finished, total=total, unit=" frames", disable=None):
                 if sink:
                     sink.write(frame.picture)
                 self.num_frames += 1
