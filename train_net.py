@@ -3,7 +3,9 @@
 
 from detectron2.engine import default_argument_parser
 
+from solo.cli._parser import add_verbose
 from solo.errors import exit_on
+from solo.terminal import show_messages, silence_others, stop_at_sigterm
 from solo.training.start import start
 from solo.user_modules import add_import
 
@@ -31,12 +33,16 @@ def main() -> None:
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
     add_import(parser)
+    add_verbose(parser)
     parser.add_argument(
         "--overwrite",
         action="store_true",
         help="begin anew where OUTPUT_DIR holds a run, which is then kept in its folder previous/, in "
         "place of what is there",
     )
+    silence_others()
+    show_messages()
+    stop_at_sigterm()
     with exit_on():
         start(parser.parse_args())
 

@@ -115,6 +115,13 @@ def add_device(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--device", default="", help="default: cuda if there is one, else cpu")
 
 
+def add_verbose(parser: argparse._ActionsContainer) -> None:
+    """Add -v."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print all that goes to log.txt, too"
+    )
+
+
 def add_tiles(parser: argparse._ActionsContainer) -> None:
     """Add --tiles."""
     parser.add_argument(

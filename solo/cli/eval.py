@@ -7,14 +7,13 @@ example: solo eval --model output/quickstart --annotations cats/val.json --image
 """
 
 import argparse
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from solo.cli._model import Model, add_model, chosen_model
 from solo.cli._own_data import add_data, find_parts
-from solo.cli._parser import Parser, add_annotations, add_options, add_tiles
+from solo.cli._parser import Parser, add_annotations, add_options, add_tiles, add_verbose
 from solo.errors import UserError
 from solo.files import check_folder
 
@@ -35,6 +34,7 @@ def add_arguments(parser: Parser) -> None:
         "--output", type=Path, metavar="DIR", help="folder for the predictions in COCO's format"
     )
     parser.add_argument("--json", metavar="FILE", help="write the numbers as json; -: print it")
+    add_verbose(parser)
     parser.add_argument(
         "--num-images", type=int, metavar="N", help="N images, spread evenly; default: all"
     )
@@ -42,26 +42,30 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Evaluate, print a table for each task, and write what is asked for."""
-    from solo.evaluation.results import told_progress, write_results
+    """Evaluate, print the tables, and write what is asked for."""
+    from solo.evaluation.result_tables import result_tables
+    from solo.evaluation.results import write_results
     from solo.inference.datasets import evaluate_predictor
     from solo.training.record import versions
+    from solo.training.spared_logs import setup_logs
 
+    # With "-" what people read makes way for what machines do.
+    out = sys.stderr if args.json == "-" else sys.stdout
     model = chosen_model(args, args.opts)
     dataset = _dataset(args, model)
     _check_outputs(args, dataset)
-    with told_progress():
-        results = evaluate_predictor(
-            _predictor(args, model),
-            dataset,
-            output_dir=args.output and str(args.output),
-            num_images=args.num_images,
-        )
-    # With "-" what people read makes way for what machines do.
-    out = sys.stderr if args.json == "-" else sys.stdout
-    print(_tables(results, dataset), file=out)
+    setup_logs(args.output, verbose=args.verbose, printed=out)
+    results = evaluate_predictor(
+        _predictor(args, model),
+        dataset,
+        output_dir=args.output and str(args.output),
+        num_images=args.num_images,
+    )
+    print(f"{model.name} on {dataset}, AP in percent\n", file=out)
+    none = f"{dataset} has no objects to compare with: there is no AP."
+    print(result_tables(results, verbose=args.verbose) or none, file=out)
     if args.output:
-        print(f"written: predictions in {args.output}", file=out)
+        print(f"\nwritten: predictions and log.txt in {args.output}", file=out)
     if args.json:
         named = {"name": model.name, "config": model.config_file, "weights": model.weights}
         write_results(
@@ -123,24 +127,3 @@ def _predictor(args: argparse.Namespace, model: Model) -> "Predictor":
 
     files = (model.config_file, model.weights, model.onnx)
     return open_predictor(*files, device=args.device, opts=args.opts, tiles=args.tiles)
-
-
-def _tables(results: dict[str, dict[str, Any]], dataset: str) -> str:
-    """Return a table for each task: a line of all classes, and below one of each."""
-    from tabulate import tabulate
-
-    if not results:
-        return f"{dataset} has no objects to compare with: there is no AP."
-    texts = []
-    for task, table in results.items():
-        rows: dict[str, dict[str, float | None]] = {}
-        for name, value in table.items():
-            # No number: where no object is small.
-            metric, _, of_class = name.partition("-")
-            rows.setdefault(of_class, {})[metric] = None if math.isnan(value) else value
-        whole = rows.pop("")
-        lines = [("all classes", *whole.values())]
-        lines += [(name, *map(row.get, whole)) for name, row in rows.items()]
-        floats = ["", *(".2f" if metric == "threshold" else ".1f" for metric in whole)]
-        texts.append(tabulate(lines, headers=[task, *whole], floatfmt=floats, missingval="-"))
-    return "\n\n".join(texts)

@@ -3,14 +3,13 @@
 import difflib
 import importlib
 import os
-import signal
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 
 import solo
 from solo.cli._parser import MisuseError, build_parser
 from solo.errors import exit_on
+from solo.terminal import show_messages, silence_others, stop_at_sigterm
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -75,10 +74,9 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         program: What the user calls it.
         words: The arguments.
     """
-    # detectron2 0.6, as torch sees it.
-    warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-    # A job that is ended closes its files, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    silence_others()
+    show_messages()
+    stop_at_sigterm()
     try:
         with exit_on():
             verb = importlib.import_module(name)
@@ -93,8 +91,9 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
                 parser.error(str(error))
             sys.stdout.flush()
             return int(status or 0)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        by = "".join(f" by {word}" for word in stop.args)
+        print(f"Stopped{by}.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Of `solo zoo | head`: nobody reads any more.

@@ -9,7 +9,7 @@ example: solo train --data cats/ --epochs 50
 import argparse
 from typing import TYPE_CHECKING
 
-from solo.cli._parser import Parser, add_config_name, add_device, add_options
+from solo.cli._parser import Parser, add_config_name, add_device, add_options, add_verbose
 from solo.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="begin anew where the folder holds a run, which is kept in its folder previous/",
     )
+    add_verbose(parser)
     _add_processes(parser.add_argument_group("several processes"))
     add_options(parser)
 

@@ -1,5 +1,6 @@
 """The records of registered data sets, loaded once a process; what is wrong with one is said with its name."""
 
+import os
 import pickle
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +26,7 @@ class _Kept:
     def __init__(self, name: str, load: Callable[[], Records]) -> None:
         self._name, self._load = name, load
         self.count: int | None = None
+        self.objects: int | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -33,16 +35,36 @@ class _Kept:
 
     def __call__(self) -> Records:
         if self._content is None or self._version != _version(self._name):
-            records = self._load()
+            try:
+                records = self._load()
+            except FileNotFoundError as error:
+                raise FileNotFoundError(_where_it_was_looked_for(self._name, error)) from error
             if not isinstance(records, list):  # torch's Dataset, which loads when it is asked
                 return records
             # Serialised: compact, and nobody can spoil the records of others.
             self._content = pickle.dumps(records, pickle.HIGHEST_PROTOCOL)
             self.count = len(records)
+            self.objects = sum(len(record.get("annotations", ())) for record in records)
             self._version = _version(self._name)
             return records
         kept: Records = pickle.loads(self._content)
         return kept
+
+
+def _where_it_was_looked_for(name: str, error: FileNotFoundError) -> str:
+    """Say which data set is not here, and where it has to lie."""
+    if not error.filename:  # a sentence of ours
+        return str(error)
+    path, root = Path(error.filename), os.environ.get("DETECTRON2_DATASETS")
+    sentence = f"The data set {name} is not here: there is no {path.absolute()}"
+    folder = Path(root or "datasets").expanduser()
+    if not path.is_relative_to(folder):
+        return f"{sentence}."
+    now = "is" if root else "is not set and means"
+    return (
+        f"{sentence}. It is looked for in $DETECTRON2_DATASETS, which {now} {folder.absolute()}: set it to the "
+        f"folder that holds {path.relative_to(folder).parts[0]}/."
+    )
 
 
 def load_records(name: str) -> Records:
@@ -83,6 +105,12 @@ def known_count(name: str) -> int | None:
     """Return how many images a data set has, also after :func:`forget_records`; None before it is loaded."""
     load = DatasetCatalog.data.get(name)
     return load.count if isinstance(load, _Kept) else None
+
+
+def known_objects(name: str) -> int | None:
+    """Return how many annotated objects a data set has; see :func:`known_count`."""
+    load = DatasetCatalog.data.get(name)
+    return load.objects if isinstance(load, _Kept) else None
 
 
 def may_leave_folder(name: str) -> bool:

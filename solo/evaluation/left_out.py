@@ -119,6 +119,8 @@ def look_ahead(name: str, records: Sequence[Item], max_pixels: int) -> None:
 
     left_out = LeftOut(name)
     share = records[comm.get_rank() :: comm.get_world_size()]
-    left_out.take_from([OrReason(look)(record) for record in tqdm(share, name, disable=None)])
+    left_out.take_from(
+        [OrReason(look)(record) for record in tqdm(share, name, disable=None, leave=False)]
+    )
     left_out.gather(None)
     left_out.tell("will not be measured")

@@ -13,16 +13,16 @@ from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
 from torch import nn
-from tqdm import tqdm
 
 from solo.evaluation.left_out import Item, LeftOut
+from solo.terminal import LiveLine, duration
 
 logger = logging.getLogger(__name__)
 
 Find = Callable[[list[Item]], Sequence[dict[str, Instances]]]
 """From the items of a batch to `{"instances": ...}` for each: a model, with views or without, or a predictor."""
 
-# Seconds between two lines of the log, where there is no terminal to draw a bar on.
+# Seconds between two lines of the log.
 _TELL_EVERY = 5
 # The first batches are slower; they are left out of the times where there are more.
 _WARMUP = 5
@@ -102,21 +102,21 @@ def _eval_mode(find: Find) -> Iterator[None]:
 
 
 class _Progress:
-    """How far it is, and where the time goes: a bar on a terminal, else a line of the log now and then."""
+    """How far it is, and where the time goes: in the line that changes, and in the log now and then."""
 
     def __init__(self, total: int, name: str) -> None:
-        disable = None if comm.is_main_process() else True  # None: unless there is a terminal
-        self._bar = tqdm(total=total, desc=name, disable=disable)
+        self._line = LiveLine(shown=comm.is_main_process())
         self._total, self._name = total, name
         self._done = self._timed = 0
         self._seconds: dict[str, float] = defaultdict(float)
         self._told = self._since = time.perf_counter()
 
     def __enter__(self) -> None:
+        self._line.__enter__()
         logger.info("Evaluating on %s: %d batches.", self._name, self._total)
 
     def __exit__(self, *error: object) -> None:
-        self._bar.close()
+        self._line.__exit__()
         if self._done == self._total:
             logger.info("Found the instances of %s. %s.", self._name, self._times())
 
@@ -128,18 +128,24 @@ class _Progress:
 
     def tell(self) -> None:
         """Count a batch as done."""
-        self._bar.update()
         self._done += 1
         self._timed += 1
+        self._line.show(self._done / self._total, self._describe)
         if self._done == _WARMUP < self._total:
             self._seconds.clear()
             self._timed = 0
-        elif self._bar.disable and self._since - self._told >= _TELL_EVERY:
+        elif self._since - self._told >= _TELL_EVERY:
             self._told = self._since
-            left = (self._total - self._done) * sum(self._seconds.values()) / self._timed
-            eta = timedelta(seconds=int(left))
+            eta = timedelta(seconds=int(self._seconds_left()))
             text = "Inference done %d/%d. %s. ETA %s"
             logger.info(text, self._done, self._total, self._times(), eta)
+
+    def _seconds_left(self) -> float:
+        return (self._total - self._done) * sum(self._seconds.values()) / max(self._timed, 1)
+
+    def _describe(self, columns: int) -> str:
+        how_far = f"  {self._done}/{self._total}  ETA {duration(self._seconds_left())}"
+        return f"evaluating on {self._name}"[: columns - len(how_far)] + how_far
 
     def _times(self) -> str:
         count = max(self._timed, 1)

@@ -1,34 +1,13 @@
-"""What an evaluation tells while it goes on, and the numbers that it ends with, as a file."""
+"""The numbers that an evaluation ends with, as a file."""
 
 import datetime
 import json
-import logging
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from solo.data import load_records
 from solo.files import write_text
-
-_PROGRESS = "solo.evaluation.loop"
-
-
-@contextmanager
-def told_progress() -> Iterator[None]:
-    """Tell on standard error how far an evaluation is, and nothing else, where no log is set up."""
-    logger = logging.getLogger(_PROGRESS)
-    if logger.hasHandlers():
-        yield
-        return
-    handler = logging.StreamHandler()
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(logging.NOTSET)
 
 
 def write_results(

@@ -18,6 +18,9 @@ from solo.layers import cpu
 from solo.training.meeting import TIMEOUT, LaunchError, connect, meet
 
 _FAREWELL = 5.0  # seconds that workers have to end after Ctrl-C
+_STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
+# Signals that people and schedulers send; by others a machine ends what takes too much of it.
+_OF_A_JOB = ("SIGTERM", "SIGINT", "SIGHUP")
 logger = logging.getLogger(__name__)
 
 
@@ -76,7 +79,7 @@ def launch(
         _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
     except KeyboardInterrupt:
         _end_children()
-        raise SystemExit(130) from None
+        raise SystemExit(_STOPPED) from None
 
 
 def is_first_process(machine_rank: int) -> bool:
@@ -94,6 +97,9 @@ def _spawn(count: int, args: tuple[Any, ...]) -> None:
     try:
         spawn(_spawned, nprocs=count, args=args)
     except ProcessExitedException as error:
+        if error.signal_name in _OF_A_JOB:
+            logger.error("A worker was stopped by %s.", error.signal_name)
+            raise SystemExit(_STOPPED) from error
         if error.signal_name:
             raise SystemExit(
                 f"A worker was ended by {error.signal_name}, which is what a machine out of memory "

@@ -1,6 +1,5 @@
 """What a run says of itself: config.yaml and run.json, at its start and at its end."""
 
-import json
 import math
 import platform
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from solo.files import Spared, write_text
 from solo.inference.datasets import best_metric_name
 from solo.layers import cpu
 from solo.modeling.precision import amp_dtype
+from solo.training.reached import is_finite, is_result, logged_lines
 from solo.training.resumption import describe_changes
 
 # What Ctrl-C ends a worker with.
@@ -124,31 +124,19 @@ def _outcome(cfg: CfgNode, status: RunStatus, reason: str) -> Outcome:
     done, metrics = None, {}
     best: dict[str, Any] = {}
     name = best_metric_name(cfg) if cfg.DATASETS.TEST else ""
-    for line in _logged(Path(cfg.OUTPUT_DIR, METRICS)):
+    for line in logged_lines(Path(cfg.OUTPUT_DIR, METRICS)):
         if "total_loss" in line:
             done = line["iteration"] + 1
-        metrics.update({key: _finite(line[key]) for key in line if _is_result(key)})
+        metrics.update({key: _finite(line[key]) for key in line if is_result(key)})
         value = _finite(line.get(name))
         if value is not None and value > best.get("value", -math.inf):
             best = {"metric": name, "value": value, "iteration": line["iteration"]}
     return Outcome(status=status, reason=reason, done=done, metrics=metrics, best=best)
 
 
-def _logged(path: Path) -> Iterator[dict[str, Any]]:
-    for line in _content(path).decode(errors="replace").splitlines():
-        with suppress(json.JSONDecodeError):  # a line that a kill cut off
-            yield json.loads(line)
-
-
-def _is_result(name: str) -> bool:
-    """Tell whether a logged number is of an evaluation, and not of one class only."""
-    task, _, metric = name.rpartition("/")
-    return bool(task) and not name.startswith("targets/") and "-" not in metric
-
-
 def _finite(value: float | None) -> float | None:
     """Return a number, or None, which json has a word for."""
-    return value if value is not None and math.isfinite(value) else None
+    return value if is_finite(value) else None
 
 
 def _content(path: Path) -> bytes:

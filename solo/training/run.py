@@ -8,7 +8,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
-from detectron2.utils.logger import setup_logger
 
 from solo.config.load import load_config
 from solo.config.validity import check_solver
@@ -18,12 +17,10 @@ from solo.files import check_folder
 from solo.training.metric_services import check_loggers
 from solo.training.record import record_run, versions
 from solo.training.schedule import log_schedule, resolve_schedule
-from solo.training.spared_logs import spare_log_files
+from solo.training.spared_logs import setup_logs
 from solo.user_modules import import_modules
 
 logger = logging.getLogger(__name__)
-
-_LOGGERS = ("fvcore", "detectron2", "solo")
 
 
 def training_config(args: argparse.Namespace) -> CfgNode:
@@ -78,9 +75,7 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     import_modules(getattr(args, "imports", ()))
     register_coco_json(cfg)
     rank = comm.get_rank()
-    for name in _LOGGERS:
-        setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
-    spare_log_files(_LOGGERS, Path(cfg.OUTPUT_DIR))
+    setup_logs(Path(cfg.OUTPUT_DIR), verbose=getattr(args, "verbose", True), rank=rank)
     logger.info("Worker %d of %d. %s", rank, comm.get_world_size(), _versions(cfg.MODEL.DEVICE))
     logger.info("Command line: %s", args)
     logger.info("Config:\n%s", cfg.dump())

@@ -1,14 +1,48 @@
-"""Logs and metrics on a disk that is full: one warning, and the training goes on without them."""
+"""The log of a run; on a disk that is full, logs and metrics are one warning, and the work goes on without them."""
 
 import atexit
 import logging
+import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeGuard
 
 from detectron2.utils.events import EventWriter
+from detectron2.utils.logger import setup_logger
 
 from solo.files import Spared, check_folder
+from solo.terminal import LOGGERS, LiveLine, hide_messages, show_messages
+
+
+def setup_logs(
+    folder: Path | None, *, verbose: bool, rank: int = 0, printed: TextIO | None = None
+) -> None:
+    """Have all that is logged written to log.txt of a folder, and warnings of the first process printed.
+
+    Args:
+        folder: None: nothing is written.
+        verbose: Whether the first process prints all, as detectron2 does, in place of the line that changes.
+        rank: Of this process; the others write files of their own.
+        printed: Where to; by default to standard output.
+    """
+    LiveLine.off = verbose
+    if rank == 0:
+        show_messages()
+    for name in LOGGERS:
+        logger = setup_logger(folder and str(folder), distributed_rank=rank, name=name)
+        printing = [item for item in logger.handlers if _prints(item)]
+        if verbose:
+            hide_messages(logger)
+            for handler in printing:
+                handler.setStream(printed or sys.stdout)
+        else:
+            logger.handlers[:] = [item for item in logger.handlers if item not in printing]
+    if folder:
+        spare_log_files(LOGGERS, folder)
+
+
+def _prints(handler: logging.Handler) -> TypeGuard[logging.StreamHandler[TextIO]]:
+    return isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout
 
 
 class SparedWriter(EventWriter):

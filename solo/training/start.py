@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import time
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,8 +21,12 @@ from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
+from solo.terminal import LiveLine, stop_at_sigterm
+from solo.training.first_words import tell_machine, tell_task
+from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from solo.training.launch import is_first_process, launch
 from solo.training.output_dir import holds_run, reserved_output_dir
+from solo.training.progress import Progress
 from solo.training.record import record_run, told_end
 from solo.training.run import setup_run, training_config
 from solo.training.trainer import Trainer
@@ -35,8 +40,8 @@ def start(args: argparse.Namespace) -> None:
     """Train as the flags say; or evaluate MODEL.WEIGHTS on DATASETS.TEST, with `eval_only`.
 
     Args:
-        args: `config_file`, `opts`, `resume`, `overwrite`, `eval_only`, `imports`, and those of
-            :func:`launch`: `num_gpus`, `num_machines`, `machine_rank` and `dist_url`.
+        args: `config_file`, `opts`, `resume`, `overwrite`, `eval_only`, `imports`, `verbose`, and those
+            of :func:`launch`: `num_gpus`, `num_machines`, `machine_rank` and `dist_url`.
 
     Raises:
         UserError: The user's mistake, found before a process is started.
@@ -56,14 +61,15 @@ def _told_end(cfg: CfgNode, args: argparse.Namespace) -> AbstractContextManager[
 
 def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train or evaluate, as one of the workers."""
-    with exit_on():  # a worker may be a process of its own
+    stop_at_sigterm()  # a worker may be a process of its own
+    with told_log(cfg), exit_on():
         setup_run(cfg, args)
-        results = _evaluate(cfg) if args.eval_only else _train(cfg, args)
+        results = _evaluate(cfg, args) if args.eval_only else _train(cfg, args)
         if comm.is_main_process():
             verify_results(cfg, results)
 
 
-def _evaluate(cfg: CfgNode) -> OrderedDict[str, Any]:
+def _evaluate(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
     """Evaluate MODEL.WEIGHTS on DATASETS.TEST, and once more with TEST.AUG, if that is enabled."""
     if not cfg.MODEL.WEIGHTS or not cfg.DATASETS.TEST:
         raise UserError("--eval-only needs MODEL.WEIGHTS and a data set in DATASETS.TEST.")
@@ -72,10 +78,14 @@ def _evaluate(cfg: CfgNode) -> OrderedDict[str, Any]:
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     SOLOCheckpointer(model, class_names=names, complete=True).load(cfg.MODEL.WEIGHTS)
     prepare_for_inference(model, cfg)
+    if comm.is_main_process():
+        tell_machine(cfg, "TEST.AMP.ENABLED")
     with told_lost_loaders(cfg):
         results = evaluate(cfg, model, prepare_evaluation(cfg, model))
         if cfg.TEST.AUG.ENABLED:
             results.update(evaluate_with_tta(cfg, model))
+    if comm.is_main_process():
+        tell_evaluation(cfg, results, verbose=args.verbose)
     return results
 
 
@@ -93,17 +103,31 @@ def _beside_the_run(cfg: CfgNode) -> CfgNode:
 
 
 def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
+    began = time.monotonic()
+    if comm.is_main_process():
+        tell_machine(cfg)
     trainer = Trainer(cfg)
     # Not before, so that a start which fails leaves what is there of another run.
     trainer.register_hooks([CallbackHook(before_train=lambda me: _record(me, cfg, args))])
     trainer.resume_or_load(resume=args.resume)
     trainer.prepare_data()
+    is_main = comm.is_main_process()
+    if is_main:
+        tell_task(trainer.cfg, trainer.loader, trainer.start_iter)
     try:
-        return trainer.train()
-    except KeyboardInterrupt:
-        if comm.is_main_process():
-            sys.stderr.write(f"Stopped in iteration {trainer.iter}. {trainer.how_to_resume()}\n")
+        with LiveLine(shown=is_main) as line:
+            trainer.register_hooks([Progress(trainer.cfg, line)] * is_main)
+            results = trainer.train()
+    except KeyboardInterrupt as stop:
+        if is_main:
+            by = "".join(f" by {word}" for word in stop.args)
+            where = f"Stopped{by} in iteration {trainer.iter} of {trainer.max_iter}."
+            tell_stop(cfg, f"{where} {trainer.how_to_resume()}")
         sys.exit(130)
+    if is_main:
+        done = max(trainer.iter, trainer.start_iter)
+        tell_end(cfg, results, done=done, seconds=time.monotonic() - began)
+    return results
 
 
 def _record(trainer: Trainer, cfg: CfgNode, args: argparse.Namespace) -> None:

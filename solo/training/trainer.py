@@ -78,7 +78,7 @@ class Trainer(TrainerBase):
             **dataset_classes(self.cfg.DATASETS.TRAIN),
             trainer=weakref.proxy(self),
         )
-        self._loader: Iterable[list[dict[str, Any]]] | None = None
+        self.loader: Iterable[list[dict[str, Any]]] | None = None
         self._batches: Iterator[list[dict[str, Any]]] = iter(())
         self._writers: list[EventWriter] = []
         self._test_data: list[OpenDataset] | None = None
@@ -140,8 +140,8 @@ class Trainer(TrainerBase):
             OSError: If a file of the data cannot be read.
             UserError: If the data cannot be trained or evaluated on.
         """
-        self._loader = self.build_train_loader(self.start_iter)
-        warn_of_schedule(self.cfg, self._loader)
+        self.loader = self.build_train_loader(self.start_iter)
+        warn_of_schedule(self.cfg, self.loader)
         self.check_evaluation()
 
     def check_evaluation(self) -> None:
@@ -173,7 +173,7 @@ class Trainer(TrainerBase):
                     self._loop()
             except Exception as error:
                 if is_mistake(error):
-                    logger.error("%s", error)
+                    logger.error("%s", error, extra={"log_only": True})  # it is told at the end
                 else:
                     logger.exception("Training failed in iteration %d.", self.iter)
                 raise
@@ -186,10 +186,10 @@ class Trainer(TrainerBase):
 
     def _prepare(self) -> None:
         self.iter = self.start_iter
-        if self._loader is None:
+        if self.loader is None:
             self.prepare_data()
-        assert self._loader is not None  # prepared now
-        self._batches = iter(self._loader)
+        assert self.loader is not None  # prepared now
+        self._batches = iter(self.loader)
         self.model.train()
         if comm.is_main_process():
             if self.start_iter == 0:

@@ -22,6 +22,8 @@ _BUFFERS_FLAG = (
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     else "broadcast_buffers"
 )
+# Signals that people and schedulers send, as torch calls them.
+_OF_A_JOB = {"Terminated": "SIGTERM", "Interrupt": "SIGINT", "Hangup": "SIGHUP"}
 
 
 def parallelize(model: nn.Module, device: torch.device) -> nn.Module:
@@ -120,6 +122,7 @@ def told_lost_loaders(cfg: CfgNode, how_to_resume: Callable[[], str] = str) -> I
 
     Raises:
         UserError: In place of torch's RuntimeError, which comes wherever this process is at that time.
+        KeyboardInterrupt: It was ended by a signal that ends all processes of a job, of which it hears first.
     """
     try:
         yield
@@ -127,6 +130,9 @@ def told_lost_loaders(cfg: CfgNode, how_to_resume: Callable[[], str] = str) -> I
         reason = str(error).partition(". ")[0]
         if not reason.startswith("DataLoader worker (pid"):
             raise
+        for text, name in _OF_A_JOB.items():
+            if f"killed by signal: {text}" in f"{error} {error.__cause__}":
+                raise KeyboardInterrupt(name) from error
         raise UserError(
             f"A process that loads images has ended ({reason}), which is what a machine out of memory "
             f"does: lower DATALOADER.NUM_WORKERS, which is {cfg.DATALOADER.NUM_WORKERS}, or "

@@ -75,13 +75,12 @@ def test_prints_the_tables_and_says_what_it_wrote(model, own, tmp_path, capsys):
     output, numbers = tmp_path / "out", tmp_path / "new" / "numbers.json"
     assert main(["eval", *model, *own, "--output", str(output), "--json", str(numbers)]) == 0
     printed = capsys.readouterr().out
-    assert (
-        "segm " in printed
-        and "bbox " in printed
-        and "all classes" in printed
-        and "green" in printed
-    )
-    assert f"predictions in {output}" in printed and f"written: {numbers}" in printed
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["AP", "AP50", "AP75", "APs", "APm", "APl"] in lines
+    assert [line[0] for line in lines if line][-7:-2] == ["class", *NAMES, "written:"]
+    assert printed.index("mask ") < printed.index("box ")
+    assert f"predictions and log.txt in {output}" in printed and f"written: {numbers}" in printed
+    assert "Found the instances of" in (output / "log.txt").read_text()
     assert (output / "coco_instances_results.json").is_file()
     written = json.loads(numbers.read_text())
     assert 0 <= written["segm"]["AP"] <= 100 and written["bbox"]["AP-red"] >= 0

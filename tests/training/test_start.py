@@ -12,9 +12,17 @@ from tests.toys import registered, square, toy_cfg, write_config, write_records
 
 
 def flags(config_file: Path, *opts: str, **others: Any) -> argparse.Namespace:
-    given = {"resume": False, "overwrite": False, "eval_only": False, "imports": [], **others}
+    given = {
+        "resume": False,
+        "overwrite": False,
+        "eval_only": False,
+        "imports": [],
+        "verbose": False,
+    }
     processes = {"num_gpus": 1, "num_machines": 1, "machine_rank": 0, "dist_url": "auto"}
-    return argparse.Namespace(config_file=str(config_file), opts=[*opts], **processes, **given)
+    return argparse.Namespace(
+        config_file=str(config_file), opts=[*opts], **processes, **{**given, **others}
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,66 @@
+"""The tables of an evaluation as people read them: AP of masks and boxes, and of each class."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from tabulate import tabulate
+
+# Classes that fit a screen with the rest.
+FEW_CLASSES = 12
+_NAMES = {"segm": "mask", "bbox": "box"}
+Results = Mapping[str, Mapping[str, float]]
+
+
+def overall_table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """Return a line for each label, such as "mask", of the numbers of all classes together, in percent."""
+    metrics = list(dict.fromkeys(name for _, row in rows for name in row if "-" not in name))
+    lines = [(label, *(_shown(row.get(name), name) for name in metrics)) for label, row in rows]
+    headers = ["", *metrics]
+    align = ("left", *["right"] * len(metrics))
+    return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
+
+
+def class_table(results: Results) -> str:
+    """Return a line for each class; empty where there are no numbers of classes."""
+    rows: dict[str, dict[str, float]] = {}
+    for task, table in masks_first(results):
+        for name, value in table.items():
+            metric, _, of_class = name.partition("-")
+            if of_class:
+                rows.setdefault(of_class, {})[f"{task} {metric}"] = value
+    if not rows:
+        return ""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [(name, *(_shown(row.get(column)) for column in columns)) for name, row in rows.items()]
+    align = ("left", *["right"] * len(columns))
+    headers = ["class", *columns]
+    return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
+
+
+def result_tables(results: Results, *, verbose: bool = False) -> str:
+    """Return the table of all classes together, and that of each if they are few, or all are asked for."""
+    of_classes = class_table(results)
+    count = len(of_classes.splitlines()) - 1
+    if count > FEW_CLASSES and not verbose:
+        of_classes = f"AP of each of the {count} classes: by -v and --json, and in the log."
+    return "\n\n".join(filter(None, [overall_table(masks_first(results)), of_classes]))
+
+
+def masks_first(results: Results) -> list[tuple[str, Mapping[str, float]]]:
+    """Return the tables by what people call their tasks: "mask" for "segm", "val mask" for "val/segm"."""
+    named = [(_name(task), table) for task, table in results.items()]
+    return sorted(named, key=lambda pair: "mask" not in pair[0])
+
+
+def _name(task: str) -> str:
+    words = task.replace("/", " ")
+    for name, said in _NAMES.items():
+        words = words.replace(name, said)
+    return words
+
+
+def _shown(value: float | None, metric: str = "") -> str:
+    # No number: where no object is small, or a class has none.
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.2f}" if metric == "threshold" else f"{value:.1f}"

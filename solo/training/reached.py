@@ -1,0 +1,61 @@
+"""What the evaluations of a run gave so far, as its metrics.json has it."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Reached(NamedTuple):
+    """An evaluation."""
+
+    iteration: int  # steps that were taken until then
+    metrics: dict[str, float]  # finite ones, of all classes together
+
+
+def evaluations(path: Path, period: int) -> list[Reached]:
+    """Return the evaluations in a metrics.json, in their order; none where it cannot be read.
+
+    Args:
+        path: The file.
+        period: TEST.EVAL_PERIOD, of which the evaluation at the end need not be a multiple.
+    """
+    found = []
+    for line in logged_lines(path):
+        metrics = {name: line[name] for name in line if is_result(name)}
+        if metrics:
+            # That at the end has the number of the step that would come next, others of the last one.
+            step = line["iteration"]
+            taken = step + (period > 0 and (step + 1) % period == 0)
+            finite = {name: value for name, value in metrics.items() if is_finite(value)}
+            found.append(Reached(taken, finite))
+    return found
+
+
+def best_of(found: list[Reached], metric: str) -> Reached | None:
+    """Return the evaluation of the highest value, the first of several; None if none has any."""
+    having = [item for item in found if metric in item.metrics]
+    return max(having, key=lambda item: item.metrics[metric], default=None)
+
+
+def logged_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what metrics.json has, without a line that a kill cut off."""
+    text = ""
+    with suppress(OSError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
+def is_result(name: str) -> bool:
+    """Tell whether a logged number is of an evaluation, and not of one class only."""
+    task, _, metric = name.rpartition("/")
+    return bool(task) and not name.startswith("targets/") and "-" not in metric
+
+
+def is_finite(value: float | None) -> bool:
+    """Tell whether there is a number."""
+    return value is not None and math.isfinite(value)
