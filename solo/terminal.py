@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, TextIO
 
 from tqdm import tqdm
@@ -32,6 +32,22 @@ def silence_others() -> None:
     """Leave out warnings of other packages that a user of a command can do nothing about."""
     for category, message in _OF_OTHERS:
         warnings.filterwarnings("ignore", message=message, category=category)
+
+
+@contextmanager
+def others_silenced() -> Iterator[None]:
+    """Leave them out for the time of imports; filters that the imported set themselves stay.
+
+    So not `warnings.catch_warnings`, which would take back those, too.
+    """
+    before = list(warnings.filters)
+    silence_others()
+    ours = [item for item in warnings.filters[: len(_OF_OTHERS)] if item not in before]
+    try:
+        yield
+    finally:
+        for item in ours:
+            warnings.filters.remove(item)  # type: ignore[attr-defined]
 
 
 def stop_at_sigterm() -> None:

@@ -153,13 +153,24 @@ class _Look:
 
     def _find(self, record: dict[str, Any]) -> Instances:
         start = time.perf_counter()
-        found = self._predictor(record["image"])
+        # Whatever finds instances may stand here; a predictor calls the confident ones alone.
+        found = getattr(self._predictor, "raw", self._predictor)(record["image"])
         self.seconds.append(time.perf_counter() - start)
-        # A mask of a large image is a thousand times its run lengths.
-        kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
-        found = Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
+        found = _lean(found)
         self.images.append(look_at(record, found))
         return found
+
+
+def _lean(found: Instances) -> Instances:
+    # A mask of a large image is a thousand times its run lengths.
+    names = ("pred_boxes", "scores", "pred_classes")
+    kept = {name: found.get(name) for name in names if found.has(name)}
+    return Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
+
+
+def judge_image(record: dict[str, Any], found: Instances, threshold: float) -> ImageResult:
+    """Return what became of the objects of an image, and of what was found in it from a score on."""
+    return _judge(look_at(record, _lean(found)), threshold)
 
 
 def _judge(image: LookedAt, threshold: float) -> ImageResult:

@@ -13,6 +13,7 @@ from solo.images import ANY_NUMBER
 from solo.inference.datasets import read_bgr
 from solo.report.examples import Example
 from solo.report.held_out import ImageResult
+from solo.report.verdict_marks import marks_of
 from solo.visualization.closeup import draw_close_up
 from solo.visualization.pictures import encode_picture
 from solo.visualization.sheet import SheetRow, prediction_sheet
@@ -35,13 +36,15 @@ def plotted(draw: Callable[[Path], None]) -> Picture:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "plot.png")
         draw(path)
-        height, width = cv2.imread(str(path)).shape[:2]
+        picture = cv2.imread(str(path))
+        assert picture is not None
+        height, width = picture.shape[:2]
         return Picture(_address(path.read_bytes(), "png"), width, height)
 
 
 def gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, Any]:
     """Return an image beside its truth and what was found, with its caption."""
-    row = SheetRow(_read(image), image.truth, image.found)
+    row = SheetRow(_read(image), image.truth, image.found, marks_of(image.verdict))
     sheet = prediction_sheet([row], class_names, threshold=0, cell_size=_CELL_SIZE)
     return {
         "picture": _jpeg(sheet),
@@ -64,6 +67,7 @@ def example_image(example: Example, class_names: Sequence[str]) -> dict[str, Any
         truth_rows=example.objects,
         prediction_rows=example.predictions,
         side=_CELL_SIZE,
+        marks=marks_of(image.verdict),
     )
     return {"picture": _jpeg(picture), "name": Path(image.file_name).name}
 

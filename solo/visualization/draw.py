@@ -22,7 +22,7 @@ _GRAY = (0.114, 0.587, 0.299)
 # light and shade stay.
 _PALING = 0.6
 # "instance", "class", or a number per row of the instances.
-ColorBy = str | Sequence[int] | np.ndarray
+ColorBy = str | Mapping[int, int] | Sequence[int] | np.ndarray
 # Outlines are one pixel wide on pictures, or objects, whose area is that of a square with a shorter side
 # than these, in pixels; wider ones have a casing.
 _SMALL_PICTURE, _SMALL_OBJECT = 360, 16
@@ -120,7 +120,7 @@ def draw_cutouts(
     thickness = outline_thickness(canvas.shape)
     numbers = _numbers(cutouts, color_by, canvas.shape)
     tags = [_tag(cutout, class_names, numbers[cutout.row], marks) for cutout in cutouts]
-    _draw_masks(canvas, tags, alpha, thickness)
+    draw_masks(canvas, tags, alpha, thickness)
 
     # The most certain first: they get the best places. In a video, the order has to last.
     steady = places is not None
@@ -168,8 +168,8 @@ def _numbers(
     return {cutout.row: int(color_by[cutout.row]) for cutout in cutouts}
 
 
-def _draw_masks(canvas: np.ndarray, tags: Sequence[Tag], alpha: float, thickness: int) -> None:
-    """Fill and outline instances in place, the smaller ones before the larger ones."""
+def draw_masks(canvas: np.ndarray, tags: Sequence[Tag], alpha: float, thickness: int) -> None:
+    """Fill and outline instances on a picture, in place, the smaller ones before the larger ones."""
     areas = {tag.cutout.row: int(np.count_nonzero(tag.cutout.mask)) for tag in tags}
     rising = sorted(tags, key=lambda tag: areas[tag.cutout.row])
     # Where masks overlap, the smallest has the filling: mixed colours are those of none.

@@ -57,16 +57,17 @@ def spread_colors(
     Args:
         cutouts: The instances of a picture.
         shape: Its height and width.
-        taken: The number that some rows have already.
+        taken: The number that some rows have already; other keys may stand for what is elsewhere.
 
     Returns:
-        Row to number in the palette.
+        Row to number in the palette; what was taken, too.
     """
     given = dict(taken or {})
     if not cutouts:
         return given
-    boxes, used = np.array([cutout.box for cutout in cutouts]), np.zeros(len(PALETTE), int)
-    near, order = _NEAR * max(shape[:2]), np.arange(len(PALETTE))
+    boxes, near = np.array([cutout.box for cutout in cutouts]), _NEAR * max(shape[:2])
+    order = np.arange(len(PALETTE))
+    used = np.bincount(np.array([*given.values()], int) % len(PALETTE), minlength=len(PALETTE))
     for cutout, (left, top, right, bottom) in zip(cutouts, boxes, strict=True):
         if cutout.row not in given:
             meets = (boxes[:, 0] < right + near) & (boxes[:, 2] > left - near)
@@ -76,8 +77,8 @@ def spread_colors(
             apart = _distances()[:, others].min(axis=1, initial=_APART)
             # The most different one; of those that differ enough, the least used and the next in turn.
             turn = (order - cutout.row) % len(PALETTE)
-            given[cutout.row] = int(np.lexsort((turn, used, -apart))[0])
-        used[given[cutout.row] % len(PALETTE)] += 1
+            given[cutout.row] = chosen = int(np.lexsort((turn, used, -apart))[0])
+            used[chosen] += 1
     return given
 
 

@@ -253,7 +253,7 @@ def test_it_runs_where_there_is_no_torch(bare_python, files, pictures, tmp_path)
     model = files("SOLOv2")
     export_model(ExportRequest(**model, output=tmp_path, images=pictures))
     predictor = Predictor.from_config(**model, device="cpu")
-    expected = [predictor(picture) for picture in PICTURES]
+    expected = [predictor.raw(picture) for picture in PICTURES]
 
     code = (
         "import importlib.util, sys, cv2, numpy as np\n"
