@@ -247,6 +247,7 @@ class Runner:
     ) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
         tracker = MaskIoUTracker(num_colors=len(PALETTE))
+        places: dict[int, int] = {}  # of the labels: they hold still
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
             names = self._built.class_names
@@ -254,7 +255,7 @@ class Runner:
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
                 record["track_id"] = number
-            yield draw_instances(frame, found, names, color_by=numbers), records
+            yield draw_instances(frame, found, names, color_by=numbers, places=places), records
 
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image."""
