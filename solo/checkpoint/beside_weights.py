@@ -24,8 +24,9 @@ def known_threshold(content: Mapping[str, Any]) -> float | None:
     """Return the threshold of the best F1; None where none was found, or what is there is none."""
     best = content.get(BEST_F1)
     threshold = best.get("threshold") if isinstance(best, dict) else None
-    is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    return float(threshold) if is_number and 0 <= threshold <= 1 else None
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        return None
+    return float(threshold) if 0 <= threshold <= 1 else None
 
 
 def known_category_ids(content: Mapping[str, Any], count: int) -> tuple[int | str, ...]:

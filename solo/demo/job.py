@@ -83,7 +83,7 @@ def describe_found(runner: Runner) -> list[str]:
     return [
         " ".join(filter(None, ("model:", options.name, f"({', '.join(predictor.origin)})"))),
         predictor.tell_threshold(options.threshold),
-        f"found: {total}, {', '.join(told)}" if told else f"found: {total}",
+        f"found: {total} ({', '.join(told)})" if told else f"found: {total}",
     ]
 
 

@@ -133,7 +133,7 @@ class Runner:
     def _run_images(
         self, images: Sequence[Path], outputs: Mapping[Path, Path], inputs: Sequence[Path]
     ) -> None:
-        for image in tqdm(images, unit=" images"):
+        for image in tqdm(images, unit=" images", disable=None):
             try:
                 if outputs:
                     check_output(outputs[image], inputs)
@@ -239,7 +239,8 @@ class Runner:
             one_ahead((frame, self._find_timed(frame)) for frame in frames) as found,
             one_ahead(self._finish(found, video.name)) as finished,
         ):
-            for frame in tqdm(finished, total=video.num_frames or None, unit=" frames"):
+            total = video.num_frames or None
+            for frame in tqdm(finished, total=total, unit=" frames", disable=None):
                 if sink:
                     sink.write(frame.picture)
                 self.num_frames += 1
@@ -255,6 +256,7 @@ class Runner:
     ) -> Iterator[_Frame]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
         tracker, highest = MaskIoUTracker(num_colors=len(PALETTE)), -1
+        places: dict[int, int] = {}  # of the labels: they hold still
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
             names = self._built.class_names
@@ -262,7 +264,7 @@ class Runner:
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
                 record["track_id"] = number
-            picture = draw_instances(frame, found, names, color_by=numbers)
+            picture = draw_instances(frame, found, names, color_by=numbers, places=places)
             yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
             highest = max(highest, *numbers.tolist())
 

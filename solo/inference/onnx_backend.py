@@ -50,7 +50,7 @@ class OnnxBackend:
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
         self.threshold = known_threshold(self._model.metadata)
-        self.origin = ("onnxruntime", "cpu")
+        self.origin: tuple[str, ...] = ("onnxruntime", "cpu")
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
         """Find the instances of images one by one: the graph takes one; see `Backend.find`.

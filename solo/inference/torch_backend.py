@@ -75,7 +75,7 @@ class TorchBackend:
             is_same = metadata and self.class_names and self.class_names == names_of_metadata
             self.category_ids = _dataset_ids(metadata if is_same else None, num_classes)
         self.threshold = known_threshold(loaded)
-        self.origin = (Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE)
+        self.origin: tuple[str, ...] = (Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE)
 
         self._format = cfg.INPUT.FORMAT
         self._resize = build_test_resize(cfg)

@@ -56,7 +56,7 @@ def test_a_photo_alone(solo, model, photo, tmp_path, capsys):
         "1 image done.\n"
         "model: config (model.pth, cpu)\n"
         "threshold 0.3: the model has no evaluation of its own\n"
-        "found: 3 objects, 3 one\n"
+        "found: 3 objects (3 one)\n"
         "written: picture predictions/a.png\n"
         "written: 3 instances in predictions/instances.json\n"
     )
@@ -83,7 +83,7 @@ def test_images_and_videos_and_what_is_neither(solo, model, photo, video, tmp_pa
     summary, *found, first, second, third, last = told.out.splitlines()
     assert summary.startswith("2 images done, 10 frames in ") and summary.endswith(", 4 failed.")
     # Of videos each object once, two in each.
-    assert found[2] == "found: 6 objects, 6 one" and len(found) == 3
+    assert found[2] == "found: 6 objects (6 one)" and len(found) == 3
     assert [first, second, third, last] == [
         "written: 2 pictures in predictions",
         "written: video predictions/one.mp4",
@@ -220,8 +220,8 @@ def test_of_many_classes_the_most_frequent_are_told():
     done.objects = Counter({f"class {number}": 20 - number for number in range(13)})
     model, threshold, found = describe_found(done)
     assert model == "model: cats (a.onnx, cpu)" and threshold.startswith("threshold 0.42, of")
-    assert found.startswith("found: 182 objects, 20 class 0, 19 class 1, ")
-    assert found.endswith(", 11 class 9, 27 of 3 other classes")
+    assert found.startswith("found: 182 objects (20 class 0, 19 class 1, ")
+    assert found.endswith(", 11 class 9, 27 of 3 other classes)")
 
 
 def test_the_default_model():
