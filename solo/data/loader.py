@@ -15,10 +15,11 @@ from solo.config.validity import check_batch_size
 from solo.data.augmentation.build import build_multi_image
 from solo.data.kept_records import keep_records
 from solo.data.mapper import SOLODatasetMapper
+from solo.data.progressive import build_small_first
 from solo.data.sampler import TrainingBatchSampler
 from solo.data.seeded_dataset import Mapper, SeededDataset
 from solo.data.training_records import Record, aspect_groups, repeat_factors, training_records
-from solo.errors import told_as
+from solo.errors import UserError, told_as
 
 Item = dict[str, Any]
 
@@ -49,12 +50,18 @@ def build_train_loader(
     records = training_records(cfg)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = _batch_sampler(cfg, records, seed, start_iteration)
+    small_first = build_small_first(cfg)
+    if small_first and mapper:
+        raise UserError(
+            "INPUT.PROGRESSIVE goes with solo's mapper: with one of yours set its ITERS to 0"
+        )
     dataset = SeededDataset(
         records,
         mapper or SOLODatasetMapper(cfg, True),
         seed=seed,
         max_unreadable=cfg.DATALOADER.MAX_UNREADABLE,
         multi_image=build_multi_image(cfg),
+        small_first=small_first,
     )
     return DataLoader(
         dataset,

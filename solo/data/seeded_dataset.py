@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from solo.data.augmentation.multi_image import Images, MultiImage
 from solo.data.augmentation.sample import Sample
 from solo.data.mapper import SOLODatasetMapper
+from solo.data.progressive import SmallFirst
 from solo.data.sampler import Draw
 from solo.data.seeding import derive_seeds, seeded_by
 from solo.data.training_records import Record
@@ -42,6 +43,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
         seed: int,
         max_unreadable: int,
         multi_image: MultiImage | None = None,
+        small_first: SmallFirst | None = None,
     ) -> None:
         """Set up the data set.
 
@@ -52,6 +54,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
             max_unreadable: Unreadable images that may be met, by all processes of a loader together,
                 before it stops.
             multi_image: What combines images, which takes a ``SOLODatasetMapper``. None: nothing.
+            small_first: What maps the first records in the mapper's place. None: nothing.
 
         Raises:
             UserError: If the mapper cannot do that.
@@ -68,6 +71,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
         self._seed = seed
         self._max_unreadable = max_unreadable
         self._multi_image = multi_image
+        self._small_first = small_first
         # A flag per record, seen by all processes of the loader.
         self._unreadable = torch.zeros(len(records), dtype=torch.bool).share_memory_()
 
@@ -98,6 +102,8 @@ class SeededDataset(Dataset[dict[str, Any]]):
 
     def _map(self, record: Record, position: int) -> dict[str, Any]:
         mapper, multi_image = self._mapper, self._multi_image
+        if self._small_first and position < self._small_first.end:
+            mapper = self._small_first.mapper
         if not (multi_image and multi_image.is_on(position)):
             return mapper(record)
         assert isinstance(mapper, SOLODatasetMapper)  # as was checked at first

@@ -1,0 +1,64 @@
+"""Progressive resizing: training begins on smaller images, which cost less, and ends on those of the full size."""
+
+import logging
+from typing import NamedTuple
+
+from detectron2.config import CfgNode
+
+from solo.data.mapper import SOLODatasetMapper
+from solo.errors import UserError
+
+logger = logging.getLogger(__name__)
+_KEY = "INPUT.PROGRESSIVE"
+
+
+class SmallFirst(NamedTuple):
+    """What maps the records of the first iterations.
+
+    Attributes:
+        mapper: To images of a smaller size.
+        end: The first position of the run, as the sampler counts them, that has the full size: a function of the
+            position needs no word to worker processes, nor to a resumed run.
+    """
+
+    mapper: SOLODatasetMapper
+    end: int
+
+
+def build_small_first(cfg: CfgNode) -> SmallFirst | None:
+    """Return how training begins; None where all of it is at the full size.
+
+    Args:
+        cfg: The config; INPUT and SOLVER.IMS_PER_BATCH matter.
+
+    Raises:
+        UserError: If a value is out of its range; names the key.
+    """
+    node = cfg.INPUT.PROGRESSIVE
+    if node.ITERS < 0:
+        raise UserError(f"{_KEY}.ITERS is {node.ITERS}: give iterations, 0 or more")
+    if not 0 < node.SCALE <= 1:
+        raise UserError(
+            f"{_KEY}.SCALE is {node.SCALE}: give a share of the size, above 0 and up to 1"
+        )
+    if not node.ITERS:
+        return None
+    logger.info(
+        "%d iterations on images of %g times the size, then of all of it.", node.ITERS, node.SCALE
+    )
+    return SmallFirst(SOLODatasetMapper(_smaller(cfg), True), node.ITERS * cfg.SOLVER.IMS_PER_BATCH)
+
+
+def _smaller(cfg: CfgNode) -> CfgNode:
+    """Return the config with smaller images; crops are of the image before it is resized."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    node, scale = cfg.INPUT, cfg.INPUT.PROGRESSIVE.SCALE
+    node.MIN_SIZE_TRAIN = tuple(_scaled(size, scale) for size in node.MIN_SIZE_TRAIN)
+    node.MAX_SIZE_TRAIN = _scaled(node.MAX_SIZE_TRAIN, scale)
+    node.JITTER.IMAGE_SIZE = [_scaled(size, scale) for size in node.JITTER.IMAGE_SIZE]
+    return cfg
+
+
+def _scaled(size: int, scale: float) -> int:
+    return max(1, round(size * scale))
