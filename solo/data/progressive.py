@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from detectron2.config import CfgNode
 
+from solo.data.augmentation.build import build_multi_image
+from solo.data.augmentation.multi_image import MultiImage
 from solo.data.mapper import SOLODatasetMapper
 from solo.errors import UserError
 
@@ -17,11 +19,13 @@ class SmallFirst(NamedTuple):
 
     Attributes:
         mapper: To images of a smaller size.
+        multi_image: What combines them.
         end: The first position of the run, as the sampler counts them, that has the full size: a function of the
             position needs no word to worker processes, nor to a resumed run.
     """
 
     mapper: SOLODatasetMapper
+    multi_image: MultiImage | None
     end: int
 
 
@@ -46,7 +50,8 @@ def build_small_first(cfg: CfgNode) -> SmallFirst | None:
     logger.info(
         "%d iterations on images of %g times the size, then of all of it.", node.ITERS, node.SCALE
     )
-    return SmallFirst(SOLODatasetMapper(_smaller(cfg), True), node.ITERS * cfg.SOLVER.IMS_PER_BATCH)
+    small, end = _smaller(cfg), node.ITERS * cfg.SOLVER.IMS_PER_BATCH
+    return SmallFirst(SOLODatasetMapper(small, True), build_multi_image(small), end)
 
 
 def _smaller(cfg: CfgNode) -> CfgNode:

@@ -103,7 +103,7 @@ class SeededDataset(Dataset[dict[str, Any]]):
     def _map(self, record: Record, position: int) -> dict[str, Any]:
         mapper, multi_image = self._mapper, self._multi_image
         if self._small_first and position < self._small_first.end:
-            mapper = self._small_first.mapper
+            mapper, multi_image, _ = self._small_first
         if not (multi_image and multi_image.is_on(position)):
             return mapper(record)
         assert isinstance(mapper, SOLODatasetMapper)  # as was checked at first
