@@ -1,4 +1,4 @@
-"""The table of the keys that solo adds, read from the source of solo/config/defaults.py."""
+"""The keys that solo adds, read from the source of solo/config/defaults.py, as a page of tables."""
 
 import ast
 import re
@@ -7,15 +7,23 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """A key, its default as it is written, and the comment above or beside it."""
+    """A key, its default as it is written, and the comment above or beside it.
+
+    A comment alone, with no default, is about the node of that name.
+    """
 
     name: str
     default: str
     comment: str
 
+    @property
+    def node(self) -> str:
+        """The name of the node that it is in."""
+        return self.name.rpartition(".")[0] if self.default else self.name
+
 
 def config_keys(source: str) -> list[Key]:
-    """Return the keys in the order of their names.
+    """Return the keys in the order of their nodes, and within a node in that of the source.
 
     Args:
         source: Text of functions that set the attributes of one config node each; one of them calls the others.
@@ -28,9 +36,10 @@ def config_keys(source: str) -> list[Key]:
         if isinstance(call, ast.Call) and ast.unparse(call.func) in functions:
             places[ast.unparse(call.func)] = _below_config(ast.unparse(call.args[0]))
     lines = source.splitlines()
-    return sorted(
+    keys = [
         key for name, place in places.items() for key in _keys_of(functions[name], place, lines)
-    )
+    ]
+    return sorted(keys, key=lambda key: key.node)
 
 
 def markdown_page(keys: list[Key]) -> str:
@@ -39,35 +48,43 @@ def markdown_page(keys: list[Key]) -> str:
         "# Config keys\n",
         "What solo adds to detectron2's keys, with its defaults; those of detectron2 itself keep their meaning. The "
         "page is made from `solo/config/defaults.py`. A key is set in a yaml, or at the end of a command: "
-        "`solo train --config cats.yaml SOLVER.EPOCHS 50`.\n",
+        "`solo train --config cats.yaml SOLVER.EPOCHS 50`.",
     ]
-    nodes: dict[str, list[Key]] = {}
-    for key in keys:
-        nodes.setdefault(key.name.rpartition(".")[0] or "at the top", []).append(key)
-    for node, inside in nodes.items():
-        parts.append(f"\n## {node}\n\n| key | default | |\n|---|---|---|")
-        for key in inside:
-            name, comment = key.name.rpartition(".")[2], key.comment.replace("|", "\\|")
-            parts.append(f"| `{name}` | `{key.default}` | {comment} |")
+    for node in sorted({key.node for key in keys}):
+        inside = [key for key in keys if key.node == node and key.default]
+        about = [key.comment for key in keys if key.node == node and not key.default]
+        if inside:
+            parts += [
+                f"\n## {node or 'At the top'}\n",
+                *about,
+                "\n| key | default | |\n|---|---|---|",
+            ]
+            parts += map(_row, inside)
     return "\n".join(parts) + "\n"
 
 
+def _row(key: Key) -> str:
+    name, comment = key.name.rpartition(".")[2], key.comment.replace("|", "\\|")
+    return f"| `{name}` | `{key.default}` | {comment} |"
+
+
 def _keys_of(function: ast.FunctionDef, place: str, lines: list[str]) -> Iterator[Key]:
-    comment = ""
     for statement in function.body:
         if not isinstance(statement, ast.Assign):
             continue
         target = _below_config(ast.unparse(statement.targets[0]))
         name = f"{place}.{target}".strip(".")
-        # Keys that follow each other without a comment share the one above them.
-        comment = _comment_at(lines, statement.lineno - 1) or comment
+        comment = _comment_at(lines, statement.lineno - 1)
         value = statement.value
         if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "CfgNode"):
             yield Key(name, ast.unparse(value), comment)
-        elif value.args and isinstance(value.args[0], ast.Dict):
+            continue
+        if comment:
+            yield Key(name, "", comment)
+        if value.args and isinstance(value.args[0], ast.Dict):
             for key, inner in zip(value.args[0].keys, value.args[0].values, strict=True):
                 assert isinstance(key, ast.Constant)
-                yield Key(f"{name}.{key.value}", ast.unparse(inner), comment)
+                yield Key(f"{name}.{key.value}", ast.unparse(inner), "")
 
 
 def _below_config(text: str) -> str:
@@ -83,4 +100,4 @@ def _comment_at(lines: list[str], index: int) -> str:
     while (line := lines[index - 1].strip()).startswith("#"):
         above.insert(0, line.removeprefix("#").strip())
         index -= 1
-    return " ".join(above).removeprefix("... ")
+    return " ".join(above)

@@ -40,6 +40,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return with_site_links(markdown, page.file.src_uri)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave out the roles of reStructuredText that docstrings have before names in quotes."""
+    return re.sub(r":(?:attr|class|func|meth|mod):(?=<code>)", "", html)
+
+
 def with_site_links(markdown: str, page: str) -> str:
     """Return a page's text with links to other files of the repository as links between pages.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solo.errors import MissingPackageError
+from solo.terminal import others_silenced
 
 if TYPE_CHECKING:
     from solo import data, model_zoo, modeling
@@ -39,6 +40,11 @@ def register() -> None:
     Raises:
         MissingPackageError: torch, detectron2 or OpenCV is missing or broken; it says how to mend it.
     """
+    with others_silenced():
+        _register()
+
+
+def _register() -> None:
     # Asked for first, as `solo setup` brings them. detectron2 imports torch and then, if it is there, cv2.
     try:
         importlib.import_module("detectron2")

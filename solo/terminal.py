@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, TextIO
 
 from tqdm import tqdm
@@ -32,6 +32,22 @@ def silence_others() -> None:
     """Leave out warnings of other packages that a user of a command can do nothing about."""
     for category, message in _OF_OTHERS:
         warnings.filterwarnings("ignore", message=message, category=category)
+
+
+@contextmanager
+def others_silenced() -> Iterator[None]:
+    """Leave them out for the time of imports; filters that the imported set themselves stay.
+
+    So not `warnings.catch_warnings`, which would take back those, too.
+    """
+    before = list(warnings.filters)
+    silence_others()
+    ours = [item for item in warnings.filters[: len(_OF_OTHERS)] if item not in before]
+    try:
+        yield
+    finally:
+        for item in ours:
+            warnings.filters.remove(item)  # type: ignore[attr-defined]
 
 
 def stop_at_sigterm() -> None:
@@ -127,7 +143,10 @@ class LiveLine(AbstractContextManager["LiveLine"]):
     def _draw(self) -> None:
         if self._text and self._changes:
             if self._bar is None:
-                self._bar = _Bar(bar_format="{desc}", leave=False, file=sys.stderr)
+                # The text is cut already; by itself tqdm shows nothing where a terminal does not say its size.
+                self._bar = _Bar(
+                    bar_format="{desc}", leave=False, file=sys.stderr, ncols=1000, nrows=20
+                )
             self._bar.set_description_str(self._text)
 
     def _hide(self) -> None:

@@ -55,9 +55,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        default=0.3,
         metavar="P",
-        help="of --sheet: score below which instances are left out; default: %(default)s",
+        help="of --sheet: score below which instances are left out; default: the model's own, or 0.3",
     )
     add_config_name(parser, "of --sheet in place of RUN, with --weights")
     add_device(parser)

@@ -3,7 +3,6 @@
 Suppression compares within a class, as AP asks for: one object may be a three at 0.6 and an eight at 0.5.
 """
 
-import numpy as np
 import torch
 from detectron2.structures import Instances
 from pycocotools import mask as coco_mask
@@ -18,7 +17,7 @@ SAME_OBJECT = 0.5
 
 
 def one_per_object(instances: Instances) -> Instances:
-    """Leave out each prediction whose mask overlaps that of a more confident one that is kept.
+    """Leave out each prediction whose mask overlaps that of a more confident one that is kept, or is empty.
 
     Args:
         instances: n predictions in any order, with scores, and pred_masks or pred_rles, on any device.
@@ -26,11 +25,11 @@ def one_per_object(instances: Instances) -> Instances:
     Returns:
         Those that are kept, in their order, with the same fields.
     """
-    if len(instances) < 2:
+    if not len(instances):
         return instances
     order = instances.scores.argsort(descending=True, stable=True).cpu()
     same = (_ious(instances) >= SAME_OBJECT).cpu()[order][:, order].numpy()
-    kept = np.ones(len(order), dtype=bool)
+    kept = same.diagonal().copy()  # an empty mask has an IoU of 0 with itself
     for index, others in enumerate(same):
         if kept[index]:
             kept[index + 1 :] &= ~others[index + 1 :]

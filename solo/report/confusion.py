@@ -17,7 +17,7 @@ class Confusion(NamedTuple):
 
     truth: int
     prediction: int
-    count: int
+    number: int
 
 
 def confusion_matrix(images: Sequence[ImageResult], num_classes: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def most_confused(matrix: np.ndarray) -> list[Confusion]:
     wrong = matrix[:-1, :-1] * (1 - np.eye(len(matrix) - 1, dtype=np.int64))
     rows, columns = np.nonzero(wrong)
     pairs = map(Confusion, rows.tolist(), columns.tolist(), wrong[rows, columns].tolist())
-    return sorted(pairs, key=lambda pair: -pair.count)
+    return sorted(pairs, key=lambda pair: -pair.number)
 
 
 def most_confused_classes(matrix: np.ndarray, limit: int) -> list[int]:

@@ -1,6 +1,7 @@
 """A training run as one HTML page: how good it is, what goes wrong, the best and the worst images, curves."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import jinja2
 from detectron2.config import CfgNode
 
 import solo
+from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
 from solo.report.examples import best_and_worst, find_examples
 from solo.report.headline import headline
@@ -70,7 +72,7 @@ def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
         "metrics": _METRICS,
         "counts": counts,
         "speed": _speed(run.cfg, held_out, machine),
-        "curves": run.metrics and plotted(partial(plot_metrics, run.folder / METRICS)),
+        "curves": run.metrics and plotted(_curves(run.folder)),
         "classes": class_rows(held_out),
         "confusions": confusions(held_out),
         "over_threshold": plotted(partial(_plot_over_threshold, held_out)),
@@ -84,6 +86,10 @@ def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
         "kinds": [_kind(kind, counts, held_out) for kind in DEFINITIONS],
         "version": solo.__version__,
     }
+
+
+def _curves(folder: Path) -> Callable[[Path], None]:
+    return partial(plot_metrics, folder / METRICS, **run_caption(folder)._asdict())
 
 
 def _plot_over_threshold(held_out: HeldOut, output_png: Path) -> None:

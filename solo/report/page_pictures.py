@@ -36,7 +36,9 @@ def plotted(draw: Callable[[Path], None]) -> Picture:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "plot.png")
         draw(path)
-        height, width = cv2.imread(str(path)).shape[:2]
+        picture = cv2.imread(str(path))
+        assert picture is not None
+        height, width = picture.shape[:2]
         return Picture(_address(path.read_bytes(), "png"), width, height)
 
 

@@ -17,11 +17,11 @@ _MAX_PAIRS = 5
 
 
 class Cell(NamedTuple):
-    """A number of a matrix, and its share of its row, 0 to 1."""
+    """A number of a matrix, and its share of its row or column, 0 to 1."""
 
-    count: int
+    number: int
     share: float
-    kind: str  # "right", "wrong", or "" of what is neither
+    kind: str  # "right" or "wrong"
 
 
 def class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
@@ -58,33 +58,32 @@ def confusions(held_out: HeldOut) -> dict[str, Any]:
     shown = most_confused_classes(matrix, _MAX_CLASSES)
     columns = [*(names[index] for index in shown), "missed"]
     if hidden := len(names) - len(shown):
-        matrix = _without(matrix, shown)
         columns.insert(-1, f"{hidden} others")
     rows = [*(names[index] for index in shown), "no object"]
-    pairs = most_confused(confusion_matrix(held_out.images, len(names)))[:_MAX_PAIRS]
+    pairs = most_confused(matrix)[:_MAX_PAIRS]
     return {
         "columns": columns,
-        "rows": list(zip(rows, _cells(matrix), strict=True)),
+        "rows": list(zip(rows, _cells(matrix, shown), strict=True)),
         "hidden": hidden,
         "classes": len(names),
-        "pairs": [(names[pair.truth], names[pair.prediction], pair.count) for pair in pairs],
+        "pairs": [(names[pair.truth], names[pair.prediction], pair.number) for pair in pairs],
     }
 
 
-def _without(matrix: np.ndarray, shown: Sequence[int]) -> np.ndarray:
-    """Leave the rows of some classes and of no object; the other classes become one column."""
-    rows = matrix[[*shown, -1]]
-    others = np.delete(rows[:, :-1], shown, axis=1).sum(axis=1)
-    return np.column_stack([rows[:, shown], others, rows[:, -1]])
+def _cells(matrix: np.ndarray, shown: Sequence[int]) -> Iterator[list[Cell]]:
+    """Yield the rows of some classes and of no object; the classes that are not shown become one column.
 
-
-def _cells(matrix: np.ndarray) -> Iterator[list[Cell]]:
-    """Yield rows of cells; the last row has the shares of its columns, as there is no object."""
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shares[-1] = matrix[-1] / np.maximum(matrix.sum(axis=0), 1)
-    for row, counts in enumerate(matrix.tolist()):
-        last = row == len(matrix) - 1
+    Shares are of the row, but in the last one, where there are no objects, of the column.
+    """
+    others = np.delete(matrix[:, :-1], shown, axis=1)
+    columns = [matrix[:, shown], others.sum(axis=1)[:, None], matrix[:, -1:]]
+    merged = np.hstack(columns if others.size else columns[::2])
+    rows = merged[[*shown, -1]]
+    shares = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
+    shares[-1] = rows[-1] / np.maximum(merged.sum(axis=0), 1)
+    for row, counts in enumerate(rows.tolist()):
+        right = row if row < len(shown) else None
         yield [
-            Cell(count, shares[row, column], "right" if row == column and not last else "wrong")
+            Cell(count, shares[row, column], "right" if column == right else "wrong")
             for column, count in enumerate(counts)
         ]

@@ -1,11 +1,13 @@
 """What `solo report` makes of runs and models: the page, the sheet, the curves."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
 from solo.config.load import inference_config
 from solo.data import load_records
@@ -68,7 +70,12 @@ def write_page(
 
 
 def write_sheet(
-    cfg: CfgNode, output: Path, *, dataset: str = "", num_images: int = 12, threshold: float = 0.3
+    cfg: CfgNode,
+    output: Path,
+    *,
+    dataset: str = "",
+    num_images: int = 12,
+    threshold: float | None = None,
 ) -> None:
     """Write a picture of held-out images beside their truth and what a model finds.
 
@@ -77,7 +84,7 @@ def write_sheet(
         output: A picture.
         dataset: Registered name. Empty: DATASETS.TEST[0].
         num_images: Images, spread evenly over the data set.
-        threshold: Score below which instances are left out.
+        threshold: Score below which instances are left out. None: the model's own.
 
     Raises:
         UserError: The data set is not known, or an argument is wrong.
@@ -87,9 +94,11 @@ def write_sheet(
     name = dataset or next(iter(cfg.DATASETS.TEST), "")
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
-    rows = dataset_rows(records, predictor, num_images, cfg.INPUT.MAX_PIXELS, threshold)
+    least = predictor.threshold if threshold is None else threshold
+    find = partial(predictor, threshold=least)
+    rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS, least)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
-    write_picture(prediction_sheet(rows, names, threshold=threshold), output)
+    write_picture(prediction_sheet(rows, names, threshold=least), output)
 
 
 def write_curves(runs: Sequence[Path], output: Path) -> None:
@@ -99,10 +108,12 @@ def write_curves(runs: Sequence[Path], output: Path) -> None:
         UserError: A run holds no numbers.
         OSError: A file cannot be read or written.
     """
+    captions = {run: run_caption(run) for run in runs}
     if len(runs) == 1:
-        plot_metrics(runs[0] / METRICS, output)
+        plot_metrics(runs[0] / METRICS, output, **captions[runs[0]]._asdict())
         return
     # Their full paths where folders of different runs have the same name.
-    short = {run.resolve().name: run / METRICS for run in runs}
-    named = {str(run): run / METRICS for run in runs}
-    plot_runs(short if len(short) == len(named) else named, output)
+    short = {run.resolve().name: run for run in runs}
+    named = short if len(short) == len(captions) else {str(run): run for run in runs}
+    titles = {name: captions[run].title for name, run in named.items()}
+    plot_runs({name: run / METRICS for name, run in named.items()}, output, titles)

@@ -1,13 +1,15 @@
 """Warnings, with numbers, where a schedule makes no sense for the data or for the machine."""
 
 import logging
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
 
 from detectron2.config import CfgNode
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from solo.config.choices import Freeze, Optimizer
+from solo.training.work import LIGHT, light_share
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +22,9 @@ _BLIND_EPOCHS = 40
 _RATE_OF_AN_IMAGE, _RATE_TOO_HIGH = 0.01 / 16, 3.0
 # Steps that are measured, the first of which pick kernels and fill caches.
 _MEASURED = 20
-_MOST_DAYS = 3.0
+_MOST_DAYS, _DAY = 3.0, 86400
+# Share of a step's work below which another model is worth a word.
+_LIGHTER = 0.7
 # Those of the published schedules, the longest of which may take as long as they do.
 _MANY_GPUS = 8
 
@@ -90,6 +94,7 @@ class DurationWarning(HookBase):
 
     def __init__(self, cfg: CfgNode) -> None:
         """Take the config for what is advised; the times are those of detectron2's IterationTimer."""
+        self._cfg = cfg
         gpus = comm.get_world_size() if cfg.MODEL.DEVICE != "cpu" else 0
         self._done = gpus >= _MANY_GPUS
         self._on_cpu = not gpus
@@ -100,20 +105,54 @@ class DurationWarning(HookBase):
         if self._done or times is None or len(times.values()) < _MEASURED:
             return
         self._done = True
-        seconds = times.median(_MEASURED)
-        if told := duration_warning(
-            seconds, self.trainer.max_iter - self.trainer.iter - 1, on_cpu=self._on_cpu
-        ):
+        told = duration_warning(
+            times.median(_MEASURED),
+            self.trainer.max_iter - self.trainer.iter - 1,
+            on_cpu=self._on_cpu,
+            light=partial(light_share, self._cfg),
+        )
+        if told:
             logger.warning("%s", told)
 
 
-def duration_warning(seconds: float, iterations: int, *, on_cpu: bool) -> str:
-    """Return what to say where iterations of so many seconds take too long; empty where they do not."""
-    days = seconds * iterations / 86400
-    if days <= _MOST_DAYS:
+def duration_warning(
+    seconds: float,
+    iterations: int,
+    *,
+    on_cpu: bool,
+    light: Callable[[], float | None] = lambda: None,
+) -> str:
+    """Return what to say where iterations take too long; empty where they do not.
+
+    Args:
+        seconds: Of an iteration here.
+        iterations: That are left.
+        on_cpu: Whether there is no GPU.
+        light: Returns the share of a step that one of the light model is, see `light_share`.
+    """
+    if seconds * iterations <= _MOST_DAYS * _DAY:
         return ""
+    share = light()
+    ways = ["fewer (SOLVER.EPOCHS)", "smaller images (INPUT.MIN_SIZE_TRAIN)"]
+    if share is None or share < _LIGHTER:
+        ways.append(f"a lighter model ({LIGHT}{_here(seconds, iterations, share)})")
     return (
-        f"{seconds:.{1 if seconds < 10 else 0}f} s an iteration here: the {iterations:,} that are left take "
-        f"{days:,.0f} days. Take fewer (SOLVER.EPOCHS), smaller images (INPUT.MIN_SIZE_TRAIN), a lighter "
-        f"model (coco/solov2_light_448_R_50_FPN_3x){', or a GPU' if on_cpu else ' or more GPUs'}."
+        f"{_seconds(seconds)} an iteration here: the {iterations:,} that are left take "
+        f"{_days(seconds * iterations)}. Take {', '.join(ways)}, {'or a GPU' if on_cpu else 'or more GPUs'}."
     )
+
+
+def _here(seconds: float, iterations: int, share: float | None) -> str:
+    if share is None:
+        return ""
+    seconds *= share
+    return f": about {_seconds(seconds)} an iteration here, {_days(seconds * iterations)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+
+
+def _days(seconds: float) -> str:
+    days = seconds / _DAY
+    return f"{days:,.{1 if days < 3 else 0}f} days"

@@ -54,5 +54,7 @@ class TestOnePerObject:
 
     def test_nothing_and_masks_without_a_pixel(self, kind):
         assert len(one_per_object(found(strips(), [], kind))) == 0
-        empty = found(strips(0, 0), [0.5, 0.4], kind)
-        assert one_per_object(empty) is empty
+        assert len(one_per_object(found(strips(0), [0.5], kind))) == 0
+        kept = one_per_object(found(strips(0, 5, 0), [0.9, 0.5, 0.4], kind))
+        assert kept.pred_classes.tolist() == [1]
+        assert one_per_object(kept) is kept

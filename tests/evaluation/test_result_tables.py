@@ -1,0 +1,41 @@
+"""AP as people read it."""
+
+import math
+
+import pytest
+
+from solo.evaluation.result_tables import FEW_CLASSES, overall_table, result_tables
+
+
+def results(count):
+    classes = {f"AP-c{number}": float(number) for number in range(count)}
+    box = {"AP": 40.04, "APs": math.nan, **classes}
+    return {"bbox": box, "segm": {**box, "AP": 41.26}}
+
+
+def words(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_masks_come_first_and_what_is_no_number_is_a_dash():
+    table = words(result_tables(results(2)))
+    assert table[:4] == [["AP", "APs"], ["mask", "41.3", "-"], ["box", "40.0", "-"], []]
+    assert table[4:] == [
+        ["class", "mask", "AP", "box", "AP"],
+        ["c0", "0.0", "0.0"],
+        ["c1", "1.0", "1.0"],
+    ]
+
+
+@pytest.mark.parametrize(("count", "verbose"), [(12, False), (13, False), (13, True)])
+def test_many_classes_are_listed_where_they_are_asked_for(count, verbose):
+    text = result_tables(results(count), verbose=verbose)
+    listed = count <= FEW_CLASSES or verbose
+    assert ("c11" in text) is listed
+    assert ("AP of each of the 13 classes: by -v" in text) is not listed
+
+
+def test_tables_without_classes_and_with_other_metrics():
+    assert words(result_tables({"voc_segm": {"AP50": 7.0}})) == [["AP50"], ["voc_mask", "7.0"]]
+    table = overall_table([("mask", {"AP": 1.0}), ("box", {"AP": 2.0, "AR": 3.0})])
+    assert words(table) == [["AP", "AR"], ["mask", "1.0", "-"], ["box", "2.0", "3.0"]]
