@@ -52,7 +52,8 @@ def batch_sheet(cfg: CfgNode, num_images: int, iteration: int) -> np.ndarray:
     panels: list[Panel] = []
     for number, batch in enumerate(take_images(loader, num_images), iteration):
         for item in batch[: num_images - len(panels)]:
-            picture = draw_training_image(_bgr(item, cfg.INPUT.FORMAT), item["instances"], names)
+            bgr = _bgr(item, cfg.INPUT.FORMAT)
+            picture = draw_training_image(bgr, item["instances"], names, color_by="instance")
             height, width = item["image"].shape[-2:]
             caption = f"iteration {number}, {width} x {height}, {_objects(item)}"
             panels.append(Panel(picture, (_name(item), caption)))

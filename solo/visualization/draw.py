@@ -30,7 +30,7 @@ _SMALL_PICTURE, _SMALL_OBJECT = 360, 16
 _STRAIGHT = 0.7
 # Of hatching and dashes, in thicknesses of the outline.
 _HATCH, _DASH = 4, 5
-DEFAULT_ALPHA = 0.45
+DEFAULT_ALPHA = 0.5
 
 
 def draw_instances(

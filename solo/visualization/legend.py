@@ -7,7 +7,7 @@ import numpy as np
 
 from solo.structures.box import Box
 from solo.structures.cutouts import Cutout
-from solo.visualization.draw import draw_masks
+from solo.visualization.draw import DEFAULT_ALPHA, draw_masks
 from solo.visualization.labels import Label, Tag, draw_label, label_size
 from solo.visualization.marks import Mark
 from solo.visualization.text import put_text, text_coverage
@@ -71,7 +71,7 @@ def mark_swatch(mark: Mark) -> np.ndarray:
     canvas[:, sign + 4 :] = _GROUND
     shape = np.ones((height - 6, width - 6), dtype=np.uint8)
     tag = Tag(Cutout(shape, sign + 7, 3, 0, 0, None), "", _COLOR, 0, mark)
-    draw_masks(canvas, [tag], 0.45, 2)
+    draw_masks(canvas, [tag], DEFAULT_ALPHA, 2)
     top = (height - sign) // 2
     plate = Box(0, top, label_size("", _TEXT_SIZE - 2, mark)[0], top + sign)
     drawn = canvas.copy()

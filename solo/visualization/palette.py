@@ -72,7 +72,7 @@ def spread_colors(
         if cutout.row not in given:
             meets = (boxes[:, 0] < right + near) & (boxes[:, 2] > left - near)
             meets &= (boxes[:, 1] < bottom + near) & (boxes[:, 3] > top - near)
-            rows = [cutouts[index].row for index in np.flatnonzero(meets)]
+            rows = [cutouts[index].row for index in np.flatnonzero(meets).tolist()]
             others = [given[row] % len(PALETTE) for row in rows if row in given]
             apart = _distances()[:, others].min(axis=1, initial=_APART)
             # The most different one; of those that differ enough, the least used and the next in turn.
@@ -85,5 +85,5 @@ def spread_colors(
 @cache
 def _distances() -> np.ndarray:
     """Return how far apart any two colours of the palette look."""
-    lab = cv2.cvtColor(np.float32([PALETTE]) / 255, cv2.COLOR_BGR2LAB)[0]
+    lab = cv2.cvtColor(np.array([PALETTE], dtype=np.float32) / 255, cv2.COLOR_BGR2LAB)[0]
     return np.asarray(np.linalg.norm(lab[:, None] - lab[None], axis=-1))

@@ -126,3 +126,42 @@ def test_what_does_not_fit_is_refused():
     instances.remove("pred_masks")
     with pytest.raises(ValueError, match="no masks to draw"):
         draw_instances(np.zeros((4, 4, 3), np.uint8), instances)
+
+
+def test_where_masks_overlap_the_smaller_one_is_filled_and_the_contour_behind_goes_on():
+    image = np.full((400, 400, 3), 100, dtype=np.uint8)
+    large, small = square(400, 60, 60, 240), square(400, 240, 240, 120)
+    both = draw_instances(image, make_instances([large, small]))
+    alone = draw_instances(image, make_instances([small, small])[:1], color_by=[1])
+    # No mixture of two hues.
+    np.testing.assert_array_equal(both[275, 275], alone[275, 275])
+    # The large one's right border, within the small one.
+    np.testing.assert_allclose(both[270:290, 299].mean(axis=0), PALETTE[0], atol=30)
+
+
+def test_a_filled_object_has_the_hue_of_its_label_whatever_its_own_colour():
+    for own in ((0, 200, 0), (200, 0, 0), (0, 0, 200), (30, 30, 30)):
+        image = np.full((400, 400, 3), own, dtype=np.uint8)
+        drawn = draw_instances(image, make_instances([square(400, 100, 100, 200)]), color_by=[4])
+        filled, plain = drawn[200, 200].astype(int), np.array(own)
+        target = np.array(PALETTE[4])
+        assert np.abs(filled - target).sum() < np.abs(plain - target).sum()
+        # Light and shade stay: it is no flat colour.
+        assert np.abs(filled - target).sum() > 60
+
+
+def test_outlines_are_seen_on_ground_of_their_own_colour():
+    for number, color in enumerate(PALETTE):
+        image = np.full((400, 400, 3), color, dtype=np.uint8)
+        drawn = draw_instances(
+            image, make_instances([square(400, 150, 100, 200)]), alpha=0, color_by=[number]
+        )
+        # Above the lower border, where no label is.
+        assert np.abs(drawn[340:355, 200].astype(int) - color).sum(axis=1).max() > 100
+
+
+def test_outlines_leave_small_objects_to_be_seen():
+    image = np.full((800, 800, 3), 100, dtype=np.uint8)
+    drawn = draw_instances(image, make_instances([square(800, 400, 400, 8)]), alpha=0)
+    inside = drawn[400:408, 400:408]
+    assert (np.abs(inside.astype(int) - 100) < 30).all(axis=2).mean() > 0.3
