@@ -51,11 +51,6 @@ def test_round_trip(run, video, tmp_path, capsys):
     assert re.fullmatch(summary, capsys.readouterr().out)
 
 
-def test_frames_that_show_no_object(run, video, tmp_path):
-    assert run("--video", video(), "--output", "out", "--confidence-threshold", "1") == 0
-    assert count_frames(tmp_path / "out" / "clip.mp4") == 5
-
-
 def test_to_a_file(run, video, tmp_path):
     assert run("--video", video(), "--output", tmp_path / "new" / "drawn.mp4") == 0
     assert count_frames(tmp_path / "new" / "drawn.mp4") == 5
