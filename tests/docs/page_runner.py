@@ -23,10 +23,10 @@ _FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.M | re.
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, the file that it is the text of, its text."""
+    """A fenced block: its language, its title, which is the file that it is the text of, its text."""
 
     language: str
-    file: str
+    title: str
     text: str
 
 
@@ -44,8 +44,10 @@ def run_page(page: Path) -> None:
     """Run the blocks of a page here; what fails, raises."""
     names: dict[str, Any] = {}
     for block in blocks_of(page):
-        if block.file:
-            Path(block.file).write_text(block.text)
+        if block.language == "text":
+            continue
+        if block.title:
+            Path(block.title).write_text(block.text)
         elif block.language == "sh":
             for line in lines_of(block):
                 run_line(line)

@@ -129,8 +129,8 @@ def test_commands_that_the_migration_names_are_understood(monkeypatch, loggers_a
 
 
 def test_the_config_for_weights_of_adelaidet_is_one(tmp_path):
-    (block,) = [b for b in blocks_of(ROOT / "docs" / "migration.md") if b.file == "adelaidet.yaml"]
-    (tmp_path / block.file).write_text(block.text)
-    cfg = load_config(tmp_path / block.file)
+    (block,) = [b for b in blocks_of(ROOT / "docs" / "migration.md") if b.title == "adelaidet.yaml"]
+    (tmp_path / block.title).write_text(block.text)
+    cfg = load_config(tmp_path / block.title)
     assert cfg.INPUT.FORMAT == "BGR" and cfg.MODEL.RESNETS.STRIDE_IN_1X1
     assert cfg.MODEL.PIXEL_MEAN == get_detectron2_cfg().MODEL.PIXEL_MEAN

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,11 @@ LEAVES = {
     "deploy": ("exported/model.onnx", "drawn/a.jpg"),
     "add_a_head": ("output/mine/model_final.pth", "predictions/photo.jpg", "exported/model.onnx"),
 }
+
+
+def shape_of(line):
+    """Return a line with all numbers as one and all gaps as one."""
+    return " ".join(re.sub(r"\d[\d.,]*", "0", line).split())
 
 
 def prepare(folder, page):
@@ -47,6 +53,11 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    said = {shape_of(line) for line in done.stdout.splitlines()}
+    for block in blocks_of(page):
+        if block.title == "it says":
+            unsaid = [line for line in lines_of(block) if shape_of(line) not in {*said, "..."}]
+            assert not unsaid, done.stdout[-3000:]
     missing = [name for name in LEAVES[page.stem] if not (tmp_path / name).is_file()]
     assert not missing
     if page.stem == "photo":
