@@ -265,7 +265,7 @@ class Runner:
                 record["track_id"] = number
             picture = draw_instances(frame, found, names, color_by=numbers)
             yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
-            highest = max(highest, *numbers.tolist())
+            highest = max([highest, *numbers.tolist()])
 
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image, each object once."""
