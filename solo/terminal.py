@@ -143,7 +143,10 @@ class LiveLine(AbstractContextManager["LiveLine"]):
     def _draw(self) -> None:
         if self._text and self._changes:
             if self._bar is None:
-                self._bar = _Bar(bar_format="{desc}", leave=False, file=sys.stderr)
+                # The text is cut already; by itself tqdm shows nothing where a terminal does not say its size.
+                self._bar = _Bar(
+                    bar_format="{desc}", leave=False, file=sys.stderr, ncols=1000, nrows=20
+                )
             self._bar.set_description_str(self._text)
 
     def _hide(self) -> None:

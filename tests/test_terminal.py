@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+import select
 import subprocess
 import sys
 import warnings
@@ -16,20 +17,20 @@ from solo.terminal import LiveLine, duration, show_messages, silence_others, tel
 pty = pytest.importorskip("pty", reason="there are no such terminals on Windows")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def screen(monkeypatch):
-    """Let standard error be a terminal; return a function that returns what was written to it."""
+    """Let standard error be a terminal; yields a function that returns what was written to it."""
     ours, theirs = pty.openpty()
-    os.set_blocking(ours, False)
-    with os.fdopen(theirs, "w") as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(terminal, "_REDRAW", 0.0)
+    monkeypatch.setattr(terminal, "_REDRAW", 0.0)
+    with os.fdopen(theirs, "w") as stream, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stream)
 
         def written():
             stream.flush()
-            with contextlib.suppress(BlockingIOError):
-                return os.read(ours, 1 << 16).decode()
-            return ""
+            data = b""
+            while select.select([ours], [], [], 0.1)[0]:  # it takes its time to come through
+                data += os.read(ours, 1 << 16)
+            return data.decode()
 
         yield written
     os.close(ours)
@@ -53,25 +54,28 @@ def seen(text):
     return lines
 
 
-def test_a_line_changes_and_leaves_nothing(screen):
-    with LiveLine() as line:
-        for done in (1, 2):
-            line.show(done / 2, lambda columns, done=done: f"{done} of 2 on {columns}")
-        changing = screen()
-        tell("in between", sys.stderr)
-    assert "1 of 2 on 79" in changing and "2 of 2 on 79" in changing  # a terminal that does not say
-    assert "\n" not in changing
-    assert seen(changing + screen()) == ["in between", ""]
+def test_a_line_changes_and_leaves_nothing(monkeypatch):
+    with screen(monkeypatch) as written:
+        with LiveLine() as line:
+            for done in (1, 2):
+                line.show(done / 2, lambda columns, done=done: f"{done} of 2 on {columns}")
+            changing = written()
+            tell("in between", sys.stderr)
+        left = written()
+    # This terminal does not say how wide it is.
+    assert "1 of 2 on 79" in changing and "2 of 2 on 79" in changing and "\n" not in changing
+    assert seen(changing + left) == ["in between", ""]
 
 
-def test_the_youngest_of_two_lines_is_seen(screen):
-    with LiveLine() as outer:
-        outer.show(0.5, lambda _: "training")
-        with LiveLine() as inner:
-            inner.show(0.5, lambda _: "evaluating")
-            assert seen(screen()) == ["evaluating"]
-        assert seen(screen()) == ["training"]
-    assert seen(screen()) == [""]
+def test_the_youngest_of_two_lines_is_seen(monkeypatch):
+    with screen(monkeypatch) as written:
+        with LiveLine() as outer:
+            outer.show(0.5, lambda _: "training")
+            with LiveLine() as inner:
+                inner.show(0.5, lambda _: "evaluating")
+                assert seen(written()) == ["evaluating"]
+            assert seen(written()) == ["training"]
+        assert seen(written()) == [""]
 
 
 def test_plain_lines_come_each_five_percent(plain, capsys):

@@ -256,6 +256,7 @@ class Runner:
     ) -> Iterator[_Frame]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
         tracker, highest = MaskIoUTracker(num_colors=len(PALETTE)), -1
+        places: dict[int, int] = {}  # of the labels: they hold still
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
             names = self._built.class_names
@@ -263,7 +264,7 @@ class Runner:
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
                 record["track_id"] = number
-            picture = draw_instances(frame, found, names, color_by=numbers)
+            picture = draw_instances(frame, found, names, color_by=numbers, places=places)
             yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
             highest = max([highest, *numbers.tolist()])
 

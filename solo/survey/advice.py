@@ -37,9 +37,9 @@ def advice(found: Analysis) -> list[str]:
     """
     present = found.present
     growth, wrong = needed_growth(present.sizes), misfit(found)
-    smallest = f"90 % of the objects measure {np.percentile(present.sizes, 10):.0f} px or more"
+    smallest = f"90% of the objects measure {np.percentile(present.sizes, 10):.0f} px or more"
     numbers = (
-        f"{present.without_cell:.1%} of the objects have no cell, {_shared(present):.1%} of the cells have to find "
+        f"{1 - present.without_cell:.1%} of the objects get a cell, {_shared(present):.1%} of the cells have to find "
         f"several objects, {smallest}"
     )
     if growth < MUCH and wrong is None:

@@ -118,7 +118,7 @@ def draw_cutouts(
         )
     canvas = np.ascontiguousarray(image_bgr).copy()
     thickness = outline_thickness(canvas.shape)
-    numbers = _numbers(cutouts, color_by, canvas.shape)
+    numbers = color_numbers(cutouts, color_by, canvas.shape)
     tags = [_tag(cutout, class_names, numbers[cutout.row], marks) for cutout in cutouts]
     draw_masks(canvas, tags, alpha, thickness)
 
@@ -157,10 +157,10 @@ def label_text(category: int, score: float | None, class_names: Sequence[str] | 
     return text if has_font(text) else class_name(category, None) + end
 
 
-def _numbers(
+def color_numbers(
     cutouts: Sequence[Cutout], color_by: ColorBy, shape: Sequence[int]
 ) -> Mapping[int, int]:
-    """Return the number of the colour of each row."""
+    """Return the number of the colour of each row, in a picture of (H, W); see `draw_instances`."""
     if isinstance(color_by, str):
         if color_by == "instance":
             return spread_colors(cutouts, shape)

@@ -76,15 +76,16 @@ def place_labels(
     """
     size = font_size or _usual_size(shape, len(tags))
     hiding = _Hiding(cutouts, shape, size)
-    before = places if places is not None else {}
+    before, now = places or {}, {}
     labels: list[Label] = []
     for tag in tags:
-        placed = _place(tag, size, hiding, shape, before.get(tag.number))
-        before.pop(tag.number, None)
-        if placed:
-            label, before[tag.number] = placed
+        if placed := _place(tag, size, hiding, shape, before.get(tag.number)):
+            label, now[tag.number] = placed
             hiding.take(label.box)
             labels.append(label)
+    if places is not None:
+        places.clear()
+        places.update(now)
     return labels
 
 

@@ -50,7 +50,7 @@ def plot_survey(
     figure = new_figure(13, 7.6 + 0.24 * len(verdict))
     if verdict:
         text = "\n".join(verdict)
-        figure.suptitle(text, x=0.01, ha="left", fontsize=11.5, color=INK, linespacing=1.4)
+        figure.suptitle(text, x=0.01, ha="left", fontsize=12, color=INK, linespacing=1.4)
     grid = figure.add_gridspec(4, 2, width_ratios=(1.6, 1))
     size_axes = figure.add_subplot(grid[0:2, 0])
     range_axes = figure.add_subplot(grid[2:4, 0], sharex=size_axes)

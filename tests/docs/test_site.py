@@ -1,5 +1,6 @@
 """The pages as they lie in the repository: links, anchors, the navigation of the site, the keys that they name."""
 
+import importlib
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,10 +11,11 @@ import site_hooks
 import yaml
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from solo.cli.main import GROUPS, main
 from solo.config import get_cfg
 from solo.config.load import load_config
 from tests.docs.page_runner import blocks_of
-from tests.documented_commands import ROOT
+from tests.documented_commands import ROOT, words_of
 
 PAGES = sorted(
     path
@@ -110,6 +112,20 @@ def test_keys_that_the_migration_names_are_there():
     named = re.findall(r"\b[A-Z][A-Z_0-9]{2,}\b", " ".join(re.findall(r"`([^`]*)`", here)))
     assert len(named) > 60
     assert not sorted(set(named) - words - {"RGB"})
+
+
+def test_commands_that_the_migration_names_are_understood(monkeypatch, loggers_as_before):
+    named = re.findall(
+        r"`(solo [a-z]+ [^`]*--[^`]*)`", (ROOT / "docs" / "migration.md").read_text()
+    )
+    lines = [line for line in named if line != "solo data convert --to yolo"]
+    assert len(lines) >= 7
+    for line in lines:
+        words = words_of(line)
+        verb = words[:2] if words[0] in GROUPS else words[:1]
+        module = importlib.import_module(".".join(["solo.cli", *verb]))
+        monkeypatch.setattr(module, "run", lambda args: 0)
+        assert main(words) == 0, line
 
 
 def test_the_config_for_weights_of_adelaidet_is_one(tmp_path):

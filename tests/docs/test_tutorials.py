@@ -15,7 +15,7 @@ from tests.toy_folder import write_toys
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 # What a reader has after a page.
 LEAVES = {
-    "photo": ("predictions/photo.jpg", "drawn/a.jpg", "drawn/b.jpg", "found.json"),
+    "photo": ("predictions/photo.jpg", "drawn.png", "drawn/a.jpg", "found.json"),
     "own_data": ("output/cats/plan.yaml", "output/cats/model_best.pth", "output/cats/report.html"),
     "fine_tune": ("analysis/analysis.png", "compared.png", "numbers.json", "output/more/log.txt"),
     "deploy": ("exported/model.onnx", "drawn/a.jpg"),

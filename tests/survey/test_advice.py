@@ -37,7 +37,7 @@ def test_what_was_changed_as_told_fits(cfg):
     settings["INPUT"]["MAX_SIZE_TRAIN"] = 512
     settings["MODEL"]["SOLO"]["SCALE_RANGES"][-1][1] = 1024
     lines = advice(analyze_dataset(with_settings(cfg, settings), 100))
-    assert lines[0].startswith("Your config fits: 0.0% of the objects have no cell")
+    assert lines[0].startswith("Your config fits: 100.0% of the objects get a cell")
     assert "Change" not in flat(lines)
 
 

@@ -1,5 +1,6 @@
 """The line of a training, by a training of toys whose plain lines are not waited for."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,32 +19,30 @@ def told(monkeypatch, capsys):
     return lambda: capsys.readouterr().err.splitlines()
 
 
-def train(tmp_path: Path, aps=(), *, resume: bool = False, **solver) -> Progress:
+def train(tmp_path: Path, aps=(), *, resume: bool = False, **solver) -> None:
     cfg = toy_config(tmp_path, **solver)
     cfg.DATASETS.TEST, cfg.TEST.EVAL_PERIOD = ("toy_val",) * bool(aps), 3
     trainer = ToyTrainer(cfg, aps=aps)
     with LiveLine() as line:
-        progress = Progress(cfg, line)
-        trainer.register_hooks([progress])
+        trainer.register_hooks([Progress(cfg, line)])
         trainer.resume_or_load(resume=resume)
         trainer.train()
-    return progress
 
 
 def test_losses_data_memory_and_time(tmp_path, told):
-    progress = train(tmp_path)
+    train(tmp_path)
     first, *steps = told()
     assert first == "0/6  the first images ..."
     assert [text.split()[0] for text in steps] == [f"{done}/6" for done in range(1, 7)]
     for text in steps:
+        assert " AP " not in text and " GB  ETA " in text
+    for text in steps[:1]:  # medians of several do not add up
         total, category, mask = (
             float(text.split(name)[1].split()[0].strip(",)"))
             for name in ("loss", "(category", "mask")
         )
         assert total == pytest.approx(category + mask, abs=0.02)
-        assert " AP " not in text and " GB  ETA " in text
     assert "data " in steps[-1] and steps[-1].endswith("ETA 0 s")
-    assert progress.seconds_left() == 0
 
 
 def test_ap_so_far_also_of_a_run_that_goes_on(tmp_path, told):
@@ -66,8 +65,8 @@ def test_the_time_left_has_the_evaluations_to_come(tmp_path, monkeypatch):
 
     class Remembering(Progress):
         def after_step(self):
-            if self.trainer.iter == 4:
-                next(clock), next(clock)  # an evaluation of 20 s
+            if self.trainer.iter in (4, 9):
+                next(clock), next(clock)  # an evaluation takes 20 s
             super().after_step()
             left[self.trainer.iter + 1] = self.seconds_left()
 
@@ -80,14 +79,14 @@ def test_the_time_left_has_the_evaluations_to_come(tmp_path, monkeypatch):
     assert left == {n: (12 - n) * 10 + 20 * (n >= 5) * ((n < 10) + 1) for n in range(1, 13)}
 
 
-def test_it_fits_the_terminal(tmp_path, told):
-    progress = train(tmp_path, (20.0, 10.0))
-    progress.trainer.max_iter = 10**9
-    texts = {columns: progress._describe(columns) for columns in (200, 79, 60, 20)}
-    assert all(len(text) <= columns for columns, text in texts.items())
-    assert (
-        "(category" in texts[200] and "(cat " in texts[79] and "(" not in texts[60].split("AP")[0]
-    )
+def test_it_fits_the_terminal(tmp_path, told, monkeypatch):
+    monkeypatch.setattr(sys, "maxsize", 50)
+    train(tmp_path, (20.0, 10.0))
+    texts = told()[1:]
+    assert all("(" not in text and len(text) <= 50 for text in texts)
+    monkeypatch.setattr(sys, "maxsize", 75)
+    train(tmp_path, (20.0, 10.0))
+    assert "(cat " in told()[-1]
 
 
 def test_memory_is_that_of_the_process():

@@ -109,6 +109,16 @@ def test_days() -> None:
     assert duration_warning(2.88, 90_000, on_cpu=True) == ""  # three days
 
 
+def test_days_of_a_lighter_model() -> None:
+    told = duration_warning(21.0, 90_000, on_cpu=True, light=lambda: 0.25)
+    name = "coco/solov2_light_448_R_50_FPN_3x"
+    assert f"({name}: about 5.2 s an iteration here, 5 days), or a GPU." in told
+    assert name not in duration_warning(21.0, 90_000, on_cpu=True, light=lambda: 0.8)
+    assert f"({name}), or a GPU" in duration_warning(21.0, 90_000, on_cpu=True)
+    # It is counted only where it is told.
+    assert duration_warning(1.0, 90_000, on_cpu=True, light=lambda: 1 / 0) == ""
+
+
 class ShortTrainer(ToyTrainer):
     """A trainer whose data ends after 25 batches."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from solo.checkpoint.run_files import RUN, RunStatus, read_run_record
 from solo.training.start import start
@@ -49,7 +50,28 @@ def config(tmp_path, monkeypatch):
         yield write_config(cfg, tmp_path)
 
 
-def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path):
+def test_a_start_is_five_lines(config, tmp_path, capsys):
+    start(flags(config))
+    told = capsys.readouterr().out
+    first = [line.split() for line in told.split("\n\n")[0].splitlines()]
+    assert [words[0] for words in first] == ["machine", "precision", "data", "schedule", "output"]
+    texts = [" ".join(words[1:]) for words in first]
+    assert "CPU" in texts[0] and torch.__version__ in texts[0]
+    assert texts[1] == "float32 (SOLVER.AMP.ENABLED False)"
+    assert texts[2].startswith("train 2 images, 2 objects, 3 classes (squares")
+    assert "; val 2 images (squares" in texts[2]
+    assert texts[3].startswith("2 iterations of 2 images = 2 epochs, from random weights, rate ")
+    assert texts[3].endswith("evaluation at the end, checkpoint each 1")
+    assert texts[4] == f"{tmp_path}/out; its log.txt has all else (-v shows it)"
+    start(flags(config, "SOLVER.MAX_ITER", "3", resume=True))
+    assert "= 3 epochs, goes on at 2, rate" in capsys.readouterr().out
+    start(flags(config, "SOLVER.MAX_ITER", "3", resume=True))
+    told = capsys.readouterr().out
+    assert "3 iterations of 2 images = 3 epochs: complete, and evaluated once more" in told
+    assert "mask, last (iteration 3)" in told
+
+
+def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path, capsys):
     out = tmp_path / "out"
     start(flags(config))
     record = read_run_record(out).last
@@ -61,7 +83,10 @@ def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path):
     assert RUN in before and any(name.startswith("inference/") for name in before)
 
     weights = ("MODEL.WEIGHTS", str(out / "model_0000000.pth"), "SEED", "7")
+    capsys.readouterr()
     start(flags(config, *weights, eval_only=True))
+    told = capsys.readouterr().out
+    assert "class " in told and f"written: predictions in {out}/eval/inference/squares" in told
     after = contents(out)
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"eval"}

@@ -99,7 +99,9 @@ def test_a_killed_run_that_is_resumed_ends_like_an_uninterrupted_one(tmp_path: P
     assert not (tmp_path / "out/model_final.pth").exists()
     done = run(command(tmp_path, "--resume"))
     assert done.returncode == 0, done.stderr
-    assert "Training from iteration 6 to 16" in done.stdout
+    assert "Training from iteration 6 to 16" in (tmp_path / "out/log.txt").read_text()
+    assert "Training from iteration" not in done.stdout and "goes on at 6" in done.stdout
+    assert "Warning" not in done.stdout + done.stderr
 
     expected = read_checkpoint(tmp_path / "whole/model_final.pth")
     actual = read_checkpoint(tmp_path / "out/model_final.pth")

@@ -144,26 +144,40 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(tmp_path: Path, bad: fl
 class KilledAtNumber12(Dataset):
     """Images of the toys; the process that loads the one of this number is killed."""
 
+    def __init__(self, how: signal.Signals = signal.SIGKILL) -> None:
+        self._how = how
+
     def __getitem__(self, number: int) -> dict[str, Any]:
         if number == 12:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._how)
         return {"image": torch.zeros(3, 8, 8), "file_name": ""}
 
 
-def test_a_killed_process_of_the_loader_is_told_in_a_sentence(tmp_path: Path) -> None:
+def trainer_that_loses_its_loader(tmp_path: Path, how: signal.Signals) -> ToyTrainer:
     cfg = toy_config(tmp_path)
     cfg.DATALOADER.NUM_WORKERS = 1
     trainer = ToyTrainer(cfg)
     trainer.resume_or_load()
     options = {"batch_size": 4, "sampler": range(24), "collate_fn": list, "num_workers": 1}
     # Few ahead, so that the steps before are taken.
-    loader = DataLoader(KilledAtNumber12(), prefetch_factor=1, **options)
+    loader = DataLoader(KilledAtNumber12(how), prefetch_factor=1, **options)
     trainer.build_train_loader = lambda start_iteration: loader
+    return trainer
+
+
+def test_a_killed_process_of_the_loader_is_told_in_a_sentence(tmp_path: Path) -> None:
+    trainer = trainer_that_loses_its_loader(tmp_path, signal.SIGKILL)
     sentence = (
         r"has ended \(DataLoader worker \(pid.*\), .* memory .* DATALOADER\.NUM_WORKERS, which is 1"
         rf".*--resume continues from {tmp_path}/model_0000001\.pth\.$"
     )
     with pytest.raises(UserError, match=sentence):
+        trainer.train()
+
+
+def test_a_signal_to_the_whole_job_is_a_stop(tmp_path: Path) -> None:
+    trainer = trainer_that_loses_its_loader(tmp_path, signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt, match="^SIGTERM$"):
         trainer.train()
 
 
