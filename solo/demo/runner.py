@@ -24,7 +24,8 @@ from solo.inference import Predictor
 from solo.inference.opening import open_predictor
 from solo.inference.tracking import MaskIoUTracker
 from solo.structures.instances import class_name
-from solo.visualization.draw import PALETTE, draw_instances
+from solo.visualization.draw import draw_instances
+from solo.visualization.palette import PALETTE
 from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
 
