@@ -81,11 +81,11 @@ def photo(tmp_path, make_picture):
 def video(tmp_path, make_picture):
     """Return a function that writes a video of blobs and returns its path."""
 
-    def write(name="clip.mp4", num_frames=5):
+    def write(name="clip.mp4", num_frames=5, blobs=2):
         path = tmp_path / name
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 8, (60, 40))
         for _ in range(num_frames):
-            writer.write(make_picture(2))
+            writer.write(make_picture(blobs))
         writer.release()
         return path
 

@@ -16,6 +16,7 @@ RUN = {
     "solo predict --model output/cats photo.jpg": "",
     "solo eval --model output/cats": "",
     "solo eval --model output/cats --annotations new/labels.json --images new/": "",
+    "solo report output/cats": "",
     "solo report output/quickstart": "",
     "solo report output/run_a output/run_b --curves compared.png": "",
     "solo report output/quickstart --sheet sheet.png": "",
@@ -28,6 +29,7 @@ RUN = {
     "solo data show --config cats.yaml --output batches.png": "",
     "solo data show --config cats.yaml --targets": "",
     "solo data convert --annotations cats.json --images cats/images --to yolo cats_yolo": "",
+    "solo export --model output/cats --output exported/": "",
     "solo export --model output/quickstart --output exported/": "",
     "solo predict --onnx exported/model.onnx photos/ --output drawn/": "",
     "solo eval --onnx exported/model.onnx --dataset digits_val": (
@@ -46,7 +48,7 @@ RUN = {
     "solo benchmark infer --config coco/solov2_R_50_FPN_1x": TINY,
     "solo benchmark train --config coco/solov2_R_50_FPN_1x --images 2": TINY,
 }
-# Lines of the README that are only parsed, and why they are not run.
+# Lines that are only parsed, and why they are not run.
 PARSED = {
     "solo setup": "it installs: tests/environment does that with toy packages",
     "solo serve": "it serves until Ctrl-C: tests/cli/test_serve.py",

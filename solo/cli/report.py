@@ -1,7 +1,7 @@
-"""Tell what a training run learned: its tables of AP, and a page or pictures that are made of it.
+"""Tell what a training run learned: how good it is in a sentence and a table, and a page or pictures.
 
-Without --sheet or --curves it makes the page, readable without a network: curves, AP, precision over recall, the
-best and worst held-out images, and what kinds of errors there are. Several runs are compared by --curves.
+Without --sheet or --curves it makes the page, readable without a network: what kinds of errors there are, AP,
+which classes are confused, the best and worst held-out images, speed, curves. Several runs are compared by --curves.
 
 example: solo report output/quickstart
 """

@@ -1,5 +1,6 @@
 """AP of boxes and masks, by IoU, by size and by class, as one table."""
 
+import math
 from collections.abc import Mapping
 
 from tabulate import tabulate
@@ -27,10 +28,14 @@ def ap_table(tables: Mapping[str, Mapping[str, float]]) -> str:
     names = [name for name in tables.get("segm", {}) if name.startswith(_OF_CLASS)]
     rows = {**_ROWS, **{name.removeprefix(_OF_CLASS): name for name in names}}
     body = [
-        [title, *(tables.get(kind, {}).get(name, float("nan")) for kind in _KINDS.values())]
+        [title, *(_shown(tables.get(kind, {}).get(name)) for kind in _KINDS.values())]
         for title, name in rows.items()
     ]
-    return tabulate(body, headers=["", *_KINDS], floatfmt=".1f", tablefmt="github")
+    return tabulate(body, headers=["", *_KINDS], floatfmt=".1f", missingval="-", tablefmt="github")
+
+
+def _shown(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
 
 
 def last_tables(metrics: Metrics) -> dict[str, dict[str, float]]:

@@ -71,7 +71,7 @@ def plot_precision_recall(
         axes.set_xlabel("recall", color=FAINT)
     for axes in grid[::columns]:
         axes.set_ylabel("precision", color=FAINT)
-    grid[0].legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower left")
+    grid[0].legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="best")
     save_figure(figure, output_png)
 
 

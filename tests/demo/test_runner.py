@@ -27,3 +27,9 @@ def test_what_keeps_all_from_being_done_is_raised(model, video, tmp_path):
     with pytest.raises(ValueError, match="NO_SUCH_KEY"):
         runner.run(videos=[video("a.mp4"), video("b.mp4")])
     assert runner.failures == []
+
+
+def test_frames_without_objects_are_frames(model, video, tmp_path):
+    runner = Runner(options(model, output=tmp_path / "out"))
+    runner.run(videos=[video("b.mp4", 3, blobs=0)])
+    assert (runner.failures, runner.num_frames, runner.objects) == ([], 3, {})
