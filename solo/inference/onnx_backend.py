@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class OnnxBackend:
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
         self.threshold = known_threshold(self._model.metadata)
-        self.origin: tuple[str, ...] = ("onnxruntime", "cpu")
+        self.origin: tuple[str, ...] = (Path(path).name, "onnxruntime", "cpu")
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
         """Find the instances of images one by one: the graph takes one; see `Backend.find`.

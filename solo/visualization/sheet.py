@@ -10,6 +10,7 @@ from detectron2.structures import Instances
 
 from solo.structures.box import Box
 from solo.structures.cutouts import get_cutouts
+from solo.structures.instances import THRESHOLD
 from solo.visualization.draw import check_picture, draw_cutouts
 from solo.visualization.legend import LegendItem, draw_legend, mark_swatch
 from solo.visualization.marks import Mark, Marks, look_of_sides
@@ -36,7 +37,7 @@ def prediction_sheet(
     rows: Sequence[SheetRow],
     class_names: Sequence[str] | None = None,
     *,
-    threshold: float = 0.3,
+    threshold: float = THRESHOLD,
     cell_size: int = 280,
     blocks: int | None = None,
 ) -> np.ndarray:

@@ -5,7 +5,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import register_coco_instances
 
 from solo.config import get_cfg
-from solo.data import dataset_class_names, resolve_num_classes
+from solo.data import dataset_class_names, dataset_classes, resolve_num_classes
 
 
 def cfg_of(train=(), test=(), number=0):
@@ -23,6 +23,14 @@ def test_number_comes_from_the_training_data(register):
     assert cfg.is_frozen()
 
 
+def test_ids_that_a_data_set_does_not_tell(register):
+    names = {"thing_classes": ["cat", "dog"]}
+    for more in ({}, {"thing_dataset_id_to_contiguous_id": {7: 0}}):
+        classes = dataset_classes([register([], **names, **more)])
+        assert classes == {"class_names": ["cat", "dog"], "category_ids": []}
+    assert dataset_classes([]) == {"class_names": [], "category_ids": []}
+
+
 def test_names_that_are_known_only_after_loading(tmp_path):
     path = tmp_path / "a.json"
     categories = [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
@@ -30,6 +38,8 @@ def test_names_that_are_known_only_after_loading(tmp_path):
     register_coco_instances("lazy", {}, str(path), str(tmp_path))
     try:
         assert dataset_class_names(["lazy"]) == ["cat", "dog"]
+        known = {"class_names": ["cat", "dog"], "category_ids": [7, 9]}
+        assert dataset_classes(["lazy"]) == dataset_classes(["none", "lazy"]) == known
         cfg = cfg_of(("lazy",))
         resolve_num_classes(cfg)
         assert cfg.MODEL.SOLO.NUM_CLASSES == 2
