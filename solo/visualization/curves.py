@@ -135,7 +135,9 @@ def plot_runs(
         told = f"; best mask AP {best[1]:.1f}, iteration {best[0]:,}" if best else ""
         label = f"{(titles or {}).get(name, name)}{told}"
         handles.append(Line2D([], [], color=color, linewidth=2.5, label=label))
-    figure.legend(handles=handles, loc="outside lower left", frameon=False, labelcolor=INK)
+    legend = figure.legend(handles=handles, loc="outside lower left", frameon=False, labelcolor=INK)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name may have the signs of a formula
     _set_title(figure, f"{len(runs)} runs")
     save_figure(figure, output_png)
 
@@ -159,7 +161,6 @@ def _tell_best(axes: Axes, points: Points, file: str) -> None:
 
 
 def _set_title(figure: Figure, title: str) -> None:
-    # A name may have the signs of a formula.
     figure.suptitle(title, x=0.008, ha="left", fontsize=13, color=INK, parse_math=False)
 
 

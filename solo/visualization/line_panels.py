@@ -96,6 +96,5 @@ def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> Non
     for index, height in zip(order, spread_apart(heights[order]), strict=True):
         label, color, end = drawn[index]
         text = f"{label} {end[1]:.3g}".strip()
-        axes.text(
-            1.015, height, text, transform=axes.transAxes, va="center", fontsize=10, color=color
-        )
+        written = axes.text(1.015, height, text, transform=axes.transAxes, va="center", color=color)
+        written.set(fontsize=10, parse_math=False)

@@ -49,7 +49,8 @@ def new_panels(count: int, legend_lines: int = 0) -> tuple[Figure, Sequence[Axes
 
 def style_axes(axes: Axes, title: str, xlabel: str) -> None:
     """Give axes their title and the looks of all plots."""
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    # A name may have the signs of a formula.
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
     axes.set_xlabel(xlabel, color=FAINT)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#cccccc")

@@ -23,7 +23,7 @@ def test_any_number_of_classes(tmp_path, num_classes):
     precision = precisions(num_classes)
     if num_classes > 1:
         precision[:, :, 0] = -1
-    plot_precision_recall(precision, ["cat"], tmp_path / "plots" / "curves.png")
+    plot_precision_recall(precision, [r"$\no$"], tmp_path / "plots" / "curves.png")
     height, width = cv2.imread(str(tmp_path / "plots" / "curves.png")).shape[:2]
     # Panels of 3.25 inches at 130 dots: one, four, and four in each of three rows.
     assert width == round(3.25 * 130 * min(num_classes, 4)) and (height > width / 2) == (

@@ -98,6 +98,13 @@ def test_labels_keep_apart():
     assert 0 < placed[0] < placed[-1] < 1
 
 
+def test_a_name_is_no_formula(run, tmp_path):
+    metrics, output = run / "metrics.json", tmp_path / "a.png"
+    plot_metrics(metrics, output, title=r"$\no$", epoch=50, best_file="model_best.pth")
+    plot_runs({r"$\no$": metrics, "b": metrics}, output)
+    assert is_picture(output)
+
+
 def test_command_draws_a_run_or_compares(run, tmp_path):
     picture = str(tmp_path / "curves.png")
     assert main(["report", str(run), "--curves", picture]) == 0
