@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections import OrderedDict
@@ -119,6 +120,8 @@ def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
             trainer.register_hooks([Progress(trainer.cfg, line)] * is_main)
             results = trainer.train()
     except KeyboardInterrupt as stop:
+        # Of torch, which would raise an error for each process that loads images and was stopped, too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if is_main:
             by = "".join(f" by {word}" for word in stop.args)
             where = f"Stopped{by} in iteration {trainer.iter} of {trainer.max_iter}."

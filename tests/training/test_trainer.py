@@ -177,7 +177,7 @@ def test_a_killed_process_of_the_loader_is_told_in_a_sentence(tmp_path: Path) ->
 
 def test_a_signal_to_the_whole_job_is_a_stop(tmp_path: Path) -> None:
     trainer = trainer_that_loses_its_loader(tmp_path, signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt, match="^SIGTERM$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^SIGTERM$"):
         trainer.train()
 
 
