@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 CONFIG := quickstart/solov2_digits
 OUTPUT := output/quickstart
 
-.PHONY: help install quickstart test test-parity lint clean
+.PHONY: help install quickstart test test-parity docs lint clean
 
 help:
 	@echo "make install     put torch, detectron2 and solo into $(VENV)"
 	@echo "make quickstart  install, train SOLOv2 on digits, evaluate, draw pictures"
 	@echo "make test        install, run the tests"
-	@echo "make test-parity install mmdetection, too, and compare with it"
+	@echo "make test-parity install mmdetection, supervision and SAHI, too, and compare with them"
+	@echo "make docs        build the site into build/site; broken links are errors"
 	@echo "make lint        install, check style and types"
 
 install: $(VENV)/installed
@@ -35,8 +36,13 @@ test: install
 
 # mmdetection's Python half is enough: its SOLO heads use no compiled operator.
 test-parity: install
-	$(BIN)/python -m pip install --quiet --editable ".[parity]"
-	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py
+	$(BIN)/python -m pip install --quiet --editable ".[parity,interop]"
+	$(BIN)/python -m pytest tests/parity tests/benchmarks/test_compare_mmdet.py tests/docs/test_interoperation.py
+
+docs: install
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "written: build/site/index.html"
 
 lint: install
 	$(BIN)/python -m ruff check .

@@ -73,5 +73,8 @@ setup(
             *("mypy", "types-PyYAML", "types-tabulate", "types-tqdm"),
         ],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
+        "interop": ["supervision>=0.31", "sahi>=0.12"],
+        # Below 2, which drops the plugins that the site stands on.
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff"],
     },
 )

@@ -50,7 +50,8 @@ def opened(path: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Ima
             yield image
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         is_told = isinstance(error, OSError | ValueError) and str(error)
-        reason = error if is_told else f"{type(error).__name__} {error}".strip()
+        reason = str(error) if is_told else f"{type(error).__name__} {error}".strip()
+        reason = reason.partition(" <_io.")[0]  # what Pillow calls an open file
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror  # without the name, which is told already
         raise UnreadableImageError(

@@ -71,3 +71,66 @@ def words_of(line: str, folder: Path = ROOT) -> list[str]:
         names = sorted(str(path.relative_to(folder)) for path in folder.glob(word) if "*" in word)
         words.extend(names or [word.strip("\"'")])
     return words
+
+
+def _words(settings: dict[str, object]) -> str:
+    return " ".join(f'{key} "{value}"' for key, value in settings.items())
+
+
+# What docs/tutorials show is run in folders of tests/toy_folder.py, too, with a model of a few thousand weights in
+# place of the large ones ...
+_TOY_MODEL = _words(
+    {
+        "MODEL.WEIGHTS": "output/start/model_final.pth",
+        "MODEL.PIXEL_MEAN": [128.0] * 3,
+        "MODEL.PIXEL_STD": [1.0] * 3,
+        "MODEL.RESNETS.STRIDE_IN_1X1": True,
+        "MODEL.BACKBONE.FREEZE_AT": 0,
+        "MODEL.RESNETS.STEM_OUT_CHANNELS": 8,
+        "MODEL.RESNETS.RES2_OUT_CHANNELS": 16,
+        "MODEL.RESNETS.WIDTH_PER_GROUP": 4,
+        "MODEL.RESNETS.NORM": "BN",
+        "MODEL.FPN.OUT_CHANNELS": 32,
+        "MODEL.SOLO.NUM_CONVS": 1,
+        "MODEL.SOLO.CONV_DIM": 32,
+        "MODEL.SOLO.NUM_GRIDS": [8, 7, 5, 4, 3],
+        "MODEL.SOLO.MASK_FEATURE.CONV_DIM": 32,
+        "MODEL.SOLO.MASK_FEATURE.DIM": 32,
+        "INPUT.MIN_SIZE_TRAIN": "(64,)",
+        "INPUT.MIN_SIZE_TEST": 64,
+        "DATALOADER.NUM_WORKERS": 0,
+        "SOLVER.IMS_PER_BATCH": 2,
+    }
+)
+# ... and the quickstart's model on two pictures in place of the digits.
+_TOY_DATA = _words(
+    {
+        "DATASETS.COCO_JSON": [["toys", "cats/train.json", "cats/images"]],
+        "DATASETS.TRAIN": "('toys',)",
+        "DATASETS.TEST": "('toys',)",
+        "DATALOADER.NUM_WORKERS": 0,
+        "SOLVER.MAX_ITER": 2,
+        "SOLVER.IMS_PER_BATCH": 2,
+        # After two steps all cells and pixels are as likely as before training.
+        "MODEL.SOLO.TEST.SCORE_THRESH": 0.001,
+        "MODEL.SOLO.TEST.UPDATE_THRESH": 0.0,
+        "MODEL.SOLO.TEST.MASK_THRESH": 0.4,
+        "MODEL.SOLO.TEST.MAX_CANDIDATES": 20,
+    }
+)
+# The beginning of a line, and what it takes more to run there.
+TUTORIALS = {
+    "solo train --data cats/": "--model toy.yaml --weights none SOLVER.MAX_ITER 2",
+    "solo train --config cats.yaml --weights output/cats/model_final.pth": (
+        f"SOLVER.EPOCHS 1 {_TOY_MODEL} MODEL.WEIGHTS output/cats/model_final.pth"
+    ),
+    "solo train --config cats.yaml --resume SOLVER.EPOCHS 80": f"{_TOY_MODEL} SOLVER.EPOCHS 3",
+    "solo train --config cats.yaml": f"SOLVER.EPOCHS 2 {_TOY_MODEL}",
+    "solo data survey --config cats.yaml": _TOY_MODEL,
+    "solo train --import my_head": _TOY_DATA,
+}
+# ... and why some are not run.
+NOT_IN_TUTORIALS = {
+    "pip install": "it asks a package index",
+    "solo setup": PARSED["solo setup"],
+}

@@ -85,7 +85,7 @@ def test_extras_of_the_metadata_are_those_that_setup_tells(environment):
     (site,) = environment.bin.parent.glob("lib/python*/site-packages")
     (found,) = metadata.distributions(name=DISTRIBUTION, path=[str(site)])
     told = set(found.metadata.get_all("Provides-Extra"))
-    assert told == {*EXTRAS, "all", "dev", "parity"}
+    assert told == {*EXTRAS, "all", "dev", "docs", "interop", "parity"}
     (opencv,) = [need for need in found.requires if need.startswith("opencv")]
     assert opencv.startswith("opencv-python>=")
 

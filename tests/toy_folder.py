@@ -74,7 +74,7 @@ def _write_run(cfg: CfgNode, folder: Path) -> None:
     logged = [{"iteration": number, "total_loss": 1.0, "lr": 0.01} for number in (19, 39)]
     (folder / "metrics.json").write_text("\n".join(map(json.dumps, logged)))
     checkpointer = SOLOCheckpointer(lively_model(cfg), str(folder))
-    checkpointer.save("model_final")
+    checkpointer.save("model_final", class_names=["cat"])
 
 
 def _write_video(path: Path, random: np.random.Generator) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from solo.checkpoint import class_rows
 from solo.checkpoint.addresses import fetching
+from solo.checkpoint.beside_weights import CATEGORY_IDS
 from solo.checkpoint.comparison import compare, is_counter, listed
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
@@ -39,6 +40,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         save_dir: str = "",
         *,
         class_names: Sequence[str] = (),
+        category_ids: Sequence[int | float | str] = (),
         complete: bool = False,
         takes_classes_by_name: bool = False,
         **checkpointables: Any,
@@ -50,6 +52,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             save_dir: Folder of the checkpoints.
             class_names: Names of the model's classes, in the order of their numbers; saved beside
                 the weights, and compared when weights are loaded. Empty: not known.
+            category_ids: The data set's own, in that order; saved beside the weights if they are known.
             complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
                 need.
             takes_classes_by_name: Whether weights of other classes are taken over, each class by its name,
@@ -57,7 +60,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             checkpointables: What :meth:`save` saves beside the model, by name.
         """
         super().__init__(model, save_dir, **checkpointables)
-        self.class_names = list(class_names)
+        self.class_names, self._category_ids = list(class_names), list(category_ids)
         self.complete = complete
         self.takes_classes_by_name = takes_classes_by_name
         # The model has the weights to save meanwhile: where these are not the ones that are trained.
@@ -141,6 +144,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         self.logger.info("Saving checkpoint to %s", path)
         content = {"model": self.model.state_dict(), "class_names": self.class_names, **content}
+        if self._category_ids:
+            content[CATEGORY_IDS] = self._category_ids
         if known := Preprocessing.of_model(self.model).to_dict():
             content["preprocessing"] = known
         try:

@@ -123,13 +123,7 @@ def _dataset(args: argparse.Namespace, model: Model) -> str:
 
 
 def _predictor(args: argparse.Namespace, model: Model) -> "Predictor":
-    from solo.inference import Predictor, TileRule
+    from solo.inference.opening import open_predictor
 
-    tiles = None if args.tiles is None else TileRule(size=args.tiles)
-    # Evaluators take run lengths, which full-size masks would become anyway.
-    if model.onnx:
-        return Predictor.from_onnx(model.onnx, mask_format="rle", tiles=tiles)
-    opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *args.opts]
-    return Predictor.from_config(
-        model.config_file, model.weights, device=args.device, opts=opts, tiles=tiles
-    )
+    files = (model.config_file, model.weights, model.onnx)
+    return open_predictor(*files, device=args.device, opts=args.opts, tiles=args.tiles)

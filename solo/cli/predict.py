@@ -56,10 +56,10 @@ def add_outputs(parser: argparse._ActionsContainer, threshold: str) -> None:
     parser.add_argument(
         threshold,
         dest="threshold",
-        type=_read_score,
-        default=0.3,
+        type=read_score,
         metavar="P",
-        help="score below which instances are left out; default: %(default)s",
+        help="score below which instances are left out; default: the model's own, of the best F1 in its "
+        "evaluation, or 0.3",
     )
     add_tiles(parser)
 
@@ -79,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
         args.output, args.json = OUTPUT, OUTPUT / "instances.json"
     options = read_options(args, opts)
 
-    from solo.demo.job import do_job, list_outputs
+    from solo.demo.job import describe_found, do_job, list_outputs
 
     inputs = find_inputs(words, output=args.output)
     done = do_job(options, inputs, int(camera) if camera else None)
-    print(done.summary)
+    print(done.summary, *describe_found(done.runner), sep="\n")
     for line in list_outputs(done.runner):
         print(f"written: {line}")
     return done.status
@@ -113,10 +113,12 @@ def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
         json=args.json,
         show=args.show,
         threshold=args.threshold,
+        name=model.name,
     )
 
 
-def _read_score(text: str) -> float:
+def read_score(text: str) -> float:
+    """Read a probability from the command line."""
     if not re.fullmatch(r"0(\.\d*)?|1(\.0*)?|\.\d+", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no score: give 0 to 1")
     return float(text)

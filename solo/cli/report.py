@@ -16,6 +16,8 @@ from solo.errors import UserError
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
+    from solo.report.run_folder import Run
+
 
 def add_arguments(parser: Parser) -> None:
     """Add the flags."""
@@ -53,9 +55,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        default=0.3,
         metavar="P",
-        help="of --sheet: score below which instances are left out; default: %(default)s",
+        help="of --sheet: score below which instances are left out; default: the model's own, or 0.3",
     )
     add_config_name(parser, "of --sheet in place of RUN, with --weights")
     add_device(parser)
@@ -76,8 +77,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None:
-    from solo.report.ap_tables import class_table, summary_table
-    from solo.report.pages import write_curves, write_page, write_sheet
+    from solo.report.ap_tables import ap_table, last_tables
+    from solo.report.pages import write_curves, write_sheet
     from solo.report.run_folder import open_run
 
     if args.curves:
@@ -86,23 +87,33 @@ def _report(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None
     if args.curves and not (args.output or args.sheet):
         return
     run = open_run(runs[0], args.weights)
-    if run.metrics:
-        print(summary_table(run.metrics), class_table(run.metrics), sep="\n")
     if args.sheet:
         cfg = _config(args, str(run.config_file), str(run.weights), opts)
         write_sheet(cfg, args.sheet, **_of_sheet(args))
         print(f"written: {args.sheet}")
     if args.output or not args.sheet:
-        page = args.output or runs[0] / "report.html"
-        write_page(
-            run,
-            page,
-            dataset=args.dataset,
-            num_images=args.num_images,
-            opts=opts,
-            device=args.device,
-        )
-        print(f"written: {page}")
+        _write_page(args, run, opts)
+    elif run.metrics:
+        print(ap_table(last_tables(run.metrics)))
+
+
+def _write_page(args: argparse.Namespace, run: "Run", opts: list[str]) -> None:
+    from solo.report.ap_tables import ap_table
+    from solo.report.headline import headline
+    from solo.report.pages import write_page
+
+    page = args.output or run.folder / "report.html"
+    held_out = write_page(
+        run,
+        page,
+        dataset=args.dataset,
+        num_images=args.num_images,
+        opts=opts,
+        device=args.device,
+    )
+    words = headline(run, held_out)
+    print(f"{words.how_good}\n{words.most_wrong}\n\n{ap_table(held_out.tables)}\n")
+    print(f"written: {page}\nnext: {words.next_command}")
 
 
 def _draw_sheet(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from solo.cli._model import add_model, chosen_model
 from solo.cli._parser import Parser, add_options
+from solo.cli.predict import read_score
 from solo.demo.page_guard import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ def add_arguments(parser: Parser) -> None:
 
 
 def add_page(parser: Parser) -> None:
-    """Add the flags of the address, and of who may ask for it."""
+    """Add the flags of what the page begins with, of its address, and of who may ask for it."""
+    parser.add_argument(
+        "--threshold",
+        type=read_score,
+        metavar="P",
+        help="where the slider begins; default: the model's own threshold, or 0.3",
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -70,6 +77,7 @@ def read_options(args: argparse.Namespace) -> "PageOptions":
         device=model.device,
         opts=args.opts,
         title=model.name,
+        threshold=args.threshold,
         host=args.host,
         port=args.port,
         allow_host=args.allow_host,

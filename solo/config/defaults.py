@@ -156,6 +156,7 @@ def _add_training(cfg: CfgNode) -> None:
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
     # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
+
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []

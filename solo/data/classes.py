@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TypedDict
 
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 
 from solo.data.formats.coco_categories import read_categories
+from solo.data.identities import Identity
 from solo.data.kept_records import load_records
 from solo.errors import UserError
 
@@ -25,6 +27,28 @@ def dataset_class_names(dataset_names: str | Sequence[str]) -> list[str]:
     """
     names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
     return next(filter(None, map(_class_names, names)), [])
+
+
+class DatasetClasses(TypedDict):
+    """What a checkpoint keeps of the classes of data sets.
+
+    `category_ids` are the data set's own, in the order of the names; empty where it has none, as a format that
+    knows names only.
+    """
+
+    class_names: list[str]
+    category_ids: list[Identity]
+
+
+def dataset_classes(dataset_names: Sequence[str]) -> DatasetClasses:
+    """Return the classes of the data set that :func:`dataset_class_names` answers for."""
+    for name in dataset_names:
+        if names := _class_names(name):
+            to_class = MetadataCatalog.get(name).get("thing_dataset_id_to_contiguous_id") or {}
+            ids = {channel: number for number, channel in to_class.items()}
+            known = [ids[channel] for channel in range(len(names)) if channel in ids]
+            return {"class_names": names, "category_ids": known if len(known) == len(names) else []}
+    return {"class_names": [], "category_ids": []}
 
 
 def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:

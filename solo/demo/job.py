@@ -8,6 +8,8 @@ from solo.demo.paths import Inputs, describe_left_out, is_video
 from solo.demo.runner import Options, Runner
 
 _MAX_STATUS = 100
+# What is told fits a screen.
+_MOST_CLASSES, _MOST_VIDEOS = 10, 3
 # What a shell reports for a program that Ctrl-C ended.
 _INTERRUPTED = 130
 
@@ -68,6 +70,23 @@ def _summarise(runner: Runner, has_frames: bool, interrupted: bool) -> str:
     return ", ".join(parts) + "."
 
 
+def describe_found(runner: Runner) -> list[str]:
+    """Say what was found, by which model and from which score on; nothing where nothing was looked at."""
+    if not runner.predictor or not (runner.num_images or runner.num_frames):
+        return []
+    objects, predictor, options = runner.objects, runner.predictor, runner.options
+    told = [f"{count:,} {label}" for label, count in objects.most_common(_MOST_CLASSES)]
+    if others := objects.most_common()[_MOST_CLASSES:]:
+        number = sum(count for _, count in others)
+        told.append(f"{number:,} of {_count(len(others), 'other class')}")
+    total = _count(objects.total(), "object")
+    return [
+        " ".join(filter(None, ("model:", options.name, f"({', '.join(predictor.origin)})"))),
+        predictor.tell_threshold(options.threshold),
+        f"found: {total} ({', '.join(told)})" if told else f"found: {total}",
+    ]
+
+
 def list_outputs(runner: Runner) -> list[str]:
     """Say which files hold what was found."""
     records = [path for path in runner.written if path == runner.options.json]
@@ -77,10 +96,12 @@ def list_outputs(runner: Runner) -> list[str]:
     return [
         *(f"{count} pictures in {folder}" for folder, count in folders.items() if count > 1),
         *(f"picture {path}" for path in pictures if folders[path.parent] == 1),
-        *(f"video {path}" for path in videos),
+        *([f"{len(videos)} videos in {videos[0].parent}"] if len(videos) > _MOST_VIDEOS else ()),
+        *(f"video {path}" for path in videos if len(videos) <= _MOST_VIDEOS),
         *(f"{_count(len(runner.records), 'instance')} in {path}" for path in records),
     ]
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    plural = "" if number == 1 else "es" if what.endswith("s") else "s"
+    return f"{number:,} {what}{plural}"

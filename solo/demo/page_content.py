@@ -36,7 +36,7 @@ class Found(NamedTuple):
     name: str  # of the file
     picture: np.ndarray  # (h, w, 3) uint8, BGR
     cutouts: list[Cutout]  # of the instances with any pixel in (h, w)
-    records: list[dict[str, Any]]  # of all instances, as of Predictor.to_dicts, in pixels of (H, W)
+    records: list[dict[str, Any]]  # of all objects, as of Predictor.to_dicts, in pixels of (H, W)
     seconds: float  # that the model took
 
 
@@ -65,7 +65,7 @@ def find_instances(path: Path, predictor: Predictor) -> Found:
     image = read_upload(path)
     start = time.perf_counter()
     try:
-        instances = predictor(image)
+        instances = predictor(image, threshold=0)
         records = predictor.to_dicts(instances)
         seconds = time.perf_counter() - start
         size = shown_size(*image.shape[:2])

@@ -13,7 +13,6 @@ from solo.demo.page_content import Found, find_instances, list_instances, select
 from solo.errors import UserError
 from solo.inference import Predictor
 
-THRESHOLD = 0.3
 # After this many seconds files of an image go; all of them go when the page ends.
 FILES_KEPT = 3600
 CSS = """
@@ -41,7 +40,7 @@ class Fields(NamedTuple):
 
 
 def build_page(
-    gr: ModuleType, predictor: Predictor, title: str, *, details: Sequence[str] = ()
+    gr: ModuleType, predictor: Predictor, title: str, *, threshold: float | None = None
 ) -> Any:
     """Build the page for a model.
 
@@ -49,7 +48,7 @@ def build_page(
         gr: The module gradio.
         predictor: The model.
         title: Its name.
-        details: What else to say of it: its weights, its device.
+        threshold: Where the slider begins. None: the model's own.
 
     Returns:
         gr.Blocks, to be launched.
@@ -69,18 +68,25 @@ def build_page(
         delete_cache=(FILES_KEPT, FILES_KEPT),
     ) as page:
         found = gr.State()
-        gr.HTML(describe_model(title, details, predictor.class_names), elem_id="model")
-        connect(lay_out(gr), found, find, show)
+        gr.HTML(describe_model(title, predictor.origin, predictor.class_names), elem_id="model")
+        first = predictor.threshold if threshold is None else threshold
+        connect(lay_out(gr, first, predictor.tell_threshold()), found, find, show)
     return page
 
 
-def lay_out(gr: ModuleType) -> Fields:
-    """Add the fields of the page to the gr.Blocks that is open."""
+def lay_out(gr: ModuleType, first: float, own: str) -> Fields:
+    """Add the fields of the page to the gr.Blocks that is open.
+
+    Args:
+        gr: The module gradio.
+        first: The threshold that the slider begins with.
+        own: What is told of that of the model.
+    """
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             upload = gr.File(label="Image", height=150, elem_id="upload")
             threshold = gr.Slider(
-                0, 1, THRESHOLD, step=0.01, label="Score threshold", elem_id="threshold"
+                0, 1, first, step=0.01, label="Score threshold", info=own, elem_id="threshold"
             )
             table = gr.Dataframe(
                 headers=["class", "score", "area, pixels"],

@@ -10,12 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from solo.config.load import inference_config
 from solo.demo.page_guard import MAX_UPLOAD, PASSWORD_VARIABLE, Guard, is_this_machine_only
 from solo.demo.page_layout import CSS, FONTS, build_page
 from solo.errors import MissingPackageError
 from solo.inference import Predictor
-from solo.inference.torch_backend import TorchBackend
+from solo.inference.opening import open_predictor
 
 OPEN_TO_ALL = (
     "warning: whoever reaches this machine can use the page: put a password into the environment, "
@@ -38,6 +37,7 @@ class PageOptions(NamedTuple):
     port: int = 7860
     allow_host: Sequence[str] = ()
     password: str = ""
+    threshold: float | None = None  # where the slider begins; None: the model's own
 
 
 def show_page(options: PageOptions) -> None:
@@ -56,8 +56,9 @@ def show_page(options: PageOptions) -> None:
             # Building a model takes long; so what may be wrong with the rest comes first.
             check_address(options.host, options.port)
             gr = import_gradio()
-            predictor, details = load_model(options)
-            serve(gr, build_page(gr, predictor, options.title, details=details), options, files)
+            predictor = load_model(options)
+            page = build_page(gr, predictor, options.title, threshold=options.threshold)
+            serve(gr, page, options, files)
         except KeyboardInterrupt:
             print("Stopped.")
 
@@ -107,22 +108,20 @@ def check_address(host: str, port: int) -> None:
         ) from error
 
 
-def load_model(options: PageOptions) -> tuple[Predictor, list[str]]:
+def load_model(options: PageOptions) -> Predictor:
     """Load the model.
-
-    Returns:
-        The model, and what the page says of it beside its name: the weights, the device.
 
     Raises:
         UserError: The options or the files are wrong, or onnxruntime is not installed.
         OSError: A file cannot be read.
     """
-    # A hundred masks of a large photo are megabytes as RLE and gigabytes as bitmaps.
-    if options.onnx:
-        return Predictor.from_onnx(options.onnx, mask_format="rle"), ["onnxruntime", "cpu"]
-    opts = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle", *options.opts]
-    cfg = inference_config(options.config_file, options.weights, options.device, opts)
-    return Predictor(TorchBackend(cfg)), [Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE]
+    return open_predictor(
+        options.config_file,
+        options.weights,
+        options.onnx,
+        device=options.device,
+        opts=options.opts,
+    )
 
 
 def serve(gr: ModuleType, page: Any, options: PageOptions, files: str) -> None:

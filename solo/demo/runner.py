@@ -5,6 +5,7 @@ import json
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +14,16 @@ import numpy as np
 from detectron2.structures import Instances
 from tqdm import tqdm
 
+from solo.config.choices import MaskFormat
 from solo.demo.paths import check_output, plan_outputs
 from solo.demo.window import Window
 from solo.errors import UserError, is_mistake
 from solo.files import check_folder, write_text
 from solo.images import read_picture
 from solo.inference import Predictor
-from solo.inference.tiling import TileRule
+from solo.inference.opening import open_predictor
 from solo.inference.tracking import MaskIoUTracker
-from solo.structures.instances import select_confident
+from solo.structures.instances import class_name
 from solo.visualization.draw import PALETTE, draw_instances
 from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
@@ -42,7 +44,16 @@ class Options(NamedTuple):
     output: Path | None = None
     json: Path | None = None
     show: bool = False
-    threshold: float = 0.3
+    threshold: float | None = None  # None: the model's own
+    name: str = ""  # of the model, for people
+
+
+class _Frame(NamedTuple):
+    """A frame of a video, drawn."""
+
+    picture: np.ndarray
+    records: list[dict[str, Any]]
+    newcomers: list[int]  # the classes of objects that no frame before it showed
 
 
 class Runner:
@@ -58,6 +69,8 @@ class Runner:
         model_seconds: That the model took for them.
         written: The pictures and videos, and the JSON file.
         records: The entries of the JSON file, where one is asked for.
+        objects: Of each class, by its name; in a video each is counted once.
+        predictor: The model, once it is built.
         failures: What went wrong, in words.
     """
 
@@ -70,8 +83,9 @@ class Runner:
         self.model_seconds = 0.0
         self.written: list[Path] = []
         self.records: list[dict[str, Any]] = []
+        self.objects: Counter[str] = Counter()
         self.failures: list[str] = []
-        self._predictor: Predictor | None = None
+        self.predictor: Predictor | None = None
         self._window: Window | None = None
 
     def fail(self, problem: str | Exception, source: str = "") -> None:
@@ -119,7 +133,7 @@ class Runner:
     def _run_images(
         self, images: Sequence[Path], outputs: Mapping[Path, Path], inputs: Sequence[Path]
     ) -> None:
-        for image in tqdm(images, unit=" images"):
+        for image in tqdm(images, unit=" images", disable=None):
             try:
                 if outputs:
                     check_output(outputs[image], inputs)
@@ -136,6 +150,7 @@ class Runner:
             # Only now that its picture is written it is done.
             self.num_images += 1
             self.records.extend(records)
+            self._count(found.pred_classes.tolist())
             if self._window:
                 self._window.show(picture, wait=0)
             if self._is_ended:
@@ -159,8 +174,8 @@ class Runner:
                 self.fail(error, "" if is_mistake(error) else video.name)
 
     def write_json(self) -> None:
-        """Write what was found, also after failures; nothing where the model was never asked."""
-        if not self.options.json or not self._predictor:
+        """Write what was found, also after failures; nothing where nothing was looked at."""
+        if not self.options.json or not (self.num_images or self.num_frames):
             return
         try:
             write_text(json.dumps(self.records), self.options.json)
@@ -171,7 +186,7 @@ class Runner:
     def _prepare(self, inputs: Sequence[Path], *, lean: bool) -> None:
         """Check the screen and the JSON file, then build the model: what takes long comes last."""
         options = self.options
-        if self._predictor:
+        if self.predictor:
             return
         self._window = Window() if options.show else None
         if options.json:
@@ -179,20 +194,12 @@ class Runner:
                 raise UserError(f"--json {options.json} is a folder: name a file.")
             check_folder(options.json.parent)
             check_output(options.json, inputs)
-        tiles = None if options.tiles is None else TileRule(size=options.tiles)
-        if options.onnx:
-            mask_format = "rle" if lean else "bitmask"
-            self._predictor = Predictor.from_onnx(
-                options.onnx, mask_format=mask_format, tiles=tiles
-            )
-            return
-        run_lengths = ["MODEL.SOLO.TEST.MASK_FORMAT", "rle"] if lean else []
-        self._predictor = Predictor.from_config(
-            options.config_file,
-            options.weights,
+        self.predictor = open_predictor(
+            *(options.config_file, options.weights, options.onnx),
             device=options.device,
-            opts=[*run_lengths, *options.opts],
-            tiles=tiles,
+            opts=options.opts,
+            tiles=options.tiles,
+            mask_format=MaskFormat.RLE if lean else MaskFormat.BITMASK,
         )
 
     @property
@@ -201,8 +208,8 @@ class Runner:
 
     @property
     def _built(self) -> Predictor:
-        assert self._predictor, "the model is asked before it is built"
-        return self._predictor
+        assert self.predictor  # which is built before it is asked
+        return self.predictor
 
     def _run_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
         before, started = self.num_frames, time.perf_counter()
@@ -232,21 +239,24 @@ class Runner:
             one_ahead((frame, self._find_timed(frame)) for frame in frames) as found,
             one_ahead(self._finish(found, video.name)) as finished,
         ):
-            for picture, records in tqdm(finished, total=video.num_frames or None, unit=" frames"):
+            total = video.num_frames or None
+            for frame in tqdm(finished, total=total, unit=" frames", disable=None):
                 if sink:
-                    sink.write(picture)
+                    sink.write(frame.picture)
                 self.num_frames += 1
-                self.records.extend(records)
+                self.records.extend(frame.records)
+                self._count(frame.newcomers)
                 if self._window:
-                    self._window.show(picture, wait=1)
+                    self._window.show(frame.picture, wait=1)
                 if self._is_ended:
                     return
 
     def _finish(
         self, frames: Iterable[tuple[np.ndarray, Instances]], name: str
-    ) -> Iterator[tuple[np.ndarray, list[dict[str, Any]]]]:
+    ) -> Iterator[_Frame]:
         """Draw and describe the instances of each frame, with one colour per object throughout."""
-        tracker = MaskIoUTracker(num_colors=len(PALETTE))
+        tracker, highest = MaskIoUTracker(num_colors=len(PALETTE)), -1
+        places: dict[int, int] = {}  # of the labels: they hold still
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
             names = self._built.class_names
@@ -254,11 +264,16 @@ class Runner:
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
                 record["track_id"] = number
-            yield draw_instances(frame, found, names, color_by=numbers), records
+            picture = draw_instances(frame, found, names, color_by=numbers, places=places)
+            yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
+            highest = max(highest, *numbers.tolist())
 
     def _find(self, image: np.ndarray) -> Instances:
-        """Find the confident instances of an (H, W, 3) BGR image."""
-        return select_confident(self._built(image), self.options.threshold)
+        """Find the confident instances of an (H, W, 3) BGR image, each object once."""
+        return self._built(image, threshold=self.options.threshold)
+
+    def _count(self, classes: Iterable[int]) -> None:
+        self.objects.update(class_name(label, self._built.class_names) for label in classes)
 
     def _find_timed(self, frame: np.ndarray) -> Instances:
         started = time.perf_counter()

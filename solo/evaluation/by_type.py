@@ -9,7 +9,7 @@ from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
 from solo.errors import UserError
 from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
-from solo.evaluation.coco import COCOEvaluator
+from solo.evaluation.shown import ShownEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator
 
 
@@ -26,9 +26,9 @@ def build_evaluator(dataset_name: str, output_dir: str | None) -> DatasetEvaluat
     """
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
     if kind == "coco":
-        return COCOEvaluator(dataset_name, output_dir=output_dir)
+        return ShownEvaluator(dataset_name, output_dir=output_dir)
     if kind == "voc_instance":
-        coco = COCOEvaluator(dataset_name, output_dir=output_dir)
+        coco = ShownEvaluator(dataset_name, output_dir=output_dir)
         return _Several([coco, VOCInstanceEvaluator(dataset_name)])
     if kind == "cityscapes_instance":
         return CityscapesInstanceEvaluator(dataset_name)

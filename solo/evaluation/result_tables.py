@@ -14,7 +14,7 @@ Results = Mapping[str, Mapping[str, float]]
 def overall_table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
     """Return a line for each label, such as "mask", of the numbers of all classes together, in percent."""
     metrics = list(dict.fromkeys(name for _, row in rows for name in row if "-" not in name))
-    lines = [(label, *(_shown(row.get(name)) for name in metrics)) for label, row in rows]
+    lines = [(label, *(_shown(row.get(name), name) for name in metrics)) for label, row in rows]
     headers = ["", *metrics]
     align = ("left", *["right"] * len(metrics))
     return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
@@ -59,6 +59,8 @@ def _name(task: str) -> str:
     return words
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: float | None, metric: str = "") -> str:
     # No number: where no object is small, or a class has none.
-    return "-" if value is None or math.isnan(value) else f"{value:.1f}"
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.2f}" if metric == "threshold" else f"{value:.1f}"

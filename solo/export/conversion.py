@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from detectron2.modeling import build_model
 
+from solo.checkpoint.beside_weights import BEST_F1, CATEGORY_IDS
 from solo.checkpoint.class_rows import carried_class_names
 from solo.checkpoint.comparison import ConversionReport, compare
 from solo.checkpoint.lineages import (
@@ -68,6 +69,7 @@ def convert(
     else:
         output = {"model": converted.weights, "preprocessing": preprocessing.to_dict()}
         output["class_names"] = names
+        output |= {key: content[key] for key in (BEST_F1, CATEGORY_IDS) if key in content}
     write_checkpoint(output, target)
     return f"{report}\nthe weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from detectron2.config import CfgNode
 
+from solo.checkpoint.beside_weights import BEST_F1
 from solo.config.choices import choose
 from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError
@@ -24,6 +25,7 @@ from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.wrapper import TraceableSOLO
 from solo.files import written_whole
 from solo.inference.torch_backend import TorchBackend
+from solo.structures.instances import THRESHOLD
 
 FORMATS: dict[ExportFormat, FileFormat] = {
     ExportFormat.ONNX: OnnxFormat(),
@@ -132,6 +134,8 @@ def describe(
         "outputs": list(network.output_names),
         "mask_stride": network.mask_stride,
         "mask_thresh": cfg.MODEL.SOLO.TEST.MASK_THRESH,
+        "threshold": THRESHOLD if predictor.threshold is None else predictor.threshold,
+        BEST_F1: None if predictor.threshold is None else {"threshold": predictor.threshold},
         "post": str(request.post),
         "num_candidates": network.num_candidates,
         "inside_the_graph": {

@@ -40,6 +40,7 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
     "category_ids": lambda v: _are(v, int, str),
     "outputs": lambda v: _are(v, str),
     "mask_thresh": lambda v: _are([v], int, float, low=0, high=1),
+    "threshold": lambda v: _are([v], int, float, low=0, high=1),
     "input.channels": lambda v: v in ("RGB", "BGR"),
     "input.size": lambda v: v is None or (_are(v, int, low=1) and len(v) == 2),
     "input.divisor": lambda v: _are([v], int, low=1, high=4096),
@@ -72,6 +73,7 @@ class Model:
     Attributes:
         metadata: What the export wrote about the model.
         class_names: Name per class, or none.
+        threshold: Score from which on instances are returned: of the best F1, if the model was evaluated.
     """
 
     def __init__(
@@ -97,19 +99,27 @@ class Model:
             raise ValueError(f"{path}: not a model of `solo export`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
         self.class_names: list[str] = self.metadata["class_names"]
+        self.threshold: float = self.metadata["threshold"]
 
-    def __call__(self, image_bgr: np.ndarray) -> Instances:
-        """Find the instances of one image.
+    def __call__(self, image_bgr: np.ndarray, *, threshold: float | None = None) -> Instances:
+        """Find the instances of one image, each object once; of a model without suppression all candidates.
 
         Args:
             image_bgr: (H, W, 3) uint8, BGR, as cv2.imread gives it.
+            threshold: Score from which on instances are returned. None: the model's.
 
         Raises:
             ValueError: If the image has another shape or type, or becomes too large.
             RuntimeError: If the graph fails, or finds what its metadata has no words for.
         """
         inputs, frames = prepare(image_bgr, self.metadata["input"])
-        return finish(self.run(inputs), frames, self.metadata["mask_thresh"])
+        outputs, mask_thresh = self.run(inputs), self.metadata["mask_thresh"]
+        if self.metadata.get("post") == "raw":
+            return finish(outputs, frames, mask_thresh)
+        # They are in descending order: the mask of what is left out is not made.
+        least = self.threshold if threshold is None else threshold
+        outputs["count"] = np.minimum(outputs["count"], (outputs["scores"] >= least).sum())
+        return one_per_object(finish(outputs, frames, mask_thresh))
 
     def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph on what `prepare` gives, or raise as a call; see the metadata for outputs."""
@@ -123,11 +133,7 @@ class Model:
 
 
 def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray, Frames]:
-    """Resize an image as in training, and pad it.
-
-    Args:
-        image_bgr: (H, W, 3) uint8.
-        rules: "input" of the metadata.
+    """Resize an image, (H, W, 3) uint8 BGR, as in training, and pad it, by "input" of the metadata.
 
     Returns:
         The (1, 3, H', W') float32 input of the graph, and the frames of the image.
@@ -180,14 +186,10 @@ def resized_size(size: tuple[int, int], rules: Mapping[str, Any]) -> tuple[int, 
 
 
 def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float) -> Instances:
-    """Bring the masks to the original image and take their boxes.
+    """Bring the masks of a graph's outputs to the original image and take their boxes.
 
-    Two bilinear steps, to the padded input and, cropped, to the image, as at evaluation.
-
-    Args:
-        outputs: Of the graph.
-        frames: Of `prepare`.
-        mask_thresh: Probability above which a pixel belongs to a mask.
+    Two bilinear steps, to the padded input and, cropped, to the image, as at evaluation. A pixel belongs to a
+    mask if its probability is above `mask_thresh`.
     """
     count = int(outputs["count"])
     # Zeros take no memory where nothing is written: a large photo has a hundred masks of its size.
@@ -201,6 +203,20 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
         boxes[index] = left, top, right, bottom
         masks[index, top:bottom, left:right] = hard[top:bottom, left:right]
     return Instances(masks, boxes, outputs["classes"][:count], outputs["scores"][:count])
+
+
+def one_per_object(found: Instances) -> Instances:
+    """Leave out each instance whose mask is empty, or overlaps that of a more confident one by half or more."""
+    areas = [np.count_nonzero(mask) for mask in found.masks]
+    kept: list[int] = []
+    for index, area in enumerate(areas):
+        left, top, right, bottom = found.boxes[index].astype(int)
+        own, others = (found.masks[rows, top:bottom, left:right] for rows in (index, kept))
+        shared = np.count_nonzero(own & others, axis=(1, 2))
+        unions = area + np.array([areas[other] for other in kept]) - shared
+        if area and (shared < 0.5 * unions).all():
+            kept.append(index)
+    return found if len(kept) == len(areas) else Instances(*(field[kept] for field in found))
 
 
 def _check_outputs(outputs: Mapping[str, np.ndarray], num_classes: int) -> None:
@@ -229,7 +245,7 @@ def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
     if len(text) > MAX_METADATA:
         raise ValueError(f"{path}: its metadata has {len(text)} characters: export it again.")
     try:
-        metadata: dict[str, Any] = json.loads(text)
+        metadata: dict[str, Any] = {"threshold": 0, **json.loads(text)}  # older exports have none
         entries = metadata | {f"input.{key}": rule for key, rule in metadata["input"].items()}
         wrong = [entry for entry, fits in _ENTRIES.items() if not fits(entries[entry])]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
@@ -241,14 +257,7 @@ def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read an image upright, as training does; 16 bits of gray become 8.
-
-    Returns:
-        (H, W, 3) uint8, BGR.
-
-    Raises:
-        ValueError: If it cannot be read as an image.
-    """
+    """Read an image upright as (H, W, 3) uint8 BGR, 16 bits of gray as 8, or raise a ValueError."""
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -260,14 +269,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print the instances of images as lines of JSON: file, class, score, box.
-
-    Args:
-        argv: The arguments; None: those of the process.
-
-    Raises:
-        SystemExit: If the model cannot be loaded; or, after all images, if one of them failed.
-    """
+    """Print the instances of images, named by the arguments, as lines of JSON: file, class, score, box."""
     usage = "python solo_runtime.py model.onnx photos/*.jpg"
     parser = argparse.ArgumentParser(None, usage, "Print the instances of images as lines of JSON.")
     parser.add_argument("model", help="ONNX file of `solo export`")

@@ -161,7 +161,7 @@ def evaluate_predictor(
         )
 
     def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        return [{"instances": order(predictor(item["image"]))} for item in batch]
+        return [{"instances": order(predictor.raw(item["image"]))} for item in batch]
 
     image_ids = None if num_images is None else [record["image_id"] for record in records]
     batches = ReadOneByOne(records, predictor.max_pixels)

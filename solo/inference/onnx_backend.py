@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from solo.checkpoint.beside_weights import known_threshold
 from solo.config.choices import MaskFormat, choose
 from solo.errors import UserError
 from solo.export.runtime import Model, prepare
@@ -48,6 +49,8 @@ class OnnxBackend:
             )
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
+        self.threshold = known_threshold(self._model.metadata)
+        self.origin: tuple[str, ...] = ("onnxruntime", "cpu")
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
         """Find the instances of images one by one: the graph takes one; see `Backend.find`.

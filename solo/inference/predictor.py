@@ -1,8 +1,9 @@
 """Find the instances of images with a trained model, run by torch or by onnxruntime.
 
-    predictor = Predictor.from_config("config.yaml", "model_final.pth")
-    instances = predictor(cv2.imread("photo.jpg"))
+    predictor = Predictor.from_run("output/cats")
+    instances = predictor("photo.jpg")
     print(predictor.to_dicts(instances))
+    cv2.imwrite("drawn.png", predictor.draw("photo.jpg", instances))
 
 Legend: H, W size of an image, n instances, K classes.
 """
@@ -10,56 +11,39 @@ Legend: H, W size of an image, n instances, K classes.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from detectron2.structures import BoxMode, Instances
 
 from solo import model_zoo
+from solo.checkpoint.run_files import model_of_run
 from solo.config.choices import MaskFormat
 from solo.config.load import inference_config
 from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
 from solo.images import MAX_PIXELS
+from solo.inference.backend import Backend
+from solo.inference.image_input import ImageLike, as_image
 from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
-from solo.structures.instances import class_name
+from solo.layers.one_label import one_per_object
+from solo.structures.instances import THRESHOLD, class_name, select_confident
 
 # Who asks for tiles has large images: 25,000 x 20,000 pixels take 5 GB while they are decoded.
 _TILED_MAX_PIXELS = 500_000_000
 
 
-class Backend(Protocol):
-    """What runs a network: `TorchBackend` or `OnnxBackend`.
-
-    Attributes:
-        class_names: Name per class, K of them or none.
-        category_ids: K of them: the data set's own where they are known; else 0 to K - 1.
-    """
-
-    class_names: tuple[str, ...]
-    category_ids: tuple[int, ...]
-
-    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
-        """Find the instances of images.
-
-        Args:
-            images: (H, W, 3) uint8 BGR each, of any sizes.
-
-        Returns:
-            Instances at the size of each image, on the CPU, in descending order of score:
-            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
-        """
-        ...
-
-
 class Predictor:
-    """A trained model that takes images and returns their instances.
+    """A trained model that takes images and returns their instances, each object once.
 
-    Its class_names and category_ids are those of its `Backend`.
+    Its class_names, category_ids and origin are those of its `Backend`.
 
     Attributes:
+        threshold: Score from which on instances are returned: the one of the best F1 in the model's own
+            evaluation; 0.3 where it has none.
+        is_evaluated: Whether it has one.
         max_pixels: Of an image file that is read for it.
     """
 
@@ -78,6 +62,10 @@ class Predictor:
         self.max_pixels = max(max_pixels, _TILED_MAX_PIXELS) if tiles else max_pixels
         self.class_names = backend.class_names
         self.category_ids = backend.category_ids
+        self.origin = tuple(getattr(backend, "origin", ()))
+        own = getattr(backend, "threshold", None)
+        self.is_evaluated = own is not None
+        self.threshold: float = THRESHOLD if own is None else own
 
     @classmethod
     def from_config(
@@ -104,6 +92,32 @@ class Predictor:
         """
         cfg = inference_config(config_file, weights, device, opts)
         return cls(TorchBackend(cfg), tiles=tiles, max_pixels=cfg.INPUT.MAX_PIXELS)
+
+    @classmethod
+    def from_run(
+        cls,
+        folder: str | os.PathLike[str],
+        weights: str = "",
+        *,
+        device: str = "",
+        opts: Sequence[str] = (),
+        tiles: TileRule | None = None,
+    ) -> "Predictor":
+        """Build the model of a training, and load its last checkpoint, or another.
+
+        Args:
+            folder: Its OUTPUT_DIR.
+            weights: A checkpoint in place of the last one.
+            device: See :meth:`from_config`, as for the others.
+            opts: KEY VALUE KEY VALUE ..., laid over the config.
+            tiles: See the constructor.
+
+        Raises:
+            FileNotFoundError: There is no such run, or no checkpoint.
+            UserError: Its config is wrong.
+        """
+        config_file, last = model_of_run(Path(folder), Path(weights) if weights else None)
+        return cls.from_config(config_file, str(last), device=device, opts=opts, tiles=tiles)
 
     @classmethod
     def from_model_zoo(
@@ -161,23 +175,28 @@ class Predictor:
         """
         return cls(OnnxBackend(path, threads=threads, mask_format=mask_format), tiles=tiles)
 
-    def __call__(self, image_bgr: np.ndarray) -> Instances:
-        """Find the instances of one image.
+    def __call__(self, image: ImageLike, *, threshold: float | None = None) -> Instances:
+        """Find the instances of one image: the confident ones, each object once.
+
+        Of predictions whose masks overlap by half or more only the most confident one is returned.
 
         Args:
-            image_bgr: (H, W, 3) uint8, BGR. Gray images, (H, W) or (H, W, 1), and images with an
-                alpha channel, which is dropped, are taken, too.
+            image: (H, W, 3) uint8, BGR, or the name of a file. Gray images, (H, W) or (H, W, 1), and images
+                with an alpha channel, which is dropped, are taken, too.
+            threshold: Score from which on instances are returned. None: the predictor's own.
 
         Returns:
             Instances at the size of the image, on the CPU, in descending order of score:
             `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
 
         Raises:
-            UserError: The image has another shape or type.
+            UserError: The image has another shape or type, or the file cannot be read.
         """
-        return self.batch([image_bgr])[0]
+        return self.batch([image], threshold=threshold)[0]
 
-    def batch(self, images: Sequence[np.ndarray]) -> list[Instances]:
+    def batch(
+        self, images: Sequence[ImageLike], *, threshold: float | None = None
+    ) -> list[Instances]:
         """Find the instances of several images, of any sizes.
 
         All of one size go through the network together: whoever has more than fit the memory calls
@@ -186,21 +205,59 @@ class Predictor:
 
         Args:
             images: As for one image.
+            threshold: Likewise.
 
         Returns:
             Instances per image.
 
         Raises:
-            UserError: An image has another shape or type, or one array is given in place of a list.
+            UserError: An image cannot be used, or one is given in place of a list.
         """
-        if isinstance(images, np.ndarray) and images.ndim < 4:
-            raise UserError(
-                f"batch takes a list of images, not an array {images.shape}: give [image]."
-            )
-        images = [_to_three_channels(image) for image in images]
+        least = self.threshold if threshold is None else threshold
+        confident = (select_confident(found, least) for found in self._find(images))
+        return [one_per_object(found) for found in confident]
+
+    def raw(self, image: ImageLike) -> Instances:
+        """Return all predictions for one image, of any score, as evaluation sees them; else as a call."""
+        return self._find([image])[0]
+
+    def _find(self, images: Sequence[ImageLike]) -> list[Instances]:
+        if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            given = f"an array {images.shape}" if isinstance(images, np.ndarray) else repr(images)
+            raise UserError(f"batch takes a list of images, not {given}: give [image].")
+        arrays = [as_image(image, self.max_pixels) for image in images]
         if self._tiles is None:
-            return self._backend.find(images)
-        return [find_in_tiles(image, self._backend.find, self._tiles) for image in images]
+            return self._backend.find(arrays)
+        return [find_in_tiles(image, self._backend.find, self._tiles) for image in arrays]
+
+    def draw(
+        self,
+        image: ImageLike,
+        instances: Instances | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> np.ndarray:
+        """Draw the instances of an image on a copy of it.
+
+        Args:
+            image: As for a call.
+            instances: Of this image. None: those that a call finds.
+            threshold: As for a call; of `instances` those below are left out. None: none of them.
+
+        Returns:
+            (H, W, 3) uint8, BGR.
+
+        Raises:
+            UserError: The image cannot be used.
+            ValueError: The instances are of an image of another size.
+        """
+        # Not above: who only finds has no need of what draws.
+        from solo.visualization.draw import draw_instances
+
+        pixels = as_image(image, self.max_pixels)
+        if instances is None:
+            instances = self(pixels, threshold=threshold)
+        return draw_instances(pixels, instances, self.class_names, threshold=threshold or 0)
 
     def to_dicts(self, instances: Instances) -> list[dict[str, Any]]:
         """Describe instances in plain Python, which JSON has words for.
@@ -226,18 +283,10 @@ class Predictor:
             for category, score, box, rle in zip(*fields, strict=True)
         ]
 
-
-def _to_three_channels(image: np.ndarray) -> np.ndarray:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or not image.size:
-        given = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image)
-        raise UserError(f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {given}.")
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
-        raise UserError(
-            f"An image must be (H, W, 3) in BGR order, gray, or BGR with alpha, not {image.shape}."
-        )
-    if image.shape[2] == 1:
-        return np.repeat(image, 3, axis=2)
-    # As Pillow does where training reads an image with alpha.
-    return image[:, :, :3]
+    def tell_threshold(self, threshold: float | None = None) -> str:
+        """Return the threshold in words, and where it comes from; None: that of the predictor."""
+        if threshold is not None:
+            return f"threshold {threshold:g}"
+        if self.is_evaluated:
+            return f"threshold {self.threshold:g}, of the best F1 in the model's own evaluation"
+        return f"threshold {self.threshold:g}: the model has no evaluation of its own"

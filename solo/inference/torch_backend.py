@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
+from solo.checkpoint.beside_weights import known_category_ids, known_threshold
 from solo.config.validity import check_device
 from solo.data import resolve_num_classes
 from solo.data.augmentation.build import build_test_resize
@@ -29,7 +31,8 @@ class TorchBackend:
         model: The model, in eval mode.
         class_names: Name per class, K of them or none: of the checkpoint, else of the metadata of
             DATASETS.TRAIN[0] as far as they are known without loading the data set.
-        category_ids: The data set's own where the metadata tells; else 0 to K - 1.
+        category_ids: The data set's own, where the checkpoint or the metadata tells; else 0 to K - 1.
+        threshold, origin: See `Backend`.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -67,9 +70,12 @@ class TorchBackend:
         candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
         fitting = [names for names in candidates if len(names) == num_classes]
         self.class_names: tuple[str, ...] = fitting[0] if fitting else ()
-        self.category_ids: tuple[int, ...] = tuple(range(num_classes))
-        if metadata and self.class_names and self.class_names == names_of_metadata:
-            self.category_ids = _dataset_ids(metadata, num_classes)
+        self.category_ids: tuple[int | str, ...] = known_category_ids(loaded, num_classes)
+        if not self.category_ids:
+            is_same = metadata and self.class_names and self.class_names == names_of_metadata
+            self.category_ids = _dataset_ids(metadata if is_same else None, num_classes)
+        self.threshold = known_threshold(loaded)
+        self.origin: tuple[str, ...] = (Path(cfg.MODEL.WEIGHTS).name, cfg.MODEL.DEVICE)
 
         self._format = cfg.INPUT.FORMAT
         self._resize = build_test_resize(cfg)
@@ -121,7 +127,7 @@ def _check_config(cfg: CfgNode) -> None:
         )
 
 
-def _dataset_ids(metadata: object, num_classes: int) -> tuple[int, ...]:
+def _dataset_ids(metadata: object | None, num_classes: int) -> tuple[int, ...]:
     to_class = getattr(metadata, "thing_dataset_id_to_contiguous_id", {})
     to_id = {index: dataset_id for dataset_id, index in to_class.items()}
     return tuple(to_id.get(index, index) for index in range(num_classes))

@@ -1,27 +1,43 @@
-"""The last AP of a run as tables."""
+"""AP of boxes and masks, by IoU, by size and by class, as one table."""
+
+from collections.abc import Mapping
 
 from tabulate import tabulate
 
 from solo.visualization.curves import Metrics
 
-_KINDS = ("bbox", "segm")
-_SUMMARY = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+_KINDS = {"mask AP": "segm", "box AP": "bbox"}
+_ROWS = {
+    "all": "AP",
+    "IoU 0.5": "AP50",
+    "IoU 0.75": "AP75",
+    "small": "APs",
+    "medium": "APm",
+    "large": "APl",
+}
+_OF_CLASS = "AP-"
 
 
-def summary_table(metrics: Metrics) -> str:
-    """Return the last AP of boxes and masks, by IoU and by size, as a table."""
-    rows = [[kind, *(_last(metrics, f"{kind}/{name}") for name in _SUMMARY)] for kind in _KINDS]
-    return tabulate(rows, headers=["", *_SUMMARY], floatfmt=".1f", tablefmt="github")
+def ap_table(tables: Mapping[str, Mapping[str, float]]) -> str:
+    """Return AP in percent as a table.
+
+    Args:
+        tables: As of an evaluation, ``{"bbox": {"AP": ..., "AP-cat": ...}, "segm": ...}``.
+    """
+    names = [name for name in tables.get("segm", {}) if name.startswith(_OF_CLASS)]
+    rows = {**_ROWS, **{name.removeprefix(_OF_CLASS): name for name in names}}
+    body = [
+        [title, *(tables.get(kind, {}).get(name, float("nan")) for kind in _KINDS.values())]
+        for title, name in rows.items()
+    ]
+    return tabulate(body, headers=["", *_KINDS], floatfmt=".1f", tablefmt="github")
 
 
-def class_table(metrics: Metrics) -> str:
-    """Return the last AP of boxes and masks of each class as a table."""
-    prefix = "segm/AP-"
-    classes = [name.removeprefix(prefix) for name in metrics if name.startswith(prefix)]
-    rows = [[kind, *(_last(metrics, f"{kind}/AP-{name}") for name in classes)] for kind in _KINDS]
-    return tabulate(rows, headers=["AP of", *classes], floatfmt=".1f", tablefmt="github")
-
-
-def _last(metrics: Metrics, name: str) -> float:
-    series = metrics.get(name, [])
-    return series[-1][1] if series else float("nan")
+def last_tables(metrics: Metrics) -> dict[str, dict[str, float]]:
+    """Return the last AP that a run logged, as the tables of an evaluation."""
+    tables: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS.values()}
+    for name, series in metrics.items():
+        kind, _, rest = name.partition("/")
+        if kind in tables and rest.startswith("AP"):
+            tables[kind][rest] = series[-1][1]
+    return tables

@@ -10,7 +10,9 @@ from detectron2.structures import Instances
 from solo.errors import UserError
 from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError
 from solo.inference.datasets import read_bgr, spread_evenly
+from solo.report.held_out import judge_image
 from solo.report.true_objects import true_objects
+from solo.report.verdict_marks import marks_of
 from solo.visualization.sheet import SheetRow
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ def dataset_rows(
     predict: Callable[[np.ndarray], Instances],
     num_images: int,
     max_pixels: int = MAX_PIXELS,
+    threshold: float | None = None,
 ) -> list[SheetRow]:
     """Predict on images spread evenly over a data set; those that cannot be read are left out.
 
@@ -29,6 +32,8 @@ def dataset_rows(
         predict: Takes an (H, W, 3) uint8 BGR image and returns its instances, on the CPU.
         num_images: Images to take at most.
         max_pixels: Of an image.
+        threshold: Predictions from this score on are kept, and marked where there is ground truth. None: all
+            are kept, without marks.
 
     Returns:
         One row per image.
@@ -49,7 +54,12 @@ def dataset_rows(
             logger.warning("left out an image: %s", error)
             problems.append(error)
             continue
-        rows.append(SheetRow(image, _truth(record, image.shape), predict(image)))
+        truth, marks = _truth(record, image.shape), None
+        found = predict(image)
+        if threshold is not None and "annotations" in record:
+            result = judge_image(record, found, threshold)
+            found, marks = result.found, marks_of(result.verdict)
+        rows.append(SheetRow(image, truth, found, marks))
     if not rows:
         raise problems[0]
     return rows

@@ -3,13 +3,13 @@
 Legend: T IoU thresholds of COCO, R recalls, K classes; P predictions and T objects of one image.
 """
 
-from collections.abc import Sequence
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_util
-import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 
@@ -19,16 +19,18 @@ from solo.evaluation.loop import run_evaluation
 from solo.images import MAX_PIXELS
 from solo.inference import Predictor
 from solo.inference.datasets import ReadOneByOne, choose_records
-from solo.report.matching import Overlaps, best_threshold, image_score, match
-from solo.report.true_objects import true_objects
+from solo.report.looked_at import LookedAt, look_at, same_class, true_annotations
+from solo.report.matching import Overlaps, image_score
+from solo.report.speed import Speed, speed_of
+from solo.report.thresholds import OverThreshold, over_threshold, pool
 from solo.report.verdicts import Verdict, classify
-from solo.structures.instances import select_confident
+from solo.structures.instances import THRESHOLD, select_confident
 from solo.structures.run_lengths import RLE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ImageResult:
-    """What a model found in one image, from the score threshold on.
+    """What a model found in one image, from the score threshold on, one prediction per object.
 
     Attributes:
         file_name: Of the image.
@@ -55,8 +57,13 @@ class HeldOut:
         num_records: Images of the data set; `images` may be fewer.
         tables: AP in percent, as ``{"bbox": {"AP": ..., "AP-cat": ...}, "segm": ...}``.
         precisions: Per task (T, R, K), -1 where there are no objects of a class.
+        over_threshold: What is shown and right from each score on.
         threshold: Score from which on predictions are classified: that of the best F1.
+        class_thresholds: Per class the score of its best F1; nan where nothing is found.
         images: Those looked at.
+        second_labels: Predictions of that score that are left out, as others are of the same object. AP and
+            precisions are of all predictions.
+        speed: None where there were too few images.
     """
 
     dataset: str
@@ -64,8 +71,12 @@ class HeldOut:
     num_records: int
     tables: dict[str, dict[str, float]]
     precisions: dict[str, np.ndarray]
+    over_threshold: OverThreshold
     threshold: float
+    class_thresholds: list[float]
     images: list[ImageResult]
+    second_labels: int
+    speed: Speed | None
 
 
 class _CurveEvaluator(COCOEvaluator):
@@ -83,16 +94,6 @@ class _CurveEvaluator(COCOEvaluator):
         self.precisions: dict[str, np.ndarray] = {}
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Seen:
-    """What there is in an image, and what was found in it, at any score."""
-
-    file_name: str
-    truth: Instances
-    found: Instances
-    in_crowd: np.ndarray  # (P,) bool
-
-
 def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -> HeldOut:
     """Run a model on a data set, by COCO's rules whatever the data set's own evaluator is.
 
@@ -108,104 +109,77 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         OSError: A file cannot be read.
     """
     chosen = choose_records(predictor, dataset, num_images)
-    if not any(_objects(record) for record in chosen):
+    if not any(true_annotations(record) for record in chosen):
         raise UserError(
             f"None of the {len(chosen)} images of {dataset} has an annotated object: there is nothing "
             "to compare with."
         )
     evaluator = _CurveEvaluator(dataset, distributed=False)
-    seen: list[_Seen] = []
-
-    def find(batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
-        looked_at = [_see(item, predictor) for item in batch]
-        seen.extend(looked_at)
-        return [{"instances": image.found} for image in looked_at]
-
+    look = _Look(predictor)
     some = None if num_images is None else [record["image_id"] for record in chosen]
     # Whatever finds instances may stand here, also without a limit of its own.
     batches = ReadOneByOne(chosen, getattr(predictor, "max_pixels", MAX_PIXELS))
-    tables = run_evaluation(find, batches, evaluator, name=dataset, image_ids=some)
-    threshold = _best_threshold(seen)
+    tables = run_evaluation(look, batches, evaluator, name=dataset, image_ids=some)
+    names = list(MetadataCatalog.get(dataset).thing_classes)
+    pooled = pool(look.images)
+    curves = [over_threshold(pooled.of_class(category)) for category in range(len(names))]
+    curve = over_threshold(pooled)
+    threshold = THRESHOLD if math.isnan(curve.best) else curve.best
     return HeldOut(
         dataset=dataset,
-        class_names=list(MetadataCatalog.get(dataset).thing_classes),
+        class_names=names,
         num_records=len(DatasetCatalog.get(dataset)),
         tables=tables,
         precisions=evaluator.precisions,
+        over_threshold=curve,
         threshold=threshold,
-        images=[_judge(image, threshold) for image in seen],
+        class_thresholds=[one.best for one in curves],
+        images=[_judge(image, threshold) for image in look.images],
+        second_labels=sum(int((i.second_scores >= threshold).sum()) for i in look.images),
+        speed=speed_of(look.seconds, [image.truth.image_size for image in look.images]),
     )
 
 
-def _objects(record: dict[str, Any]) -> list[dict[str, Any]]:
-    return [item for item in record.get("annotations", ()) if not item.get("iscrowd", 0)]
+class _Look:
+    """Finds the instances of images for the loop of evaluation, and keeps what it saw and how long it took."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self.images: list[LookedAt] = []
+        self.seconds: list[float] = []
+
+    def __call__(self, batch: list[dict[str, Any]]) -> list[dict[str, Instances]]:
+        return [{"instances": self._find(record)} for record in batch]
+
+    def _find(self, record: dict[str, Any]) -> Instances:
+        start = time.perf_counter()
+        # Whatever finds instances may stand here; a predictor calls the confident ones alone.
+        found = getattr(self._predictor, "raw", self._predictor)(record["image"])
+        self.seconds.append(time.perf_counter() - start)
+        found = _lean(found)
+        self.images.append(look_at(record, found))
+        return found
 
 
-def _see(record: dict[str, Any], predictor: Predictor) -> _Seen:
-    """Find the instances of an image, of a record that has it."""
-    found = predictor(record["image"])
+def _lean(found: Instances) -> Instances:
     # A mask of a large image is a thousand times its run lengths.
-    kept = {name: found.get(name) for name in ("pred_boxes", "scores", "pred_classes")}
-    found = Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
-    crowds = [item for item in record.get("annotations", ()) if item.get("iscrowd", 0)]
-    return _Seen(
-        file_name=record["file_name"],
-        truth=_annotated(_objects(record), found.image_size),
-        found=found,
-        in_crowd=_in_crowd(found, _annotated(crowds, found.image_size)),
-    )
+    names = ("pred_boxes", "scores", "pred_classes")
+    kept = {name: found.get(name) for name in names if found.has(name)}
+    return Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
 
 
-def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> Instances:
-    """Return annotations in the form of predictions without scores."""
-    if not annotations:
-        return Instances(size, pred_classes=torch.zeros(0, dtype=torch.int64), pred_rles=[])
-    truth = true_objects(annotations, size)
-    rles = predicted_rles(Instances(size, pred_masks=truth.gt_masks.tensor))
-    return Instances(size, pred_classes=truth.gt_classes, pred_rles=rles)
+def judge_image(record: dict[str, Any], found: Instances, threshold: float) -> ImageResult:
+    """Return what became of the objects of an image, and of what was found in it from a score on."""
+    return _judge(look_at(record, _lean(found)), threshold)
 
 
-def _same_class(found: Instances, truth: Instances) -> np.ndarray:
-    """Return (P, T) bool."""
-    return (found.pred_classes[:, None] == truth.pred_classes).numpy()
-
-
-def _in_crowd(found: Instances, crowds: Instances) -> np.ndarray:
-    """Return (P,) bool, whether half of a prediction lies in a crowd region of its class."""
-    if not len(crowds) or not len(found):
-        return np.zeros(len(found), dtype=bool)
-    shares = mask_util.iou(found.pred_rles, crowds.pred_rles, [1] * len(crowds))
-    return ((shares >= 0.5) & _same_class(found, crowds)).any(axis=1)
-
-
-def _best_threshold(seen: Sequence[_Seen]) -> float:
-    scores, hits = [], []
-    for image in seen:
-        matches = _match(image)
-        # Those that a crowd excuses are no mistakes.
-        counted = (matches >= 0) | ~image.in_crowd
-        scores.append(image.found.scores.numpy()[counted])
-        hits.append(matches[counted] >= 0)
-    objects = sum(len(image.truth) for image in seen)
-    return best_threshold(np.concatenate(scores), np.concatenate(hits), objects)
-
-
-def _match(image: _Seen) -> np.ndarray:
-    """Return which object each prediction of any score finds, (P,)."""
-    found, truth = image.found, image.truth
-    ious = np.zeros((len(found), len(truth)))
-    if ious.size:
-        ious = mask_util.iou(found.pred_rles, truth.pred_rles, [0] * len(truth))
-    return match(ious, found.scores.numpy(), _same_class(found, truth))
-
-
-def _judge(image: _Seen, threshold: float) -> ImageResult:
+def _judge(image: LookedAt, threshold: float) -> ImageResult:
     found = select_confident(image.found, threshold)
     overlaps = _overlaps(found.pred_rles, image.truth.pred_rles)
     verdict = classify(
         overlaps,
         scores=found.scores.numpy(),
-        same_class=_same_class(found, image.truth),
+        same_class=same_class(found, image.truth),
         in_crowd=image.in_crowd[(image.found.scores >= threshold).numpy()],
     )
     return ImageResult(

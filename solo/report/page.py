@@ -1,59 +1,45 @@
-"""A training run as one HTML page: curves, AP, the best and the worst images, and kinds of errors."""
+"""A training run as one HTML page: how good it is, what goes wrong, the best and the worst images, curves."""
 
-import base64
 import math
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
-import numpy as np
 from detectron2.config import CfgNode
 
 import solo
+from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
-from solo.images import ANY_NUMBER
-from solo.inference.datasets import read_bgr
-from solo.report.examples import Example, best_and_worst, find_examples
-from solo.report.held_out import HeldOut, ImageResult
+from solo.report.examples import best_and_worst, find_examples
+from solo.report.headline import headline
+from solo.report.held_out import HeldOut
+from solo.report.page_pictures import example_image, gallery_image, plotted
+from solo.report.page_tables import class_rows, confusions
 from solo.report.run_facts import run_facts
 from solo.report.run_folder import Run
+from solo.report.tally import Tally, tally
 from solo.report.verdicts import DEFINITIONS, Kind
 from solo.visualization.accuracy import (
     MAX_CLASS_PANELS,
-    class_aps,
-    plot_error_counts,
+    plot_over_threshold,
     plot_precision_recall,
 )
-from solo.visualization.closeup import draw_close_up
 from solo.visualization.curves import plot_metrics
-from solo.visualization.pictures import encode_picture
-from solo.visualization.sheet import SheetRow, prediction_sheet
 
 _METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 _GALLERY = 6
 _EXAMPLES = 2
-_CELL_SIZE = 220
-_JPEG_QUALITY = 88
-# Kinds that only objects, or only predictions, can be of.
-_OF_ONE_SIDE = {
-    Kind.MISSED: "objects",
-    Kind.DUPLICATE: "predictions",
-    Kind.BACKGROUND: "predictions",
-}
-# Of the bar of a class with an AP of 100, in pixels.
-_BAR_WIDTH = 320
 
 
-def render_report(run: Run, held_out: HeldOut) -> str:
+def render_report(run: Run, held_out: HeldOut, machine: str = "") -> str:
     """Return the page, with all pictures in it.
 
     Args:
         run: The training.
         held_out: What its model finds.
+        machine: That it was examined on.
 
     Raises:
         OSError: An image cannot be read again.
@@ -61,62 +47,65 @@ def render_report(run: Run, held_out: HeldOut) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["ap"] = lambda value: "\N{EN DASH}" if math.isnan(value) else f"{value:.1f}"
-    environment.filters["percent"] = lambda value: f"{value:.0%}"
+    environment.filters["ap"] = partial(_number, "{:.1f}")
+    environment.filters["hundredths"] = partial(_number, "{:.2f}")
+    environment.filters["percent"] = partial(_number, "{:.0%}")
     text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(_content(run, held_out))
+    return environment.from_string(text).render(_content(run, held_out, machine))
 
 
-def _content(run: Run, held_out: HeldOut) -> dict[str, Any]:
+def _number(form: str, value: float) -> str:
+    return "\N{EN DASH}" if math.isnan(value) else form.format(value)
+
+
+def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
     """Return what the template shows."""
-    predictions, objects = _count_kinds(held_out.images)
-    correct, ignored = objects[Kind.CORRECT], predictions[Kind.IGNORED]
+    counts = tally(held_out.images)
     best, worst = best_and_worst(held_out.images, _GALLERY)
     precision, names = held_out.precisions["segm"], held_out.class_names
     return {
         "title": run.folder.resolve().name,
         "model": _model(run.cfg),
-        "facts": _facts(run, held_out),
+        "headline": headline(run, held_out),
+        "facts": _facts(run, held_out, counts),
         "held_out": held_out,
         "metrics": _METRICS,
-        "counts": {
-            "correct": correct,
-            "objects": sum(objects),
-            "predictions": sum(predictions) - ignored,
-            "ignored": ignored,
-        },
-        "curves": run.metrics and _plot(partial(plot_metrics, run.folder / METRICS)),
-        "classes": _class_rows(held_out),
+        "counts": counts,
+        "speed": _speed(run.cfg, held_out, machine),
+        "curves": run.metrics and plotted(_curves(run.folder)),
+        "classes": class_rows(held_out),
+        "confusions": confusions(held_out),
+        "over_threshold": plotted(partial(_plot_over_threshold, held_out)),
         "some_classes": len(names) > MAX_CLASS_PANELS,
-        "precision_recall": _plot(partial(plot_precision_recall, precision, names)),
+        "precision_recall": plotted(partial(plot_precision_recall, precision, names)),
         "galleries": {
-            "Best": [_gallery_image(image, names) for image in best],
-            "Worst": [_gallery_image(image, names) for image in worst],
+            "Best": [gallery_image(image, names) for image in best],
+            "Worst": [gallery_image(image, names) for image in worst],
         },
-        "error_counts": _plot(partial(_plot_kinds, predictions, objects)),
-        "kinds": [_kind(kind, predictions, objects, held_out) for kind in DEFINITIONS],
+        "most": max(max(counts.of(kind).values()) for kind in DEFINITIONS),
+        "kinds": [_kind(kind, counts, held_out) for kind in DEFINITIONS],
         "version": solo.__version__,
     }
 
 
-def _plot_kinds(predictions: Sequence[int], objects: Sequence[int], output_png: Path) -> None:
-    titles = [kind.title for kind in DEFINITIONS]
-    found, there = ([counts[kind] for kind in DEFINITIONS] for counts in (predictions, objects))
-    plot_error_counts(found, there, titles, output_png)
+def _curves(folder: Path) -> Callable[[Path], None]:
+    return partial(plot_metrics, folder / METRICS, **run_caption(folder)._asdict())
 
 
-def _kind(
-    kind: Kind, predictions: Sequence[int], objects: Sequence[int], held_out: HeldOut
-) -> dict[str, Any]:
-    counts = {"predictions": predictions[kind], "objects": objects[kind]}
-    if kind in _OF_ONE_SIDE:
-        counts = {_OF_ONE_SIDE[kind]: counts[_OF_ONE_SIDE[kind]]}
+def _plot_over_threshold(held_out: HeldOut, output_png: Path) -> None:
+    curve = held_out.over_threshold
+    plot_over_threshold(
+        curve.thresholds, curve.precision, curve.recall, curve.f1, held_out.threshold, output_png
+    )
+
+
+def _kind(kind: Kind, counts: Tally, held_out: HeldOut) -> dict[str, Any]:
     examples = find_examples(held_out.images, kind, _EXAMPLES)
     return {
         "title": kind.title,
         "definition": DEFINITIONS[kind],
-        "counts": counts,
-        "examples": [_example_image(example, held_out.class_names) for example in examples],
+        "counts": counts.of(kind),
+        "examples": [example_image(example, held_out.class_names) for example in examples],
     }
 
 
@@ -126,89 +115,28 @@ def _model(cfg: CfgNode) -> str:
     return f"{head}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
 
 
-def _facts(run: Run, held_out: HeldOut) -> dict[str, str]:
-    """Return the lines of the head by their names."""
+def _facts(run: Run, held_out: HeldOut, counts: Tally) -> dict[str, str]:
+    """Return what is known of the run by names."""
     number = f"{len(held_out.images):,}"
     if len(held_out.images) < held_out.num_records:
         number = f"{number} of {held_out.num_records:,}"
-    objects = sum(len(image.truth) for image in held_out.images)
-    data = f"{held_out.dataset}, {number} images, {objects:,} objects"
+    data = f"{held_out.dataset}, {number} images, {counts.num_objects:,} objects"
     return {**run_facts(run), "Held-out data": data}
 
 
-def _count_kinds(images: Sequence[ImageResult]) -> tuple[list[int], list[int]]:
-    """Return how many predictions, and how many objects, are of each kind."""
-    predictions = np.concatenate([image.verdict.predictions for image in images])
-    objects = np.concatenate([image.verdict.objects for image in images])
-    return (
-        np.bincount(predictions, minlength=len(Kind)).tolist(),
-        np.bincount(objects, minlength=len(Kind)).tolist(),
-    )
-
-
-def _class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
-    number = len(held_out.class_names)
-    objects, predictions = (
-        np.bincount(np.concatenate(classes), minlength=number).tolist()
-        for classes in (
-            [image.truth.pred_classes.numpy() for image in held_out.images],
-            [image.found.pred_classes.numpy() for image in held_out.images],
-        )
-    )
-    aps = 100 * class_aps(held_out.precisions["segm"])
-    box_aps = 100 * class_aps(held_out.precisions["bbox"]).mean(axis=0)
-    mask_aps = aps.mean(axis=0)
-    for index, name in enumerate(held_out.class_names):
-        yield {
-            "name": name,
-            "objects": objects[index],
-            "predictions": predictions[index],
-            "box_ap": box_aps[index],
-            "ap50": aps[0, index],
-            "ap75": aps[5, index],
-            "mask_ap": mask_aps[index],
-            "width": round(np.nan_to_num(mask_aps[index]) / 100 * _BAR_WIDTH),
-        }
-
-
-def _gallery_image(image: ImageResult, class_names: Sequence[str]) -> dict[str, Any]:
-    row = SheetRow(read_bgr({"file_name": image.file_name}, ANY_NUMBER), image.truth, image.found)
-    sheet = prediction_sheet([row], class_names, threshold=0, cell_size=_CELL_SIZE)
-    return {
-        "picture": _jpeg(sheet),
-        "name": Path(image.file_name).name,
-        "score": image.score,
-        "found": int(np.count_nonzero(image.verdict.matches >= 0)),
-        "objects": len(image.truth),
-        "predictions": len(image.found),
+def _speed(cfg: CfgNode, held_out: HeldOut, machine: str) -> dict[str, str]:
+    """Return how fast the model was, in words by what they are about."""
+    speed = held_out.speed
+    if not speed:
+        return {}
+    (height, width), side = speed.size, cfg.INPUT.MIN_SIZE_TEST
+    resized = f", looked at with a shorter side of {side}" if side else ""
+    words = {
+        "Time of an image": f"{speed.milliseconds:.3g} ms, the median of {speed.images:,} images",
+        "Images a second": f"{1000 / speed.milliseconds:.3g}, one at a time",
+        "Size of an image": f"{width} x {height} pixels{resized}",
+        "Machine": machine,
     }
-
-
-def _example_image(example: Example, class_names: Sequence[str]) -> dict[str, str]:
-    image = example.image
-    picture = draw_close_up(
-        read_bgr({"file_name": image.file_name}, ANY_NUMBER),
-        image.truth,
-        image.found,
-        class_names,
-        truth_rows=example.objects,
-        prediction_rows=example.predictions,
-    )
-    return {"picture": _jpeg(picture), "name": Path(image.file_name).name}
-
-
-def _plot(draw: Callable[[Path], None]) -> str:
-    """Return a plot as an address that holds it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "plot.png")
-        draw(path)
-        return _address(path.read_bytes(), "png")
-
-
-def _jpeg(picture: np.ndarray) -> str:
-    quality = (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
-    return _address(encode_picture(picture, ".jpg", *quality), "jpeg")
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    if speed.memory:
+        words["Peak memory"] = f"{speed.memory:,.0f} MB, with all that the examination needs"
+    return {name: word for name, word in words.items() if word}

@@ -1,21 +1,25 @@
 """What `solo report` makes of runs and models: the page, the sheet, the curves."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
+from solo.config.load import inference_config
 from solo.data import load_records
 from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
 from solo.report.dataset_rows import dataset_rows
-from solo.report.held_out import examine
+from solo.report.held_out import HeldOut, examine
 from solo.report.page import render_report
 from solo.report.run_folder import Run
+from solo.report.speed import machine
 from solo.visualization.curves import plot_metrics, plot_runs
 from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import prediction_sheet
@@ -32,7 +36,7 @@ def write_page(
     num_images: int | None = None,
     opts: Sequence[str] = (),
     device: str = "",
-) -> None:
+) -> HeldOut:
     """Write the page about a run.
 
     Args:
@@ -42,6 +46,9 @@ def write_page(
         num_images: Held-out images to look at, spread evenly; None: all.
         opts: KEY VALUE ... over the run's config.
         device: See `Predictor.from_config`.
+
+    Returns:
+        What the page is of.
 
     Raises:
         UserError: An argument is wrong, or the data set cannot be used.
@@ -56,11 +63,19 @@ def write_page(
     predictor = Predictor.from_config(
         run.config_file, str(run.weights), device=device, opts=[*_LEAN, *opts]
     )
-    write_text(render_report(run, examine(predictor, dataset, num_images)), output)
+    held_out = examine(predictor, dataset, num_images)
+    cfg = inference_config(run.config_file, str(run.weights), device, opts)
+    write_text(render_report(run, held_out, machine(cfg)), output)
+    return held_out
 
 
 def write_sheet(
-    cfg: CfgNode, output: Path, *, dataset: str = "", num_images: int = 12, threshold: float = 0.3
+    cfg: CfgNode,
+    output: Path,
+    *,
+    dataset: str = "",
+    num_images: int = 12,
+    threshold: float | None = None,
 ) -> None:
     """Write a picture of held-out images beside their truth and what a model finds.
 
@@ -69,7 +84,7 @@ def write_sheet(
         output: A picture.
         dataset: Registered name. Empty: DATASETS.TEST[0].
         num_images: Images, spread evenly over the data set.
-        threshold: Score below which instances are left out.
+        threshold: Score below which instances are left out. None: the model's own.
 
     Raises:
         UserError: The data set is not known, or an argument is wrong.
@@ -79,9 +94,11 @@ def write_sheet(
     name = dataset or next(iter(cfg.DATASETS.TEST), "")
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
-    rows = dataset_rows(records, predictor, num_images, cfg.INPUT.MAX_PIXELS)
+    least = predictor.threshold if threshold is None else threshold
+    find = partial(predictor, threshold=least)
+    rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS, least)
     names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
-    write_picture(prediction_sheet(rows, names, threshold=threshold), output)
+    write_picture(prediction_sheet(rows, names, threshold=least), output)
 
 
 def write_curves(runs: Sequence[Path], output: Path) -> None:
@@ -91,10 +108,12 @@ def write_curves(runs: Sequence[Path], output: Path) -> None:
         UserError: A run holds no numbers.
         OSError: A file cannot be read or written.
     """
+    captions = {run: run_caption(run) for run in runs}
     if len(runs) == 1:
-        plot_metrics(runs[0] / METRICS, output)
+        plot_metrics(runs[0] / METRICS, output, **captions[runs[0]]._asdict())
         return
     # Their full paths where folders of different runs have the same name.
-    short = {run.resolve().name: run / METRICS for run in runs}
-    named = {str(run): run / METRICS for run in runs}
-    plot_runs(short if len(short) == len(named) else named, output)
+    short = {run.resolve().name: run for run in runs}
+    named = short if len(short) == len(captions) else {str(run): run for run in runs}
+    titles = {name: captions[run].title for name, run in named.items()}
+    plot_runs({name: run / METRICS for name, run in named.items()}, output, titles)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solo.report.matching import MATCH_IOU, Overlaps, match, shares
+from solo.evaluation.best_f1 import MATCH_IOU, match
+from solo.report.matching import Overlaps, shares
 
 # Share of a mask's pixels that lie in another one.
 _HALF = 0.5
@@ -67,7 +68,7 @@ DEFINITIONS = {
     Kind.DUPLICATE: "IoU of 0.5 or more with an object of its class that a more confident prediction "
     "has found already.",
     Kind.WRONG_CLASS: "The object that it overlaps most, with an IoU of 0.1 or more, is of another "
-    "class. A second label for an object that is found counts, too.",
+    "class.",
     Kind.POOR: "The object that it overlaps most is of its class, but their IoU is only 0.1 to 0.5.",
     Kind.BACKGROUND: "Nothing is there: no IoU with any object reaches 0.1.",
 }
@@ -80,6 +81,9 @@ class Verdict(NamedTuple):
     objects: np.ndarray  # (T,) values of Kind
     matches: np.ndarray  # (P,) the object that each prediction found, -1 for none
     about: np.ndarray  # (P, T) bool, the objects that each prediction found, or is wrong about
+    # (P,) the object that each prediction takes for one of another class at an IoU of 0.5, -1 for none: one that
+    # no prediction found, and of several the most confident prediction has it.
+    mistaken: np.ndarray
 
 
 def classify(
@@ -123,7 +127,9 @@ def classify(
         default=Kind.BACKGROUND,
     )
     about = _about(kinds, own, best, merged, split)
-    return Verdict(kinds, _object_kinds(kinds, close, own, about), matches, about)
+    wrong = close & (kinds == Kind.WRONG_CLASS)
+    mistaken = match(ious, scores, wrong[:, None] & best & ~own.any(axis=0))
+    return Verdict(kinds, _object_kinds(kinds, close, own, about), matches, about, mistaken)
 
 
 def _first_that_fits(*cases: tuple[np.ndarray | np.bool_, Kind], default: Kind) -> np.ndarray:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from detectron2.structures import Instances
 
+# Score from which on instances are shown where no evaluation told a better one.
+THRESHOLD = 0.3
+
 
 def select_confident(instances: Instances, threshold: float) -> Instances:
     """Keep the instances whose score is at least a threshold.

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from solo.files import write_text
+from solo.survey.advice import advice
 from solo.survey.analysis import Analysis
 from solo.survey.summary import class_counts, numbers
 from solo.visualization.survey_plot import LevelSettings, plot_survey
@@ -24,6 +25,7 @@ def write_analysis(analysis: Analysis, folder: Path) -> None:
     }
     plot_survey(
         folder / "analysis.png",
+        verdict=advice(analysis),
         sizes=analysis.present.sizes,
         objects=analysis.present.objects,
         class_counts=class_counts(analysis),

@@ -17,9 +17,21 @@ from solo.errors import UserError
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.survey.seen_images import SeenImage, seen_images, take_images
 from solo.visualization.gallery import Panel, gallery
-from solo.visualization.training_images import LevelTargets, draw_cells, draw_training_image
+from solo.visualization.legend import LegendItem, draw_legend
+from solo.visualization.training_images import (
+    LevelTargets,
+    draw_cells,
+    draw_training_image,
+    target_legend,
+)
 
 _BATCH_COLUMNS = 4
+_LEVELS = (
+    "columns: levels, from fine grids for small objects to coarse ones for large objects",
+    "sizes: sqrt(w * h) in px of the input",
+    "gray: padding",
+)
+_MARGIN = 18
 # Of the padding in pictures; the model pads with the mean.
 _GRAY = 128
 
@@ -60,7 +72,11 @@ def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
     images = training_targets(cfg, num_images)
     for found in tqdm(images, total=num_images, desc="targets", unit="image"):
         panels.extend(_target_row(found, cfg))
-    return gallery(panels, 1 + len(cfg.MODEL.SOLO.NUM_GRIDS))
+    sheet = gallery(panels, 1 + len(cfg.MODEL.SOLO.NUM_GRIDS))
+    items = [*target_legend(), *(LegendItem(None, words) for words in _LEVELS)]
+    legend = draw_legend(items, sheet.shape[1] - 2 * _MARGIN)
+    framed = np.pad(legend, ((_MARGIN, 0), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)
+    return np.vstack([framed, sheet])
 
 
 class ImageTargets(NamedTuple):
@@ -102,7 +118,7 @@ def _target_row(found: ImageTargets, cfg: CfgNode) -> list[Panel]:
     truth = _padded_truth(found.image)
     names = dataset_class_names(cfg.DATASETS.TRAIN)
     drawn = draw_training_image(picture, truth, names, color_by="instance", warn_of=unassigned)
-    without = f"{len(unassigned)} in red: no cell" if unassigned else "all with a cell"
+    without = f"{len(unassigned)} hatched: not learnt" if unassigned else "all with a cell"
     row = [Panel(drawn, (_name(item), f"{_objects(item)}, {without}"))]
     for level, (low, high) in enumerate(found.assigner.scale_ranges):
         targets = _level_targets(found, level)

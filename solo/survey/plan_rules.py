@@ -11,7 +11,8 @@ import numpy as np
 from detectron2.config import CfgNode
 
 from solo.data.formats import register_coco_json
-from solo.survey.analysis import Analysis, analyze_dataset
+from solo.survey.advice import MUCH, misfit
+from solo.survey.analysis import analyze_dataset
 from solo.survey.choices_file import Draft
 from solo.survey.data_entries import DataEntries
 from solo.survey.proposal import MIN_PIXELS, enlarged_input, needed_growth
@@ -35,11 +36,7 @@ _WARMUP_SHARE = 0.05
 _EVALUATIONS = 10
 # Images are not enlarged further than this: there is no more to see in them.
 _MOST_ENLARGED = 2.0
-# The input stays as it is if it would change by less than this factor.
-_MUCH = 1.25
-# Levels stay as they are up to these shares of objects without a cell, and of cells that several claim.
-_MOST_WITHOUT_CELL, _MOST_SHARED = 0.02, 0.05
-# Images that are looked at for that.
+# Images that are looked at for how the objects fit.
 _SURVEYED = 200
 
 
@@ -111,7 +108,7 @@ def _choose_size(draft: Draft, data: DataEntries) -> None:
     short, long = np.median(sides, axis=0)
     node = draft.cfg.INPUT
     enlarged = min(node.MIN_SIZE_TEST / short, node.MAX_SIZE_TEST / long)
-    if enlarged / _MOST_ENLARGED >= _MUCH:
+    if enlarged / _MOST_ENLARGED >= MUCH:
         sizes = _input_settings(enlarged_input(draft.cfg, _MOST_ENLARGED / enlarged))
         draft.choose(
             f"input: images of {short:.0f} x {long:.0f} pixels (median) would be enlarged "
@@ -140,38 +137,27 @@ def _survey(draft: Draft, trained: Trained) -> None:
     sizes = np.percentile(present.sizes, [1, 50, 99])
     objects = "objects of {:.0f} to {:.0f} pixels, {:.0f} in the middle".format(*sizes[[0, 2, 1]])
     growth = needed_growth(present.sizes)
-    if growth >= _MUCH:
+    if growth >= MUCH:
         draft.choose(
             f"input: {growth:.1f} times larger, so that 90 % of the objects measure {MIN_PIXELS} pixels; "
             "twice at most",
             **_input_settings(dict(found.settings["INPUT"])),
         )
-    if (misfit := _misfit(found)) is None:
+    if (wrong := misfit(found)) is None:
         draft.choose(f"levels as they are: {objects}, as the model sees them, fit them")
         return
     levels = found.settings["MODEL"]["SOLO"]
     ranges, grids = levels["SCALE_RANGES"], levels["NUM_GRIDS"]
     # The mask predictors of others than SOLOv2 have a channel for each cell, or row and column.
     if trained is Trained.ALL and cfg.MODEL.META_ARCHITECTURE != "SOLOv2":
-        why = f"levels: {misfit}; {objects}; the grids stay, as the trained weights are for them"
+        why = f"levels: {wrong}; {objects}; the grids stay, as the trained weights are for them"
         draft.choose(why, MODEL__SOLO__SCALE_RANGES=ranges)
         return
     draft.choose(
-        f"levels: {misfit}; {objects}",
+        f"levels: {wrong}; {objects}",
         MODEL__SOLO__NUM_GRIDS=grids,
         MODEL__SOLO__SCALE_RANGES=ranges,
     )
-
-
-def _misfit(found: Analysis) -> str | None:
-    """Say what is wrong with the present levels that the proposed ones mend; None if nothing much is."""
-    present, proposed = found.present, found.proposed
-    if present.without_cell > max(_MOST_WITHOUT_CELL, proposed.without_cell):
-        return f"{present.without_cell:.0%} of the objects would have no cell"
-    shared, less = (one.shared.sum() / max(one.occupied.sum(), 1) for one in (present, proposed))
-    if shared > max(_MOST_SHARED, less):
-        return f"{shared:.0%} of the cells would have to find several objects"
-    return None
 
 
 def _choose_batch(draft: Draft, data: DataEntries, machine: Machine, start: StartingPoint) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import yaml
 from detectron2.config import CfgNode
 
+from solo.survey.advice import advice
 from solo.survey.analysis import Analysis
 from solo.survey.proposal import RULES
 from solo.survey.statistics import Survey
@@ -29,14 +30,17 @@ def proposal_yaml(analysis: Analysis) -> str:
 
 
 def summary(analysis: Analysis) -> str:
-    """Return what was found, and what is proposed, as lines of text."""
+    """Return a verdict, what was found, and what is proposed, as lines of text."""
     present = analysis.present
     sizes = np.percentile(present.sizes, _PERCENTILES)
     spread = ", ".join(
         f"{percent} %: {size:.0f}" for percent, size in zip(_PERCENTILES, sizes, strict=True)
     )
     kept = analysis.proposed_cfg.INPUT == analysis.cfg.INPUT
+    verdict = advice(analysis)
     lines = [
+        *verdict,
+        "",
         f"{', '.join(analysis.datasets)}: {len(present.objects)} of {analysis.num_records} images, "
         f"{len(present.sizes)} objects",
         f"objects per image: median {np.median(present.objects):.0f}, "
@@ -46,13 +50,13 @@ def summary(analysis: Analysis) -> str:
         "",
         "present settings:",
         *_settings_lines(analysis.cfg, present),
-        "proposed settings:",
+        "proposed settings:" if _asks_for(verdict) else "settings by the rules below, not needed:",
         *_settings_lines(analysis.proposed_cfg, analysis.proposed),
         f"  input size: {'the present one' if kept else 'larger, see below'}",
         "",
         *RULES,
         "",
-        "to paste into the config:",
+        "to paste into the config:" if _asks_for(verdict) else "what the rules would write:",
         proposal_yaml(analysis),
     ]
     return "\n".join(lines)
@@ -63,6 +67,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     present = analysis.present
     sizes = np.percentile(present.sizes, _PERCENTILES).round(1).tolist()
     return {
+        "verdict": " ".join(line.strip() for line in advice(analysis)),
         "datasets": list(analysis.datasets),
         "images": {"all": analysis.num_records, "sampled": len(present.objects)},
         "objects": len(present.sizes),
@@ -73,6 +78,10 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "proposed": _survey_numbers(analysis.proposed_cfg, analysis.proposed),
         "proposed_settings": analysis.settings,
     }
+
+
+def _asks_for(verdict: list[str]) -> bool:
+    return verdict[0].startswith("Your config does not fit")
 
 
 def _settings_lines(cfg: CfgNode, survey: Survey) -> list[str]:

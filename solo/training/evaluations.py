@@ -11,6 +11,7 @@ from detectron2.utils import comm
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint, run_files
 from solo.inference.datasets import best_metric_name
+from solo.training.shown_threshold import found_threshold
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class BestCheckpoint(HookBase):
         logger.info("%s is %.4f, the best so far: %s.pth", self._metric, value, self.NAME)
         self._best = float(value)
         best = {"metric": self._metric, "value": self._best, "iteration": int(iteration)}
-        self._checkpointer.save_weights(self.NAME, best=best)
+        threshold = found_threshold(storage, self._metric, iteration)
+        self._checkpointer.save_weights(self.NAME, best=best, **threshold)
 
     after_train = after_step  # for the evaluation at the end
 

@@ -15,6 +15,7 @@ from solo.modeling.target_log import UNASSIGNED
 from solo.training.ema import WeightAverage
 from solo.training.evaluations import BestCheckpoint, EarlyStop, Evaluation
 from solo.training.sanity import DurationWarning
+from solo.training.shown_threshold import FinalThreshold
 
 logger = logging.getLogger(__name__)
 
@@ -94,4 +95,6 @@ def build_hooks(
             items.append(BestCheckpoint(checkpointer, best_metric_name(cfg)))
         if cfg.TEST.PATIENCE:
             items.append(EarlyStop(cfg, checkpointer, evaluation))
+        if comm.is_main_process():
+            items.append(FinalThreshold(cfg, checkpointer))
     return items

@@ -27,7 +27,7 @@ from detectron2.utils.events import EventStorage, EventWriter
 from torch import Tensor, nn
 
 from solo.checkpoint import SOLOCheckpointer
-from solo.data import build_train_loader, dataset_class_names
+from solo.data import build_train_loader, dataset_classes
 from solo.errors import NotFiniteError, UserError, is_mistake
 from solo.inference.datasets import OpenDataset, evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.precision import training_precision
@@ -75,7 +75,7 @@ class Trainer(TrainerBase):
         self.checkpointer = SOLOCheckpointer(
             self.module,
             self.cfg.OUTPUT_DIR,
-            class_names=dataset_class_names(self.cfg.DATASETS.TRAIN),
+            **dataset_classes(self.cfg.DATASETS.TRAIN),
             trainer=weakref.proxy(self),
         )
         self.loader: Iterable[list[dict[str, Any]]] | None = None

@@ -9,6 +9,7 @@ from detectron2.config import CfgNode
 from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter, TensorboardXWriter
 
 from solo.checkpoint import run_files
+from solo.checkpoint.run_caption import run_caption
 from solo.config.choices import MetricLogger
 from solo.errors import UserError
 from solo.files import write_text
@@ -91,6 +92,7 @@ def plot_curves(output_dir: str) -> None:
         # Here, because matplotlib takes a second to import and may be missing.
         from solo.visualization import plot_metrics
 
-        plot_metrics(folder / run_files.METRICS, folder / run_files.CURVES)
+        caption = run_caption(folder)._asdict()
+        plot_metrics(folder / run_files.METRICS, folder / run_files.CURVES, **caption)
     except (ImportError, OSError, UserError) as error:
         logger.warning("curves.png was not drawn: %s", error)

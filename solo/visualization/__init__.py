@@ -1,6 +1,7 @@
 """Where pictures are drawn: of arrays and words; no model and no data set is known here.
 
-A picture is an (H, W, 3) uint8 BGR array, which `pictures` writes: `draw` has instances on an image,
+A picture is an (H, W, 3) uint8 BGR array, which `pictures` writes: `draw` has instances on an image, `labels` where their
+names stand, `palette` their colours, `marks` what is right and wrong, `legend` what that means,
 `closeup` a part of one, `sheet` images beside their ground truth and their prediction, `training_images`
 what training sees, `gallery` pictures with captions, `video` frames. A plot is written to a file by
 `plots`: `curves` has losses and AP, `accuracy` precision and errors, `survey_plot` a data set.

@@ -1,6 +1,6 @@
-"""Plots of what a trained model gets right: precision over recall, and counts of errors.
+"""Plots of what a trained model gets right: precision over recall, F1 over the threshold.
 
-Legend: T IoU thresholds of COCO, 0.5 to 0.95, R recalls from 0 to 1, K classes.
+Legend: T IoU thresholds of COCO, 0.5 to 0.95, R recalls from 0 to 1, K classes, S thresholds of the score.
 """
 
 from collections.abc import Sequence
@@ -75,33 +75,41 @@ def plot_precision_recall(
     save_figure(figure, output_png)
 
 
-def plot_error_counts(
-    predictions: Sequence[int], objects: Sequence[int], titles: Sequence[str], output_png: Path
+def plot_over_threshold(
+    thresholds: np.ndarray,
+    precision: np.ndarray,
+    recall: np.ndarray,
+    f1: np.ndarray,
+    best: float,
+    output_png: Path,
 ) -> None:
-    """Draw two bars per kind of error: its predictions and its objects.
+    """Plot precision, recall and F1 over the score from which on predictions are shown.
 
     Args:
-        predictions: How many predictions are of each kind.
-        objects: Likewise of objects.
-        titles: Of the kinds.
+        thresholds: (S,).
+        precision: (S,), 0 to 1, nan where nothing is shown.
+        recall: Likewise.
+        f1: Likewise.
+        best: The threshold to mark.
         output_png: Where to.
     """
-    figure = new_figure(11, 0.7 + 0.48 * len(titles))
+    figure = new_figure(8.4, 3.9)
     axes = figure.subplots()
-    style_axes(axes, "", "count")
-    places = np.arange(len(titles))
-    for counts, offset, color, label in (
-        (predictions, -0.19, COLORS[1], "predictions"),
-        (objects, 0.19, COLORS[0], "objects"),
+    style_axes(axes, "", "threshold: predictions of this score or more are shown")
+    axes.axvline(best, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
+    for values, label, color, width in (
+        (precision, "precision", COLORS[0], 1.6),
+        (recall, "recall", COLORS[1], 1.6),
+        (f1, "F1", INK, 2.2),
     ):
-        bars = axes.barh(places + offset, counts, 0.36, color=color, label=label)
-        # A kind that is for the other ones only has no number.
-        axes.bar_label(bars, [str(c) if c else "" for c in counts], padding=4, color=INK)
-    axes.set_yticks(places, titles, color=INK, fontsize=11)
-    axes.set_xlim(0, max(1, *predictions, *objects) * 1.08)
-    axes.grid(axis="y", visible=False)
-    axes.invert_yaxis()
-    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+        axes.plot(thresholds, values, color=color, linewidth=width, label=label)
+    height = float(np.interp(best, thresholds, f1))
+    axes.plot(best, height, "o", color=INK, markersize=7)
+    axes.set_title(f"best F1 {height:.2f}, at {best:.2f}", loc="right", fontsize=11, color=INK)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    # Beside the axes: where the curves leave room depends on the model.
+    axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     save_figure(figure, output_png)
 
 

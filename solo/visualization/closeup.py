@@ -12,9 +12,10 @@ import torch
 from detectron2.structures import Instances
 
 from solo.structures.box import Box
-from solo.structures.cutouts import get_cutouts
+from solo.structures.cutouts import Cutout, get_cutouts
 from solo.visualization.draw import draw_cutouts, draw_mask
 from solo.visualization.gallery import Panel, gallery
+from solo.visualization.marks import Marks, Side, look_of_sides
 from solo.visualization.sheet import scale_to
 
 _LABEL_SIZE = 12
@@ -33,6 +34,7 @@ def draw_close_up(
     truth_rows: Collection[int] = (),
     prediction_rows: Collection[int] = (),
     side: int = 220,
+    marks: Marks | None = None,
 ) -> np.ndarray:
     """Draw some objects, beside some predictions, on the part of an image that shows them.
 
@@ -46,6 +48,7 @@ def draw_close_up(
         truth_rows: The objects. With no row of either kind the whole image is drawn.
         prediction_rows: The predictions.
         side: Longer side of each picture, in pixels.
+        marks: Of all objects and predictions.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -54,10 +57,19 @@ def draw_close_up(
     chosen += [prediction.pred_rles[row] for row in prediction_rows]
     box = box_around(chosen, truth.image_size)
     part = scale_to(image_bgr[box.slices], side)
-    sides = (("truth", truth, truth_rows), ("prediction", prediction, prediction_rows))
+    size = (part.shape[0], part.shape[1])
+    rows = (truth_rows, prediction_rows)
+    cutouts = [get_cutouts(_cropped(one, box), size=size) for one in (truth, prediction)]
+    objects, found = (
+        [cutout for cutout in side_cutouts if cutout.row in side_rows]
+        for side_cutouts, side_rows in zip(cutouts, rows, strict=True)
+    )
+    looks = look_of_sides(objects, found, marks, size)
     panels = [
-        Panel(_draw(part, _cropped(instances, box), rows, class_names), (title,))
-        for title, instances, rows in sides
+        Panel(_draw(part, side_cutouts, side_rows, look, class_names), (title,))
+        for title, side_cutouts, side_rows, look in zip(
+            ("truth", "prediction"), cutouts, rows, looks, strict=True
+        )
     ]
     return gallery(panels, 2)
 
@@ -93,12 +105,21 @@ def _cropped(instances: Instances, box: Box) -> Instances:
 
 
 def _draw(
-    picture: np.ndarray, instances: Instances, rows: Collection[int], names: Sequence[str] | None
+    picture: np.ndarray,
+    cutouts: Sequence[Cutout],
+    rows: Collection[int],
+    look: Side,
+    names: Sequence[str] | None,
 ) -> np.ndarray:
-    cutouts = get_cutouts(instances, size=(picture.shape[0], picture.shape[1]))
     picture = picture.copy()
     for cutout in cutouts:
         if cutout.row not in rows:
             draw_mask(picture, cutout, _OTHERS, 0, 1)
-    chosen = [cutout for cutout in cutouts if cutout.row in rows]
-    return draw_cutouts(picture, chosen, names, color_by="class", font_size=_LABEL_SIZE)
+    return draw_cutouts(
+        picture,
+        [cutout for cutout in cutouts if cutout.row in rows],
+        names,
+        color_by=look.colors,
+        marks=look.marks,
+        font_size=_LABEL_SIZE,
+    )

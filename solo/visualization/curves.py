@@ -3,27 +3,21 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from solo.errors import UserError
-from solo.visualization.plots import (
-    COLORS,
-    FAINT,
-    INK,
-    cycle_colors,
-    new_row,
-    save_figure,
-    style_axes,
-)
+from solo.visualization.line_panels import Points, draw_panel, mark_best
+from solo.visualization.plots import COLORS, INK, cycle_colors, new_panels, save_figure
 
 # Per quantity: its values by iteration, both rising with time.
 Metrics = dict[str, list[tuple[int, float]]]
 
 _POSITIVES = "targets/positives_level"
-# Share of a panel's height that two labels at the right end keep from each other.
-_LABEL_STEP = 0.065
+_TIMES = {"time": "total", "data_time": "data"}
 
 
 def read_metrics(metrics_json: Path) -> Metrics:
@@ -57,14 +51,26 @@ def read_metrics(metrics_json: Path) -> Metrics:
     return metrics
 
 
-def plot_metrics(metrics_json: Path, output_png: Path) -> None:
-    """Plot the losses, the learning rate and the AP of one run over its iterations.
+def plot_metrics(
+    metrics_json: Path,
+    output_png: Path,
+    *,
+    title: str = "",
+    epoch: float = 0.0,
+    best_metric: str = "segm/AP",
+    best_file: str = "",
+) -> None:
+    """Plot the losses, the learning rate, the AP and the time of one run over its iterations.
 
-    Positive cells per level, too, where the run logged them.
+    Positive cells per level, too, where the run logged them. A star marks the best evaluation.
 
     Args:
         metrics_json: As detectron2 writes it.
         output_png: The picture to write.
+        title: What is known of the run. Empty: the name of its folder.
+        epoch: Iterations of one. 0: not known.
+        best_metric: Name of the mask AP that says which evaluation is the best.
+        best_file: Name of the checkpoint that was kept of it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -76,25 +82,38 @@ def plot_metrics(metrics_json: Path, output_png: Path) -> None:
     if "total_loss" in metrics:
         losses, colors = ["total_loss", *losses], [INK, *colors]
     aps = [name for kind in ("segm/AP", "bbox/AP") for name in sorted(metrics) if _is(name, kind)]
-    positives = sorted(name for name in metrics if name.startswith(_POSITIVES))
+    panels = [
+        _Panel("loss", _labelled(metrics, losses), colors),
+        _Panel("learning rate", {"": metrics.get("lr", [])}, [COLORS[0]]),
+        _Panel("AP", _labelled(metrics, aps), cycle_colors(len(aps)), "percent"),
+    ]
+    if positives := sorted(name for name in metrics if name.startswith(_POSITIVES)):
+        levels = _labelled(metrics, positives)
+        panels.append(_Panel("positive cells per image", levels, cycle_colors(len(levels))))
+    if times := {name: metrics[key] for key, name in _TIMES.items() if key in metrics}:
+        colors = cycle_colors(len(times))
+        panels.append(_Panel("time of an iteration", times, colors, "seconds"))
 
     # Iterations are the same in all panels, though AP is measured rarely and late.
-    figure, panels = new_row(4 if positives else 3)
-    _draw_panel(panels[0], "loss", _labelled(metrics, losses), colors)
-    _draw_panel(panels[1], "learning rate", {"": metrics.get("lr", [])}, [COLORS[0]])
-    _draw_panel(panels[2], "AP", _labelled(metrics, aps), cycle_colors(len(aps)))
-    if positives:
-        levels = _labelled(metrics, positives)
-        _draw_panel(panels[3], "positive cells per image", levels, cycle_colors(len(levels)))
+    figure, axes = new_panels(len(panels))
+    for one, panel in zip(axes, panels, strict=True):
+        draw_panel(one, panel.title, panel.series, panel.colors, unit=panel.unit, epoch=epoch)
+    _tell_best(axes[2], metrics.get(best_metric, []), best_file)
+    _set_title(figure, title or metrics_json.resolve().parent.name)
     save_figure(figure, output_png)
 
 
-def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
+def plot_runs(
+    runs: Mapping[str, Path], output_png: Path, titles: Mapping[str, str] | None = None
+) -> None:
     """Compare runs: the total loss, the learning rate and the mask AP of each, over its iterations.
+
+    A star marks the best evaluation of each.
 
     Args:
         runs: metrics.json per name of a run.
         output_png: The picture to write.
+        titles: What is known of each, for the legend. None: the names.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -105,11 +124,43 @@ def plot_runs(runs: Mapping[str, Path], output_png: Path) -> None:
         raise ValueError("There are no runs to compare; give at least one.")
     metrics = {name: read_metrics(path) for name, path in runs.items()}
     colors = cycle_colors(len(metrics))
-    figure, (loss_axes, lr_axes, ap_axes) = new_row(3)
-    _draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
-    _draw_panel(lr_axes, "learning rate", _pick(metrics, "lr"), colors)
-    _draw_panel(ap_axes, "mask AP", _pick(metrics, "segm/AP"), colors)
+    figure, (loss_axes, lr_axes, ap_axes) = new_panels(3, legend_lines=len(runs))
+    draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
+    draw_panel(lr_axes, "learning rate", _pick(metrics, "lr"), colors)
+    aps = _pick(metrics, "segm/AP")
+    draw_panel(ap_axes, "mask AP", aps, colors, unit="percent")
+    handles = []
+    for name, color in zip(runs, colors, strict=True):
+        best = mark_best(ap_axes, aps[name], color)
+        told = f"; best mask AP {best[1]:.1f}, iteration {best[0]:,}" if best else ""
+        label = f"{(titles or {}).get(name, name)}{told}"
+        handles.append(Line2D([], [], color=color, linewidth=2.5, label=label))
+    figure.legend(handles=handles, loc="outside lower left", frameon=False, labelcolor=INK)
+    _set_title(figure, f"{len(runs)} runs")
     save_figure(figure, output_png)
+
+
+class _Panel(NamedTuple):
+    title: str
+    series: Metrics
+    colors: Sequence[str]
+    unit: str = ""
+
+
+def _tell_best(axes: Axes, points: Points, file: str) -> None:
+    best = mark_best(axes, points, COLORS[0])
+    if not best:
+        return
+    told = f"\N{BLACK STAR} best mask AP {best[1]:.1f}\niteration {best[0]:,}\n{file}"
+    # Below the curve, which rises.
+    axes.text(
+        0.98, 0.04, told.strip(), transform=axes.transAxes, ha="right", fontsize=10, color=INK
+    )
+
+
+def _set_title(figure: Figure, title: str) -> None:
+    # A name may have the signs of a formula.
+    figure.suptitle(title, x=0.008, ha="left", fontsize=13, color=INK, parse_math=False)
 
 
 def _parse_line(line: str) -> list[tuple[str, int, float]]:
@@ -147,46 +198,3 @@ def _label(name: str) -> str:
     if name.startswith(_POSITIVES):
         return f"level {name.removeprefix(_POSITIVES)}:"
     return name.replace("segm/AP", "mask AP").replace("bbox/AP", "box AP").replace("/", " ")
-
-
-def _draw_panel(
-    axes: Axes, title: str, series: Mapping[str, Sequence[tuple[int, float]]], colors: Sequence[str]
-) -> None:
-    style_axes(axes, title, "iteration")
-    drawn = []
-    for (label, points), color in zip(series.items(), colors, strict=True):
-        values = np.asarray([p for p in points if np.isfinite(p[1])], dtype=float).reshape(-1, 2)
-        if len(values):
-            # A few measurements, as of AP, are marked one by one; hundreds would hide the line.
-            marker = "o" if len(values) <= 30 else None
-            axes.plot(*values.T, color=color, linewidth=1.8, marker=marker, markersize=4)
-            drawn.append((label, color, values[-1]))
-    if not drawn:
-        axes.text(0.5, 0.5, f"no {title} yet", transform=axes.transAxes, ha="center", color=FAINT)
-        axes.set_yticks([])
-        return
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    _label_ends(axes, drawn)
-
-
-def _label_ends(axes: Axes, drawn: Sequence[tuple[str, str, np.ndarray]]) -> None:
-    """Write each line's name and last value at its right end, apart from one another."""
-    top = axes.get_ylim()[1]
-    heights = np.asarray([end[1] / top for _, _, end in drawn])
-    order = np.argsort(heights)
-    for index, height in zip(order, spread_apart(heights[order]), strict=True):
-        label, color, end = drawn[index]
-        text = f"{label} {end[1]:.3g}".strip()
-        axes.text(
-            1.015, height, text, transform=axes.transAxes, va="center", fontsize=9.5, color=color
-        )
-
-
-def spread_apart(heights: np.ndarray) -> np.ndarray:
-    """Move sorted heights, in shares of a panel, so far apart that labels there do not touch."""
-    placed = np.clip(heights, 0.02, 0.98)
-    for index in range(1, len(placed)):
-        placed[index] = max(placed[index], placed[index - 1] + _LABEL_STEP)
-    # Those pushed over the upper edge push back down.
-    return np.minimum(placed, 0.98 - _LABEL_STEP * np.arange(len(placed))[::-1])

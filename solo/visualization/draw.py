@@ -3,41 +3,34 @@
 H, W: the picture's size in pixels.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 import cv2
 import numpy as np
 from detectron2.structures import Instances
 
-from solo.structures.box import Box
 from solo.structures.cutouts import Cutout, get_cutouts
 from solo.structures.instances import class_name
-from solo.visualization.text import has_font, put_text, text_coverage
+from solo.visualization.labels import Tag, draw_label, draw_leader, place_labels
+from solo.visualization.marks import Mark
+from solo.visualization.palette import PALETTE, Color, ink_on, spread_colors
+from solo.visualization.text import has_font
 
-# Neighbours in the list differ in hue and in lightness: the first few instances never look alike.
-# fmt: off
-_PALETTE_RGB = (
-    0xE4572E, 0x2E86DE, 0x27AE60, 0xF4B400, 0x8E44AD, 0x17B2C4, 0xE84393, 0x7F8C3A, 0xD35400,
-    0x5AB4FF, 0xB2D732, 0xB83227, 0x5D5FEF, 0x00C896, 0xFFA58C, 0xA0622D, 0xF6E05E, 0xB388EB,
-    0x2C7A7B, 0xFF6F91,
-)
-# fmt: on
-PALETTE = tuple((c & 255, c >> 8 & 255, c >> 16) for c in _PALETTE_RGB)  # BGR
-
-# Every value that a channel can have, as a picture.
-_RAMP = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+# Blue, green and red in what is seen as gray.
+_GRAY = (0.114, 0.587, 0.299)
+# Below the filling, colours are paler by this: the hue that is seen is that of the label, the picture's
+# light and shade stay.
+_PALING = 0.6
 # "instance", "class", or a number per row of the instances.
-ColorBy = str | Sequence[int] | np.ndarray
-_MIN_FONT_SIZE = 8
-_LABEL_MARGIN = 3
-
-
-class _Label(NamedTuple):
-    text: str
-    box: Box
-    font_size: int
-    color: tuple[int, int, int]
+ColorBy = str | Mapping[int, int] | Sequence[int] | np.ndarray
+# Outlines are one pixel wide on pictures, or objects, whose area is that of a square with a shorter side
+# than these, in pixels; wider ones have a casing.
+_SMALL_PICTURE, _SMALL_OBJECT = 360, 16
+# Corners of outlines that are nearer to a straight line than this, in pixels, are those of pixels.
+_STRAIGHT = 0.7
+# Of hatching and dashes, in thicknesses of the outline.
+_HATCH, _DASH = 4, 5
+DEFAULT_ALPHA = 0.45
 
 
 def draw_instances(
@@ -46,8 +39,9 @@ def draw_instances(
     class_names: Sequence[str] | None = None,
     *,
     threshold: float = 0,
-    alpha: float = 0.5,
+    alpha: float = DEFAULT_ALPHA,
     color_by: ColorBy = "instance",
+    places: MutableMapping[int, int] | None = None,
 ) -> np.ndarray:
     """Draw the instances of one picture on a copy of it.
 
@@ -58,8 +52,10 @@ def draw_instances(
         class_names: Name per class. A class without one is called by its number.
         threshold: Probability below which a prediction is left out.
         alpha: Opacity of the masks' filling, 0 to 1.
-        color_by: "instance", a colour per row of the instances; "class", a colour per class; or a
+        color_by: "instance", a colour per row of the instances, unlike those of its neighbours; "class", a colour per class; or a
             number per row, such as those of a `MaskIoUTracker`: equal numbers, equal colours.
+        places: For the frames of a video, a dict that is empty at its start and handed in again with
+            every frame: labels stay where they were.
 
     Returns:
         (H, W, 3) uint8, BGR.
@@ -74,7 +70,9 @@ def draw_instances(
             f"and this one is {image_bgr.shape[:2]}: give the picture they were predicted on."
         )
     cutouts = get_cutouts(instances, threshold=threshold)
-    return draw_cutouts(image_bgr, cutouts, class_names, alpha=alpha, color_by=color_by)
+    return draw_cutouts(
+        image_bgr, cutouts, class_names, alpha=alpha, color_by=color_by, places=places
+    )
 
 
 def check_picture(image_bgr: np.ndarray) -> None:
@@ -93,13 +91,23 @@ def draw_cutouts(
     cutouts: Sequence[Cutout],
     class_names: Sequence[str] | None = None,
     *,
-    alpha: float = 0.5,
+    alpha: float = DEFAULT_ALPHA,
     color_by: ColorBy = "instance",
     font_size: int | None = None,
+    marks: Mapping[int, Mark] | None = None,
+    places: MutableMapping[int, int] | None = None,
 ) -> np.ndarray:
     """Draw instances that are cut out already, at the size of the picture; see `draw_instances`.
 
-    `font_size` is that of the labels, in pixels; None: by the size of the picture.
+    Args:
+        image_bgr: (H, W, 3) uint8, BGR.
+        cutouts: The instances.
+        class_names: Name per class.
+        alpha: Opacity of the masks' filling, 0 to 1.
+        color_by: As in `draw_instances`.
+        font_size: Of the labels, in pixels; None: by the size of the picture.
+        marks: By row, what became of instances where the truth is known.
+        places: As in `draw_instances`.
 
     Raises:
         ValueError: `color_by` is another word.
@@ -109,23 +117,37 @@ def draw_cutouts(
             f'color_by must be "instance", "class" or a number per instance, not {color_by!r}.'
         )
     canvas = np.ascontiguousarray(image_bgr).copy()
-    thickness = max(1, round(min(canvas.shape[:2]) / 400))
+    thickness = outline_thickness(canvas.shape)
+    numbers = color_numbers(cutouts, color_by, canvas.shape)
+    tags = [_tag(cutout, class_names, numbers[cutout.row], marks) for cutout in cutouts]
+    draw_masks(canvas, tags, alpha, thickness)
 
-    # The largest first: a small object on a large one stays visible.
-    for cutout in sorted(cutouts, key=lambda cutout: -cutout.mask.size):
-        draw_mask(canvas, cutout, _color(cutout, color_by), alpha, thickness)
-
-    # The most certain first: they get the best places.
-    labels: list[_Label] = []
-    for cutout in sorted(cutouts, key=lambda cutout: -(cutout.score or 0)):
-        text = label_text(cutout.category, cutout.score, class_names)
-        size = _fitting_font_size(text, canvas.shape, font_size)
-        if size:
-            box = _place_label(text, size, cutout, canvas.shape, [label.box for label in labels])
-            labels.append(_Label(text, box, size, _color(cutout, color_by)))
-    for label in reversed(labels):
-        _draw_label(canvas, label)
+    # The most certain first: they get the best places. In a video, the order has to last.
+    steady = places is not None
+    tags.sort(key=lambda tag: tag.number if steady else -(tag.cutout.score or 0))
+    labels = place_labels(tags, cutouts, canvas.shape, font_size, places)
+    for label in labels:
+        draw_leader(canvas, label, max(1, thickness // 2))
+    for label in labels:
+        draw_label(canvas, label)
     return canvas
+
+
+def _tag(
+    cutout: Cutout,
+    class_names: Sequence[str] | None,
+    number: int,
+    marks: Mapping[int, Mark] | None,
+) -> Tag:
+    text = label_text(cutout.category, cutout.score, class_names)
+    mark = marks.get(cutout.row) if marks else None
+    return Tag(cutout, text, PALETTE[number % len(PALETTE)], number, mark)
+
+
+def outline_thickness(shape: Sequence[int]) -> int:
+    """Return the thickness of outlines on a picture of (H, W), in pixels."""
+    side = (shape[0] * shape[1]) ** 0.5
+    return max(1 if side < _SMALL_PICTURE else 2, round(side / 480))
 
 
 def label_text(category: int, score: float | None, class_names: Sequence[str] | None) -> str:
@@ -135,16 +157,40 @@ def label_text(category: int, score: float | None, class_names: Sequence[str] | 
     return text if has_font(text) else class_name(category, None) + end
 
 
-def _color(cutout: Cutout, color_by: ColorBy) -> tuple[int, int, int]:
+def color_numbers(
+    cutouts: Sequence[Cutout], color_by: ColorBy, shape: Sequence[int]
+) -> Mapping[int, int]:
+    """Return the number of the colour of each row, in a picture of (H, W); see `draw_instances`."""
     if isinstance(color_by, str):
-        number = cutout.row if color_by == "instance" else cutout.category
-    else:
-        number = int(color_by[cutout.row])
-    return PALETTE[number % len(PALETTE)]
+        if color_by == "instance":
+            return spread_colors(cutouts, shape)
+        return {cutout.row: cutout.category for cutout in cutouts}
+    return {cutout.row: int(color_by[cutout.row]) for cutout in cutouts}
+
+
+def draw_masks(canvas: np.ndarray, tags: Sequence[Tag], alpha: float, thickness: int) -> None:
+    """Fill and outline instances on a picture, in place, the smaller ones before the larger ones."""
+    areas = {tag.cutout.row: int(np.count_nonzero(tag.cutout.mask)) for tag in tags}
+    rising = sorted(tags, key=lambda tag: areas[tag.cutout.row])
+    # Where masks overlap, the smallest has the filling: mixed colours are those of none.
+    free = np.ones(canvas.shape[:2], dtype=np.uint8)
+    for cutout, _, color, _, mark in rising:
+        patch = free[cutout.box.slices]
+        mask = cv2.bitwise_and(cutout.mask, patch)
+        cv2.subtract(patch, cutout.mask, dst=patch)
+        if mark and mark.value.hatched:
+            mask &= _hatching(cutout, max(4, _HATCH * thickness))
+        _fill(canvas, cutout._replace(mask=mask), color, alpha)
+
+    # Above all fillings, so that the contour of what lies behind goes on.
+    for cutout, _, color, _, mark in reversed(rising):
+        fitting = max(1, min(thickness, int(areas[cutout.row] ** 0.5 * 2 / _SMALL_OBJECT)))
+        dashed = mark is not None and mark.value.dashed
+        _outline(canvas, cutout, color, fitting, cased=fitting > 1, dashed=dashed)
 
 
 def draw_mask(
-    canvas: np.ndarray, cutout: Cutout, color: tuple[int, int, int], alpha: float, thickness: int
+    canvas: np.ndarray, cutout: Cutout, color: Color, alpha: float, thickness: int
 ) -> None:
     """Fill and outline one instance on a picture, in place.
 
@@ -155,70 +201,50 @@ def draw_mask(
         alpha: Opacity of the filling, 0 to 1.
         thickness: Of the outline, in pixels.
     """
-    patch = canvas[cutout.box.slices]
-    # The blend of 256 values instead of that of each pixel.
-    blend = cv2.addWeighted(_RAMP, 1 - alpha, np.full_like(_RAMP, color), alpha, 0)
-    cv2.copyTo(cv2.LUT(patch, blend), cutout.mask, patch)
+    _fill(canvas, cutout, color, alpha)
+    _outline(canvas, cutout, color, thickness)
 
+
+def _fill(canvas: np.ndarray, cutout: Cutout, color: Color, alpha: float) -> None:
+    if alpha:
+        patch = canvas[cutout.box.slices]
+        kept = (1 - _PALING) * np.eye(3) + _PALING * np.array(_GRAY)
+        blend = np.hstack([(1 - alpha) * kept, alpha * np.array(color)[:, None]])
+        cv2.copyTo(cv2.transform(patch, blend), cutout.mask, patch)
+
+
+def _hatching(cutout: Cutout, width: int) -> np.ndarray:
+    """Return diagonal stripes, (h, w) of 0 and 1, that go on from one object to the next."""
+    height, length = cutout.mask.shape
+    diagonals = np.add.outer(np.arange(height) + cutout.top, np.arange(length) + cutout.left)
+    return (diagonals // width % 2).astype(np.uint8)
+
+
+def _outline(
+    canvas: np.ndarray,
+    cutout: Cutout,
+    color: Color,
+    thickness: int,
+    *,
+    cased: bool = False,
+    dashed: bool = False,
+) -> None:
+    """Draw the contour: a line of the colour, within a wider one that is light or dark."""
+    kind = cv2.CHAIN_APPROX_NONE if dashed else cv2.CHAIN_APPROX_SIMPLE
     # [-2]: OpenCV 3 returns the image, too, before the contours.
-    contours = cv2.findContours(cutout.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)[-2]
-    offset = (cutout.left, cutout.top)
-    cv2.drawContours(canvas, contours, -1, color, thickness, cv2.LINE_AA, offset=offset)
-
-
-def _fitting_font_size(text: str, shape: tuple[int, ...], wanted: int | None) -> int:
-    """Return the largest font size, up to the wanted one, that fits the picture; 0: none."""
-    height, width = shape[:2]
-    largest = wanted or int(np.clip(round(0.026 * (height * width) ** 0.5), 11, 30))
-    for size in range(largest, _MIN_FONT_SIZE - 1, -1):
-        label_width, label_height = _label_size(text, size)
-        if label_width <= width and 2 * label_height <= height:
-            return size
-    return 0
-
-
-def _label_size(text: str, font_size: int) -> tuple[int, int]:
-    height, width = text_coverage(text, font_size).shape
-    return width + 2 * _LABEL_MARGIN, height
-
-
-def _place_label(
-    text: str, font_size: int, cutout: Cutout, shape: tuple[int, ...], taken: Sequence[Box]
-) -> Box:
-    """Return the place near the mask, within the picture, that covers least of the other labels."""
-    width, height = _label_size(text, font_size)
-    left, top, right, bottom = cutout.box
-    corners = (
-        (left, top - height),  # above the mask
-        (left, bottom),  # below
-        (right, top),  # to the right
-        (left - width, top),  # to the left
-        (left + (right - left - width) // 2, top + (bottom - top - height) // 2),  # in its middle
-        (right - width, top - height),
-        (right - width, bottom),
+    corner = (cutout.left, cutout.top)
+    contours = cv2.findContours(cutout.mask, cv2.RETR_CCOMP, kind, offset=corner)[-2]
+    smooth = [cv2.approxPolyDP(contour, _STRAIGHT, True) for contour in contours]
+    if cased or dashed:
+        casing = thickness + 1 + thickness // 3
+        cv2.polylines(canvas, smooth, True, ink_on(color), casing, cv2.LINE_AA)
+    lines = (
+        [dash for contour in contours for dash in _dashes(contour, thickness)] if dashed else smooth
     )
-    best, least = Box(0, 0, width, height), float("inf")
-    for wanted_left, wanted_top in corners:
-        left = min(max(0, wanted_left), shape[1] - width)
-        top = min(max(0, wanted_top), shape[0] - height)
-        box = Box(left, top, left + width, top + height)
-        covered = sum(_overlap(box, other) for other in taken)
-        if covered < least:
-            best, least = box, covered
-        if not covered:
-            break
-    return best
+    cv2.polylines(canvas, lines, not dashed, color, thickness, cv2.LINE_AA)
 
 
-def _overlap(a: Box, b: Box) -> int:
-    left, top, right, bottom = a.common(b)
-    return max(0, right - left) * max(0, bottom - top)
-
-
-def _draw_label(canvas: np.ndarray, label: _Label) -> None:
-    canvas[label.box.slices] = label.color
-    blue, green, red = label.color
-    is_light = 0.114 * blue + 0.587 * green + 0.299 * red > 140
-    ink = (20, 20, 20) if is_light else (255, 255, 255)
-    left, top = label.box.left + _LABEL_MARGIN, label.box.top
-    put_text(canvas, label.text, left, top, size=label.font_size, color=ink)
+def _dashes(contour: np.ndarray, thickness: int) -> Iterator[np.ndarray]:
+    length = _DASH * thickness + 2
+    for start in range(0, len(contour), 2 * length):
+        yield contour[start : start + length]

@@ -29,10 +29,22 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def new_row(num_panels: int) -> tuple[Figure, Sequence[Axes]]:
-    """Return a figure and its panels side by side, which share their horizontal axis."""
-    figure = new_figure(13 / 3 * num_panels, 3.9)
-    return figure, figure.subplots(1, num_panels, sharex=True)
+def new_panels(count: int, legend_lines: int = 0) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure and its panels, which share their horizontal axis: up to four side by side, else in threes.
+
+    Args:
+        count: Of panels.
+        legend_lines: Lines under them that there is to be room for.
+    """
+    columns = count if count <= 4 else 3
+    rows = -(-count // columns)
+    figure = new_figure(13 / 3 * columns, 0.3 + 3.6 * rows + 0.25 * legend_lines)
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    for axes in grid[:count]:
+        axes.tick_params(labelbottom=True)
+    return figure, grid[:count].tolist()
 
 
 def style_axes(axes: Axes, title: str, xlabel: str) -> None:

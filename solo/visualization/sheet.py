@@ -1,5 +1,6 @@
 """One picture that shows images of a data set beside their ground truth and their prediction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,9 +11,11 @@ from detectron2.structures import Instances
 from solo.structures.box import Box
 from solo.structures.cutouts import get_cutouts
 from solo.visualization.draw import check_picture, draw_cutouts
+from solo.visualization.legend import LegendItem, draw_legend, mark_swatch
+from solo.visualization.marks import Mark, Marks, look_of_sides
 from solo.visualization.text import put_text, text_coverage
 
-_TITLES = ("image", "ground truth", "prediction")
+_TITLES = ("image", "truth", "prediction")
 _GAP = 6
 _MARGIN = 16
 _TITLE_SIZE = 17
@@ -26,6 +29,7 @@ class SheetRow(NamedTuple):
     image: np.ndarray  # (H, W, 3) uint8, BGR
     truth: Instances  # with gt_masks and gt_classes
     prediction: Instances
+    marks: Marks | None = None  # what became of objects and predictions, where that is known
 
 
 def prediction_sheet(
@@ -38,9 +42,12 @@ def prediction_sheet(
 ) -> np.ndarray:
     """Draw images beside their ground truth and their prediction, in titled columns.
 
+    With marks an object and the prediction that found it have one colour, right and wrong are told apart by
+    sign and line, and a legend says how many there are of each. Without, a class has one colour.
+
     Args:
         rows: The images, at least one.
-        class_names: Name per class. A class has the same colour in all columns.
+        class_names: Name per class.
         threshold: Probability below which a prediction is left out.
         cell_size: Longer side of each image on the sheet, in pixels.
         blocks: Rows are laid out in so many blocks side by side. None: one for up to five images,
@@ -59,17 +66,25 @@ def prediction_sheet(
 
     # Lines across all blocks share a height, so that their images stay level.
     lines = [cells[start : start + blocks] for start in range(0, len(cells), blocks)]
+    sheet = _lay_out(lines, _titles(threshold), cell_size)
+    return np.vstack([sheet, *_legend(rows, threshold, sheet.shape[1])])
+
+
+def _lay_out(
+    lines: Sequence[Sequence[Sequence[np.ndarray]]], titles: Sequence[str], cell_size: int
+) -> np.ndarray:
+    """Lay cells out: lines of blocks of columns that have these titles."""
     heights = [max(row[0].shape[0] for row in line) for line in lines]
-    title_height = text_coverage(_TITLES[0], _TITLE_SIZE, True).shape[0] + _GAP
-    block_width = len(_TITLES) * (cell_size + _GAP) - _GAP
-    sheet_width = blocks * (block_width + 2 * _MARGIN)
+    title_height = text_coverage("", _TITLE_SIZE, True).shape[0] + _GAP
+    block_width = len(titles) * (cell_size + _GAP) - _GAP
+    sheet_width = len(lines[0]) * (block_width + 2 * _MARGIN)
     sheet_height = 2 * _MARGIN + title_height + sum(heights) + _GAP * (len(lines) - 1)
     sheet = np.full((sheet_height, sheet_width, 3), 255, dtype=np.uint8)
 
-    for block in range(blocks):
+    for block in range(len(lines[0])):
         left = _MARGIN + block * (block_width + 2 * _MARGIN)
-        columns = [left + column * (cell_size + _GAP) for column in range(len(_TITLES))]
-        for x, title in zip(columns, _TITLES, strict=True):
+        columns = [left + column * (cell_size + _GAP) for column in range(len(titles))]
+        for x, title in zip(columns, titles, strict=True):
             put_text(sheet, title, x, _MARGIN - 2, size=_TITLE_SIZE, color=_INK, bold=True)
         top = _MARGIN + title_height
         for line, height in zip(lines, heights, strict=True):
@@ -78,6 +93,36 @@ def prediction_sheet(
                     _paste(sheet, cell, Box(x, top, x + cell_size, top + height))
             top += height + _GAP
     return sheet
+
+
+def _titles(threshold: float) -> tuple[str, ...]:
+    limit = f" from {100 * threshold:.3g} %" if threshold else ""
+    return (*_TITLES[:-1], _TITLES[-1] + limit)
+
+
+def _legend(rows: Sequence[SheetRow], threshold: float, width: int) -> list[np.ndarray]:
+    """Return what marks mean, and how many there are; nothing where there are none."""
+    found: Counter[Mark] = Counter()
+    for row in rows:
+        if row.marks:
+            scores = row.prediction.scores.tolist()
+            shown = (
+                mark
+                for mark, score in zip(row.marks.prediction, scores, strict=True)
+                if score >= threshold
+            )
+            found.update(filter(None, shown))
+            found.update(mark for mark in row.marks.truth if mark is Mark.MISSED)
+    items = [
+        LegendItem(mark_swatch(mark), f"{found[mark]} {mark.value.meaning}")
+        for mark in Mark
+        if found[mark]
+    ]
+    if not items:
+        return []
+    items.append(LegendItem(None, "Found: the right class and a mask IoU of 0.5 or more."))
+    legend = draw_legend(items, width - 2 * _MARGIN)
+    return [np.pad(legend, ((0, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)]
 
 
 def scale_to(image_bgr: np.ndarray, longer_side: int) -> np.ndarray:
@@ -96,13 +141,21 @@ def _draw_row(
     # Scaled before anything is drawn: lines and labels stay sharp on small images.
     image = scale_to(row.image, cell_size)
     size = (image.shape[0], image.shape[1])
-    pictures = [image]
-    for instances in (row.truth, row.prediction):
-        cutouts = get_cutouts(instances, threshold=threshold, size=size)
-        pictures.append(
-            draw_cutouts(image, cutouts, class_names, color_by="class", font_size=_LABEL_SIZE)
+    truth = get_cutouts(row.truth, size=size)
+    prediction = get_cutouts(row.prediction, threshold=threshold, size=size)
+    sides = look_of_sides(truth, prediction, row.marks, size)
+    drawn = (
+        draw_cutouts(
+            image,
+            cutouts,
+            class_names,
+            color_by=side.colors,
+            marks=side.marks,
+            font_size=_LABEL_SIZE,
         )
-    return pictures
+        for cutouts, side in zip((truth, prediction), sides, strict=True)
+    )
+    return [image, *drawn]
 
 
 def _paste(sheet: np.ndarray, cell: np.ndarray, place: Box) -> None:

@@ -35,6 +35,7 @@ def plot_survey(
     objects: np.ndarray,
     class_counts: Mapping[str, int],
     settings: Mapping[str, LevelSettings],
+    verdict: Sequence[str] = (),
 ) -> None:
     """Plot what a data set looks like to a model.
 
@@ -44,8 +45,12 @@ def plot_survey(
         objects: (I,) objects per image.
         class_counts: Objects per name of a class.
         settings: The levels of one or two configs by name, such as "present" and "proposed".
+        verdict: Lines above all.
     """
-    figure = new_figure(13, 7.6)
+    figure = new_figure(13, 7.6 + 0.24 * len(verdict))
+    if verdict:
+        text = "\n".join(verdict)
+        figure.suptitle(text, x=0.01, ha="left", fontsize=12, color=INK, linespacing=1.4)
     grid = figure.add_gridspec(4, 2, width_ratios=(1.6, 1))
     size_axes = figure.add_subplot(grid[0:2, 0])
     range_axes = figure.add_subplot(grid[2:4, 0], sharex=size_axes)
@@ -129,7 +134,7 @@ def _plot_objects(axes: Axes, objects: np.ndarray) -> None:
 
 def _plot_shared(axes: Axes, settings: Mapping[str, LevelSettings]) -> None:
     """Draw, per level and set of settings, how many cells several objects claim."""
-    style_axes(axes, "positive cells claimed twice", "level")
+    style_axes(axes, "cells that several objects claim", "level")
     width = 0.8 / len(settings)
     for index, (name, levels) in enumerate(settings.items()):
         places = np.arange(len(levels.shared)) + (index - (len(settings) - 1) / 2) * width

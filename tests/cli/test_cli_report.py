@@ -89,6 +89,33 @@ def test_a_model_without_errors(perfect, tmp_path):
     assert "1.00 0.png: found 2 of 2, with 2 predictions" in text
 
 
+def test_the_page_says_what_it_counts(perfect):
+    main(["report", str(perfect)])
+    text = words((perfect / "report.html").read_text())
+    assert "Finds all objects; none of the predictions are wrong, at threshold" in text
+    assert "Nothing goes wrong." in text and "Next: solo predict photo.jpg --model" in text
+    assert "0 second labels are left out" in text
+    assert "No class is taken for another." in text
+    # Of four images, all are the first ones.
+    assert "Not measured: the first images are slower" in text
+
+
+def test_every_picture_opens(perfect):
+    main(["report", str(perfect)])
+    page = (perfect / "report.html").read_text()
+    opened = re.findall(r'popovertarget="([^"]+)"', page)
+    assert len(set(opened)) == len(opened) == page.count("<img ") > 4
+    assert opened == re.findall(r'<div popover class="picture" id="([^"]+)"', page)
+
+
+def test_what_the_command_prints(perfect, capsys):
+    main(["report", str(perfect)])
+    told = capsys.readouterr().out
+    assert told.startswith("Finds all objects") and told.count("mask AP |") == 1
+    assert re.search(r"\| all +\| +100\.0 \| +100\.0 \|", told) and "| red " in told
+    assert f"written: {perfect / 'report.html'}\nnext: solo predict photo.jpg --model" in told
+
+
 def test_nothing_of_a_run_is_taken_for_html(perfect):
     main(["report", str(perfect)])
     page = (perfect / "report.html").read_text()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -11,11 +12,20 @@ import pytest
 from solo.cli import predict
 from solo.cli._parser import build_parser
 from solo.demo import runner
+from solo.demo.job import describe_found
+from solo.demo.runner import Options, Runner
 from solo.inference import Predictor
 from solo.model_zoo import DEFAULT_MODEL
 from solo.visualization.video import VideoSource
 
 ROOT = Path(__file__).parents[2]
+
+
+class OnePixel:
+    """Stands for a model whose evaluation is known."""
+
+    class_names, category_ids = ("one",), (0,)
+    threshold, origin = 0.42, ("a.onnx", "cpu")
 
 
 def read_options(*words):
@@ -44,6 +54,9 @@ def test_a_photo_alone(solo, model, photo, tmp_path, capsys):
     assert [record["score"] for record in records] == [1, 0.5, 0.33333]
     assert capsys.readouterr().out == (
         "1 image done.\n"
+        "model: config (model.pth, cpu)\n"
+        "threshold 0.3: the model has no evaluation of its own\n"
+        "found: 3 objects (3 one)\n"
         "written: picture predictions/a.png\n"
         "written: 3 instances in predictions/instances.json\n"
     )
@@ -67,9 +80,11 @@ def test_images_and_videos_and_what_is_neither(solo, model, photo, video, tmp_pa
     records = json.loads((drawn / "instances.json").read_text())
     assert len([record for record in records if "frame" in record]) == 2 * 5 * 2
     told = capsys.readouterr()
-    summary, *written = told.out.splitlines()
+    summary, *found, first, second, third, last = told.out.splitlines()
     assert summary.startswith("2 images done, 10 frames in ") and summary.endswith(", 4 failed.")
-    assert written == [
+    # Of videos each object once, two in each.
+    assert found[2] == "found: 6 objects (6 one)" and len(found) == 3
+    assert [first, second, third, last] == [
         "written: 2 pictures in predictions",
         "written: video predictions/one.mp4",
         "written: video predictions/two.AVI.mp4",
@@ -162,7 +177,7 @@ def test_a_key_in_the_window_ends_all(solo, model, photo, video, monkeypatch, ca
     monkeypatch.setattr(cv2, "imshow", lambda *_: None)
     monkeypatch.setattr(cv2, "waitKey", lambda wait: ord("q"))
     assert solo("predict", "a.png", "b.mp4", *model, "--show") == 0
-    assert capsys.readouterr().out == "1 image done, 0 frames done.\n"
+    assert capsys.readouterr().out.startswith("1 image done, 0 frames done.\nmodel: ")
 
 
 def test_a_camera(solo, model, video, tmp_path, monkeypatch, capsys):
@@ -181,10 +196,38 @@ def test_a_camera(solo, model, video, tmp_path, monkeypatch, capsys):
     assert "give files or --webcam" in stopped_with(solo, capsys, "--webcam", "clip.mp4")
 
 
+def test_where_nothing_is_looked_at_an_earlier_list_stays(solo, model, photo, tmp_path, capsys):
+    photo("a.png")
+    (tmp_path / "labels.json").write_text("{}")
+    assert solo("predict", "a.png", *model) == 0
+    listed = (tmp_path / "predictions/instances.json").read_text()
+    capsys.readouterr()
+    assert solo("predict", "labels.json", *model) == 1
+    assert (tmp_path / "predictions/instances.json").read_text() == listed
+    told = capsys.readouterr()
+    assert told.out == "0 images done, 1 failed.\n"
+    assert "error: labels.json: cannot be read as an image" in told.err
+    # An image without an object is something else.
+    photo("b.png", blobs=0)
+    assert solo("predict", "b.png", *model) == 0
+    assert (tmp_path / "predictions/instances.json").read_text() == "[]"
+    assert "found: 0 objects\n" in capsys.readouterr().out
+
+
+def test_of_many_classes_the_most_frequent_are_told():
+    done = Runner(Options(name="cats"))
+    done.predictor, done.num_images = Predictor(OnePixel()), 1
+    done.objects = Counter({f"class {number}": 20 - number for number in range(13)})
+    model, threshold, found = describe_found(done)
+    assert model == "model: cats (a.onnx, cpu)" and threshold.startswith("threshold 0.42, of")
+    assert found.startswith("found: 182 objects (20 class 0, 19 class 1, ")
+    assert found.endswith(", 11 class 9, 27 of 3 other classes)")
+
+
 def test_the_default_model():
     options = read_options("a.png")
     assert (options.config_file, options.weights) == (DEFAULT_MODEL, f"solo://{DEFAULT_MODEL}")
-    assert options.threshold == 0.3 and options.tiles is None and not options.onnx
+    assert options.threshold is None and options.tiles is None and not options.onnx
 
 
 @pytest.mark.parametrize("flag", ["--onnx", "--model"])

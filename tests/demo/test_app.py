@@ -77,7 +77,7 @@ def parse(words):
 
 @pytest.fixture
 def predictor(model):
-    return load(model)[0]
+    return load(model)
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +166,7 @@ def test_files_that_are_refused(predictor, photo, tmp_path, monkeypatch):
 
 
 def test_a_failure_of_the_model_is_a_sentence(photo, caplog):
-    def fail(image):
+    def fail(image, *, threshold):
         raise MemoryError("no <b>memory</b>")
 
     sentence = layout.answer(photo(), fail)
@@ -187,8 +187,7 @@ def test_names_are_text_and_not_html():
 
 def test_an_exported_model_gives_run_lengths(monkeypatch):
     monkeypatch.setattr(Predictor, "from_onnx", lambda path, **options: options)
-    options, details = load(["--onnx", "model.onnx"])
-    assert options == {"mask_format": "rle"} and details == ["onnxruntime", "cpu"]
+    assert load(["--onnx", "model.onnx"]) == {"mask_format": "rle", "tiles": None}
 
 
 @pytest.mark.parametrize(

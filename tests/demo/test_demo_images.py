@@ -294,7 +294,7 @@ def test_as_a_program_with_a_random_model(photo, tmp_path, tiny_cfg):
     assert result.stdout == "1 image done, 1 failed.\n"
     assert names(tmp_path / "out") == ["a.png"]
     records = json.loads((tmp_path / "found.json").read_text())
-    assert len(records) == 5
+    assert 1 < len(records) <= 5  # some of which may be of one object
     for record in records:
         assert mask_util.decode(record["segmentation"]).shape == (40, 60)
         assert record["category_name"] in names_of_classes

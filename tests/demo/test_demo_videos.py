@@ -111,7 +111,7 @@ def test_a_video_without_frames(run, video, tmp_path, monkeypatch, capsys):
     assert run("--video", video(), "--output", "out", "--json", "found.json") == 1
     assert "a video without frames" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
-    assert json.loads((tmp_path / "found.json").read_text()) == []
+    assert not (tmp_path / "found.json").exists()
 
 
 def stop_after(monkeypatch, count, error):

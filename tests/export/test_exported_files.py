@@ -53,9 +53,9 @@ def test_onnx_finds_what_the_predictor_finds(both):
     exported = Predictor.from_onnx(done.path, threads=1)
     # 100 x 150, 150 x 100 and 100 x 105 pixels after resizing: three sizes of the input.
     for picture in PICTURES:
-        expected = predictor(picture)
+        expected = predictor.raw(picture)
         assert len(expected) > 3
-        assert_alike(exported(picture), expected)
+        assert_alike(exported.raw(picture), expected)
     assert exported.class_names == ("a", "b", "c") and exported.category_ids == (0, 1, 2)
 
 
@@ -63,15 +63,15 @@ def test_onnx_finds_what_the_predictor_finds(both):
 def test_onnx_finds_the_same_in_tiles(both):
     model, done = both
     rule = TileRule(size=128)
-    expected = Predictor.from_config(**model, device="cpu", tiles=rule)(PICTURES[2])
+    expected = Predictor.from_config(**model, device="cpu", tiles=rule).raw(PICTURES[2])
     assert len(expected) > 3
-    assert_alike(Predictor.from_onnx(done.path, threads=1, tiles=rule)(PICTURES[2]), expected)
+    assert_alike(Predictor.from_onnx(done.path, threads=1, tiles=rule).raw(PICTURES[2]), expected)
 
 
 @pytest.mark.slow
 def test_onnx_finds_nothing_where_nothing_is(both):
     model, done = both
-    assert len(Predictor.from_config(**model, device="cpu")(NOTHING)) == 0
+    assert len(Predictor.from_config(**model, device="cpu").raw(NOTHING)) == 0
     found = Model(done.path, threads=1)(NOTHING)
     assert found.masks.shape == (0, *NOTHING.shape[:2]) and found.masks.dtype == bool
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,)

@@ -66,6 +66,22 @@ def with_entry(entry, value):
     return json.dumps(metadata)
 
 
+@pytest.mark.parametrize(
+    ("more", "threshold", "is_evaluated"),
+    [
+        ({}, 0.3, False),
+        ({"threshold": 0.3, "best_f1": None}, 0.3, False),
+        ({"threshold": 0.4, "best_f1": {"threshold": 0.4}}, 0.4, True),
+    ],
+)
+def test_the_threshold_of_a_file(tmp_path, more, threshold, is_evaluated):
+    path = write_model(tmp_path / "m.onnx", json.dumps({**METADATA, **more}))
+    predictor = Predictor.from_onnx(path)
+    assert predictor.threshold == threshold and predictor.is_evaluated == is_evaluated
+    assert len(predictor(IMAGE)) == 1 and len(predictor(IMAGE, threshold=0.8)) == 0
+    assert runtime.Model(path).threshold == more.get("threshold", 0)
+
+
 def test_a_file_that_is_right(tmp_path):
     predictor = Predictor.from_onnx(write_model(tmp_path / "m.onnx", json.dumps(METADATA)))
     (record,) = predictor.to_dicts(predictor(IMAGE))
@@ -94,6 +110,8 @@ def test_a_file_that_is_right(tmp_path):
         ("input.pad_value", {"r": 1}),
         ("mask_thresh", float("nan")),
         ("mask_thresh", "0.5"),
+        ("threshold", 2),
+        ("threshold", None),
         ("class_names", ["a", None]),
         ("class_names", "ab"),
         ("category_ids", [[7], [9]]),

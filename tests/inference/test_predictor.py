@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 import pytest
@@ -10,6 +11,7 @@ from detectron2.structures import BitMasks, Instances
 
 from solo import model_zoo
 from solo.config.load import inference_config
+from solo.errors import UserError
 from solo.inference import Predictor, TileRule
 from solo.inference.torch_backend import TorchBackend
 from solo.structures.run_lengths import encode_masks
@@ -21,6 +23,7 @@ class Bright:
 
     class_names = ("zero", "one")
     category_ids = (10, 11)
+    threshold = 0.1
 
     def __init__(self):
         self.images = []
@@ -151,8 +154,8 @@ def test_a_batch_of_mixed_sizes_gives_each_image_what_it_gets_alone(files):
     backend.model.double()
     predictor = Predictor(backend)
     images = [*PICTURES, PICTURES[0][:, ::-1]]
-    for image, found in zip(images, predictor.batch(images), strict=True):
-        alone = predictor(image)
+    for image, found in zip(images, predictor.batch(images, threshold=0), strict=True):
+        alone = predictor(image, threshold=0)
         assert len(found) == len(alone) > 3
         torch.testing.assert_close(found.scores, alone.scores)
         assert torch.equal(found.pred_classes, alone.pred_classes)
@@ -189,3 +192,86 @@ def test_a_missing_onnx_file_is_named(tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     with pytest.raises(FileNotFoundError, match=r"none\.onnx: no such file"):
         Predictor.from_onnx(tmp_path / "none.onnx")
+
+
+class Twice(Bright):
+    """Finds the bright part twice, under two names, and a dark strip on the left that it is not sure of."""
+
+    def find_in(self, image):
+        dark = np.zeros_like(image[:, :, 0], dtype=bool)
+        dark[:, :2] = True
+        bright = image[:, :, 0] > 100
+        masks = BitMasks(torch.from_numpy(np.stack([bright, bright, dark])))
+        return Instances(
+            image.shape[:2],
+            pred_boxes=masks.get_bounding_boxes(),
+            scores=torch.tensor([0.9, 0.8, 0.2]),
+            pred_classes=torch.tensor([1, 0, 0]),
+            pred_masks=masks.tensor,
+        )
+
+
+def test_each_object_once_from_the_threshold_on():
+    backend = Twice()
+    backend.threshold = 0.5
+    predictor = Predictor(backend)
+    assert predictor.threshold == 0.5 and predictor.is_evaluated
+    assert predictor(picture()).scores.tolist() == pytest.approx([0.9])
+    assert predictor(picture(), threshold=0.1).scores.tolist() == pytest.approx([0.9, 0.2])
+    (found,) = predictor.batch([picture()], threshold=0)
+    assert found.pred_classes.tolist() == [1, 0]
+    assert predictor.raw(picture()).scores.tolist() == pytest.approx([0.9, 0.8, 0.2])
+
+
+def test_where_a_threshold_comes_from_is_told():
+    backend = Twice()
+    backend.threshold = 0.42
+    assert Predictor(backend).tell_threshold() == (
+        "threshold 0.42, of the best F1 in the model's own evaluation"
+    )
+    assert Predictor(backend).tell_threshold(0.5) == "threshold 0.5"
+    backend.threshold = None
+    predictor = Predictor(backend)
+    assert predictor.threshold == 0.3 and not predictor.is_evaluated
+    assert predictor.tell_threshold() == "threshold 0.3: the model has no evaluation of its own"
+
+
+def test_files_are_read_as_images_are(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), picture())
+    predictor = Predictor(Bright())
+    expected = predictor.to_dicts(predictor(picture()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (path, str(path), "~/a.png"):
+        assert predictor.to_dicts(predictor(name)) == expected
+    assert len(predictor.batch([path, picture()])) == 2
+    with pytest.raises(UserError, match=r"none\.png: cannot be read as an image"):
+        predictor(tmp_path / "none.png")
+    with pytest.raises(UserError, match=r"list of images, not 'a\.png'"):
+        predictor.batch("a.png")
+    with pytest.raises(UserError, match="more pixels than INPUT"):
+        Predictor(Bright(), max_pixels=100)(path)
+
+
+def test_what_is_found_is_drawn(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture())
+    predictor = Predictor(Twice())
+    drawn = predictor.draw(tmp_path / "a.png")
+    assert drawn.shape == picture().shape and drawn.dtype == np.uint8
+    found = predictor(picture())
+    assert np.array_equal(drawn, predictor.draw(picture(), found))
+    changed = (drawn != picture()).any(axis=2)
+    assert changed[2:6, 10:16].all()
+    assert np.array_equal(predictor.draw(picture(), found, threshold=0.95), picture())
+    # Without the strip on the left.
+    assert not np.array_equal(predictor.draw(picture(), threshold=0.5), drawn)
+
+
+def test_a_run_by_its_folder(files, tmp_path):
+    _, weights = files
+    (tmp_path / "last_checkpoint").write_text("model.pth")
+    by_run = Predictor.from_run(tmp_path, device="cpu")
+    assert by_run.class_names == ("a", "b", "c") and by_run.origin == ("model.pth", "cpu")
+    assert Predictor.from_run(str(tmp_path), weights, device="cpu").class_names == ("a", "b", "c")
+    with pytest.raises(FileNotFoundError, match=r"has no config\.yaml"):
+        Predictor.from_run(tmp_path / "none")

@@ -200,3 +200,13 @@ def test_inference_config(tmp_path):
         inference_config(path, opts=["NO_SUCH_KEY", "1"])
     with pytest.raises(FileNotFoundError, match=r"missing\.yaml"):
         inference_config(tmp_path / "missing.yaml")
+
+
+def test_a_checkpoint_tells_its_threshold_and_the_ids_of_its_classes(tmp_path):
+    best = {"threshold": 0.42, "F1": 80.0}
+    content = {"class_names": ["zero", "one"], "category_ids": [7, 9], "best_f1": best}
+    backend = TorchBackend(make_cfg(tmp_path, **content))
+    assert backend.threshold == 0.42 and backend.category_ids == (7, 9)
+    assert backend.origin == ("model.pth", "cpu")
+    backend = TorchBackend(make_cfg(tmp_path, class_names=["zero", "one"], category_ids=[7]))
+    assert backend.threshold is None and backend.category_ids == (0, 1)

@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from detectron2.structures import BoxMode, Instances
 
 from solo.errors import UserError
 from solo.report.dataset_rows import dataset_rows
+from solo.visualization.marks import Mark
 
 
 def predict_nothing(image):
@@ -63,3 +65,23 @@ def test_images_that_cannot_be_read_are_left_out(dataset, caplog):
     assert "0.png.gone" in caplog.text and "3.png" in caplog.text
     with pytest.raises(UserError, match=r"0\.png\.gone"):
         dataset_rows(dataset[:1], predict_nothing, 3)
+
+
+def test_predictions_are_marked_where_truth_is_known(dataset):
+    def predict(image):
+        """Find the square, once more under another name, and something beside it."""
+        masks = torch.zeros((3, *image.shape[:2]), dtype=torch.bool)
+        masks[:2, 5:15, 5:15] = True
+        masks[2, :4, 20:] = True
+        classes, scores = torch.tensor([1, 0, 1]), torch.tensor([0.9, 0.8, 0.7])
+        return Instances(image.shape[:2], pred_masks=masks, pred_classes=classes, scores=scores)
+
+    rows = dataset_rows(dataset, predict, 7, threshold=0.5)
+    assert rows[0].marks is None, "it has no annotations"
+    assert len(rows[1].prediction) == 2
+    assert rows[1].marks.prediction == [Mark.FOUND, Mark.NO_OBJECT]
+    assert list(rows[1].marks.matches) == [0, -1] and rows[1].marks.truth == [None]
+    # A crowd is no object, and what lies in it is neither right nor wrong.
+    assert rows[6].marks.truth == [] and rows[6].marks.prediction[0] is None
+    missed = dataset_rows(dataset, predict, 7, threshold=0.95)[1].marks
+    assert missed.truth == [Mark.MISSED] and missed.prediction == []

@@ -22,7 +22,7 @@ def stripes(count, **fields):
 
 def result(name, scores, predictions, objects, about, score=0.0):
     about = np.array(about, dtype=bool).reshape(len(predictions), len(objects))
-    verdict = Verdict(np.array(predictions), np.array(objects), np.array([]), about)
+    verdict = Verdict(np.array(predictions), np.array(objects), np.array([]), about, np.array([]))
     return ImageResult(
         file_name=name,
         truth=stripes(len(objects)),

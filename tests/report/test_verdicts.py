@@ -64,6 +64,16 @@ def test_an_iou_of_a_half_is_enough():
     assert kinds(judge([(0, 0, 7, 1)], [(0, 0, 8, 2)])) == ([Kind.POOR], [Kind.POOR])
 
 
+def test_the_most_confident_one_takes_an_object_for_another_class():
+    # Of class 1: two on the object of class 0, the second one with more confidence, and one that only touches it.
+    boxes = [(0, 0, 4, 3), OBJECT, (0, 0, 4, 1), FAR]
+    verdict = judge(boxes, [OBJECT, FAR], [1, 1, 1, 0], [0, 0], scores=[0.6, 0.7, 0.9, 0.5])
+    assert verdict.mistaken.tolist() == [-1, 0, -1, -1]
+    # What its own class finds is not taken for another.
+    found = judge([OBJECT, OBJECT], [OBJECT], [1, 0], [0], scores=[0.9, 0.5])
+    assert found.mistaken.tolist() == [-1, -1]
+
+
 def test_an_iou_of_a_tenth_is_about_the_object():
     assert kinds(judge([(0, 0, 1, 1)], [(0, 0, 10, 1)])) == ([Kind.POOR], [Kind.POOR])
     assert kinds(judge([(0, 0, 1, 1)], [(0, 0, 11, 1)])) == ([Kind.BACKGROUND], [Kind.MISSED])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.visualization.accuracy import class_aps, plot_error_counts, plot_precision_recall
+from solo.visualization.accuracy import class_aps, plot_over_threshold, plot_precision_recall
 
 
 def precisions(num_classes):
@@ -31,6 +31,8 @@ def test_any_number_of_classes(tmp_path, num_classes):
     )
 
 
-def test_error_counts(tmp_path):
-    plot_error_counts([3, 0], [0, 0], ["one", "two"], tmp_path / "bars.png")
-    assert np.ptp(cv2.imread(str(tmp_path / "bars.png")), axis=2).max() > 60, "a bar in colour"
+def test_over_the_threshold(tmp_path):
+    thresholds = np.arange(100) / 100
+    precision = np.where(thresholds > 0.9, np.nan, thresholds)
+    plot_over_threshold(thresholds, precision, 1 - thresholds, thresholds * 0, 0.5, tmp_path / "f1")
+    assert np.ptp(cv2.imread(str(tmp_path / "f1.png")), axis=2).max() > 60, "curves in colour"

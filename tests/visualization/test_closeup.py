@@ -7,6 +7,7 @@ from detectron2.structures import Instances
 
 from solo.evaluation.coco import predicted_rles
 from solo.visualization.closeup import box_around, draw_close_up
+from solo.visualization.marks import Mark, Marks
 
 
 def instances(boxes, size=(100, 200), **fields):
@@ -67,3 +68,16 @@ def test_the_part_that_is_shown(shown, box):
     rles = predicted_rles(Instances((100, 200), pred_masks=torch.from_numpy(pixels)[None]))
     assert box_around(rles, (100, 200)) == box
     assert box_around([], (100, 200)) == (0, 0, 200, 100)
+
+
+def test_marks_are_drawn_on_the_chosen_ones():
+    image = np.zeros((100, 200, 3), dtype=np.uint8)
+    truth = instances([(120, 30, 150, 60)])
+    found = instances([(122, 32, 150, 60)], scores=torch.tensor([0.9]))
+    plain, marked = (
+        draw_close_up(image, truth, found, truth_rows=[0], prediction_rows=[0], marks=marks)
+        for marks in (None, Marks([None], [Mark.WRONG_CLASS], [0]))
+    )
+    assert np.array_equal(halves(plain)[0], halves(marked)[0])
+    orange = (halves(marked)[1] == Mark.WRONG_CLASS.value.color).all(axis=2)
+    assert orange.sum() > 50

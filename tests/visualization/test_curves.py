@@ -8,7 +8,8 @@ import pytest
 
 from solo.cli.main import main
 from solo.visualization import plot_metrics, plot_runs
-from solo.visualization.curves import read_metrics, spread_apart
+from solo.visualization.curves import read_metrics
+from solo.visualization.line_panels import spread_apart
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import torch
 from detectron2.structures import Instances
 
 from solo.visualization import SheetRow, prediction_sheet
+from solo.visualization.marks import Mark, Marks
+from solo.visualization.text import has_font
 from tests.conftest import rectangles
 
 
@@ -43,3 +45,68 @@ def test_any_number_of_images_of_any_shape():
         sheet = prediction_sheet(rows, cell_size=60)
         assert sheet.dtype == np.uint8
         assert sheet.shape[1] == (1 if len(rows) <= 5 else 2) * (3 * 66 - 6 + 32)
+
+
+def marked(*prediction, truth=(None,), matches=None):
+    """A row with one object, of class 0, and predictions of it."""
+    image = np.full((60, 60, 3), 90, dtype=np.uint8)
+    objects = rectangles((60, 60), [(15, 15, 45, 45)], [0])
+    found = Instances((60, 60))
+    found.pred_masks = objects.gt_masks.tensor.repeat(len(prediction), 1, 1)
+    found.pred_classes = torch.zeros(len(prediction), dtype=torch.int64)
+    found.scores = torch.full((len(prediction),), 0.9)
+    matches = [0] * len(prediction) if matches is None else matches
+    return SheetRow(image, objects, found, Marks(truth, prediction, matches))
+
+
+def cells_of(row, **settings):
+    sheet = prediction_sheet([row], ["zero"], cell_size=300, **settings)
+    return [
+        sheet[42:342, 16 + 306 * column : 316 + 306 * column].astype(int) for column in range(3)
+    ]
+
+
+def test_an_object_and_what_found_it_have_one_hue():
+    _, truth, found = cells_of(marked(Mark.FOUND))
+    np.testing.assert_array_equal(truth[150, 150], found[150, 150])
+    # A prediction that has nothing to do with it does not share its hue.
+    _, truth, found = cells_of(marked(Mark.NO_OBJECT, matches=[-1]))
+    inside = (slice(110, 190), slice(110, 190))
+    assert not (found[inside] == truth[150, 150]).all(axis=2).any()
+
+
+def test_marks_differ_in_line_and_filling_not_in_colour_alone():
+    found, wrong_class, no_object = (
+        cells_of(marked(mark))[2].sum(axis=2)
+        for mark in (Mark.FOUND, Mark.WRONG_CLASS, Mark.NO_OBJECT)
+    )
+    inside = (slice(100, 200), slice(150, 151))
+    edge = (slice(75, 77), slice(100, 200))  # the upper border of the object
+    assert np.ptp(found[inside]) == np.ptp(wrong_class[inside]) == 0 < np.ptp(no_object[inside])
+    assert np.ptp(found[edge].mean(axis=0)) < 30
+    assert min(np.ptp(one[edge].mean(axis=0)) for one in (wrong_class, no_object)) > 100
+    signs = {mark.value.sign for mark in Mark}
+    assert len(signs) == len(Mark) and all(map(has_font, signs))
+
+
+def test_missed_objects_are_marked_among_the_objects():
+    _, truth, _ = cells_of(marked(truth=[Mark.MISSED]))
+    assert np.ptp(truth[100:200, 150].sum(axis=1)) > 30, "hatched"
+
+
+def test_the_legend_is_there_where_marks_are():
+    row = marked(Mark.FOUND)
+    plain = prediction_sheet([row._replace(marks=None)], cell_size=60)
+    with_legend = prediction_sheet([row], cell_size=60)
+    assert with_legend.shape[0] > plain.shape[0] and with_legend.shape[1] == plain.shape[1]
+    # What is below the threshold is not drawn, and counts for nothing.
+    assert prediction_sheet([row], cell_size=60, threshold=0.95).shape == plain.shape
+
+
+def test_the_threshold_is_in_the_title():
+    row = marked(Mark.FOUND)
+    with_threshold, without = (
+        prediction_sheet([row], cell_size=300, threshold=threshold)[:40, 16 + 2 * 306 :]
+        for threshold in (0.3, 0)
+    )
+    assert (with_threshold < 200).sum() > 1.3 * (without < 200).sum()

@@ -1,0 +1,50 @@
+"""What a picture of a run says of it: name, config, date, how long an epoch is, the best checkpoint."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from solo.checkpoint import run_files
+from solo.errors import UserError
+
+_BEST_CHECKPOINT = "model_best.pth"
+
+
+class RunCaption(NamedTuple):
+    """The arguments of `plot_metrics` about a run."""
+
+    title: str
+    epoch: float = 0.0  # iterations; 0: not known
+    best_metric: str = "segm/AP"
+    best_file: str = ""
+
+
+def run_caption(folder: Path) -> RunCaption:
+    """Return what the files of a run say of it; what an older version did not write is left out."""
+    best = _BEST_CHECKPOINT if (folder / _BEST_CHECKPOINT).is_file() else ""
+    try:
+        record = run_files.read_run_record(folder)
+        cfg = yaml.safe_load((folder / run_files.CONFIG).read_text(encoding="utf-8"))
+        batch, tests = cfg["SOLVER"]["IMS_PER_BATCH"], list(cfg["DATASETS"]["TEST"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
+        return RunCaption(folder.resolve().name, best_file=best)
+    metric = f"{tests[0]}/segm/AP" if len(tests) > 1 else "segm/AP"
+    if not record:
+        return RunCaption(folder.resolve().name, 0.0, metric, best)
+    parts = [folder.resolve().name, Path(record.last.config_file).name, _state(record.last)]
+    return RunCaption(", ".join(filter(None, parts)), _images(record.last) / batch, metric, best)
+
+
+def _state(start: run_files.Start) -> str:
+    outcome = start.outcome
+    if outcome and outcome.ended:
+        return f"{outcome.status} on {outcome.ended[:10]}"
+    return f"started on {start.started[:10]}"
+
+
+def _images(start: run_files.Start) -> int:
+    """Return how many images it is trained on; 0 where that is not known."""
+    data: list[dict[str, Any]] = start.conditions.data.get("train", []) if start.conditions else []
+    counts = [one["images"] for one in data]
+    return sum(counts) if all(counts) else 0

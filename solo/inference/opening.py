@@ -1,0 +1,39 @@
+"""The predictor of a model that is either a config and a checkpoint or an exported file, as flags name it."""
+
+from collections.abc import Sequence
+
+from solo.config.choices import MaskFormat
+from solo.inference.predictor import Predictor
+from solo.inference.tiling import TileRule
+
+
+def open_predictor(
+    config_file: str = "",
+    weights: str = "",
+    onnx: str = "",
+    *,
+    device: str = "",
+    opts: Sequence[str] = (),
+    tiles: int | None = None,
+    mask_format: MaskFormat = MaskFormat.RLE,
+) -> Predictor:
+    """Build the predictor of a model.
+
+    Args:
+        config_file: A yaml file, or the name of one, where there is no `onnx`.
+        weights: The checkpoint.
+        onnx: An exported file, in place of both.
+        device: See `Predictor.from_config`.
+        opts: KEY VALUE KEY VALUE ..., laid over the config.
+        tiles: Side of the tiles that larger images are cut into. None: none is cut.
+        mask_format: A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UserError: The config or a file is wrong, or onnxruntime is not installed.
+    """
+    rule = None if tiles is None else TileRule(size=tiles)
+    if onnx:
+        return Predictor.from_onnx(onnx, mask_format=mask_format, tiles=rule)
+    opts = ["MODEL.SOLO.TEST.MASK_FORMAT", str(mask_format), *opts]
+    return Predictor.from_config(config_file, weights, device=device, opts=opts, tiles=rule)

@@ -1,0 +1,101 @@
+"""What there is in an image and what was found in it, at any score, before it is judged.
+
+Legend: P predictions and T objects of one image.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as mask_util
+import torch
+from detectron2.structures import Instances
+
+from solo.evaluation.best_f1 import match
+from solo.evaluation.coco import predicted_rles
+from solo.layers.one_label import one_per_object
+from solo.report.true_objects import true_objects
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LookedAt:
+    """An image, of which only run lengths are kept.
+
+    Attributes:
+        file_name: Of the image.
+        truth: The objects, with pred_classes and pred_rles; crowds are none.
+        found: The predictions, one per object, with pred_boxes, pred_classes, pred_rles and scores.
+        matches: (P,) which object each prediction finds, -1 for none.
+        in_crowd: (P,) bool, whether half of a prediction lies in a crowd region of its class.
+        second_scores: Of the predictions that are left out, as `one_per_object` does.
+    """
+
+    file_name: str
+    truth: Instances
+    found: Instances
+    matches: np.ndarray
+    in_crowd: np.ndarray
+    second_scores: np.ndarray
+
+
+def look_at(record: dict[str, Any], every: Instances) -> LookedAt:
+    """Compare what was found in an image with its record.
+
+    Args:
+        record: detectron2's.
+        every: All predictions, with pred_rles.
+    """
+    found = one_per_object(every)
+    truth = _annotated(true_annotations(record), found.image_size)
+    crowds = [item for item in record.get("annotations", ()) if item.get("iscrowd", 0)]
+    return LookedAt(
+        file_name=record["file_name"],
+        truth=truth,
+        found=found,
+        matches=_match(found, truth),
+        in_crowd=_in_crowd(found, _annotated(crowds, found.image_size)),
+        second_scores=_left_out(every.scores, found.scores),
+    )
+
+
+def true_annotations(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations of a record that are of one object each."""
+    return [item for item in record.get("annotations", ()) if not item.get("iscrowd", 0)]
+
+
+def same_class(found: Instances, truth: Instances) -> np.ndarray:
+    """Return (P, T) bool."""
+    return (found.pred_classes[:, None] == truth.pred_classes).numpy()
+
+
+def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> Instances:
+    """Return annotations in the form of predictions without scores."""
+    if not annotations:
+        return Instances(size, pred_classes=torch.zeros(0, dtype=torch.int64), pred_rles=[])
+    truth = true_objects(annotations, size)
+    rles = predicted_rles(Instances(size, pred_masks=truth.gt_masks.tensor))
+    return Instances(size, pred_classes=truth.gt_classes, pred_rles=rles)
+
+
+def _in_crowd(found: Instances, crowds: Instances) -> np.ndarray:
+    """Return (P,) bool, whether half of a prediction lies in a crowd region of its class."""
+    if not len(crowds) or not len(found):
+        return np.zeros(len(found), dtype=bool)
+    shares = mask_util.iou(found.pred_rles, crowds.pred_rles, [1] * len(crowds))
+    return ((shares >= 0.5) & same_class(found, crowds)).any(axis=1)
+
+
+def _match(found: Instances, truth: Instances) -> np.ndarray:
+    """Return which object each prediction of any score finds, (P,)."""
+    ious = np.zeros((len(found), len(truth)))
+    if ious.size:
+        ious = mask_util.iou(found.pred_rles, truth.pred_rles, [0] * len(truth))
+    return match(ious, found.scores.numpy(), same_class(found, truth))
+
+
+def _left_out(every: torch.Tensor, kept: torch.Tensor) -> np.ndarray:
+    """Return the scores that are not among those kept, as often as they are not."""
+    scores, counts = every.unique(return_counts=True)
+    counts -= (scores[:, None] == kept).sum(dim=1)
+    return scores.repeat_interleave(counts).numpy()

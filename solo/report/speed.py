@@ -1,0 +1,74 @@
+"""How long a model took for an image while it was examined, and how much memory the process had."""
+
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from detectron2.config import CfgNode
+
+from solo.layers import cpu
+from solo.modeling.precision import amp_dtype
+
+# The first images are slower: memory is fetched, kernels are chosen.
+_WARM_UP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """The time that a model takes for one image at a time, from pixels to instances.
+
+    Attributes:
+        milliseconds: The median.
+        images: How many it is of.
+        size: (H, W), the median of each.
+        memory: The most that the process, or on a GPU its tensors, had at a time, in MB; None where the
+            system does not tell.
+    """
+
+    milliseconds: float
+    images: int
+    size: tuple[int, int]
+    memory: float | None
+
+
+def speed_of(seconds: Sequence[float], sizes: Sequence[tuple[int, int]]) -> Speed | None:
+    """Return the speed, without the first images; None where there are no others.
+
+    Args:
+        seconds: Of each image.
+        sizes: (H, W) of each.
+    """
+    timed = seconds[_WARM_UP:]
+    if not timed:
+        return None
+    height, width = (int(statistics.median(side)) for side in zip(*sizes[_WARM_UP:], strict=True))
+    return Speed(
+        milliseconds=1000 * statistics.median(timed),
+        images=len(timed),
+        size=(height, width),
+        memory=_peak_memory(),
+    )
+
+
+def machine(cfg: CfgNode) -> str:
+    """Describe what the model of a config is run on, and in which precision."""
+    device = torch.device(cfg.MODEL.DEVICE)
+    dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if cfg.TEST.AMP.ENABLED else None
+    threads = torch.get_num_threads()
+    where = f"{cpu.name()} with {threads} thread{'s' * (threads > 1)}"
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
+    return f"{where}, {str(dtype or torch.float32).removeprefix('torch.')}"
+
+
+def _peak_memory() -> float | None:
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 1e6
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
