@@ -76,7 +76,7 @@ def test_prints_the_tables_and_says_what_it_wrote(model, own, tmp_path, capsys):
     assert main(["eval", *model, *own, "--output", str(output), "--json", str(numbers)]) == 0
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
-    assert ["AP", "AP50", "AP75", "APs", "APm", "APl"] in lines
+    assert ["AP", "AP50", "AP75", "APs", "APm", "APl", "F1", "threshold"] in lines
     assert [line[0] for line in lines if line][-6:-1] == ["class", *NAMES, "written:"]
     assert printed.index("mask ") < printed.index("box ")
     assert f"predictions and log.txt in {output}" in printed and f"written: {numbers}" in printed
