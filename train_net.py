@@ -1,8 +1,6 @@
 #!/usr/bin/env python
 """Train or evaluate a model: `python train_net.py --config-file configs/...yaml`."""
 
-from detectron2.engine import default_argument_parser
-
 from solo.cli._parser import add_verbose
 from solo.errors import exit_on
 from solo.terminal import show_messages, silence_others, stop_at_sigterm
@@ -30,6 +28,9 @@ examples:
 
 def main() -> None:
     """Read the flags and start the workers."""
+    silence_others()
+    from detectron2.engine import default_argument_parser  # which warns of what a user cannot mend
+
     parser = default_argument_parser(epilog=EXAMPLES)
     parser.set_defaults(dist_url="auto")
     add_import(parser)
@@ -40,7 +41,6 @@ def main() -> None:
         help="begin anew where OUTPUT_DIR holds a run, which is then kept in its folder previous/, in "
         "place of what is there",
     )
-    silence_others()
     show_messages()
     stop_at_sigterm()
     with exit_on():

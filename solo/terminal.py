@@ -20,6 +20,8 @@ _OF_OTHERS: tuple[tuple[type[Warning], str], ...] = (
     (UserWarning, r"torch\.meshgrid: in an upcoming release"),
     (UserWarning, "pkg_resources is deprecated"),
     (DeprecationWarning, "pkg_resources is deprecated"),
+    (UserWarning, "TypedStorage is deprecated"),  # detectron2 0.6, where processes gather
+    (UserWarning, "This DataLoader will create .* worker processes"),  # idle ones do no harm
 )
 LOGGERS = ("fvcore", "detectron2", "solo")
 _WIDTH = 80  # of a terminal that does not say

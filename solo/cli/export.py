@@ -63,4 +63,4 @@ def run(args: argparse.Namespace) -> None:
         opts=opts,
     )
     done = export_model(request)
-    print(f"{done.path}: {done.agreement}.")
+    print(f"{done.agreement}\nwritten: {done.path}")

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
             print(text)
         else:
             write_text(text, args.json)
+            print(f"written: {args.json}")
 
 
 def _names(args: argparse.Namespace) -> list[str]:

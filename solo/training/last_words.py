@@ -18,6 +18,7 @@ from solo.training.reached import Reached, best_of, evaluations
 
 LOG = "log.txt"
 _BEST = f"{BestCheckpoint.NAME}.pth"
+_MANY = 4  # checkpoints that are named
 Table = Mapping[str, float]
 
 
@@ -61,8 +62,10 @@ def tell_evaluation(cfg: CfgNode, results: Mapping[str, Any], *, verbose: bool) 
 def tell_stop(cfg: CfgNode, sentence: str) -> None:
     """Say where a training was stopped and how it goes on, and what is kept, to standard error."""
     folder = Path(cfg.OUTPUT_DIR)
-    kept = ", ".join(path.name for path in run_files.checkpoints(folder)) or "no checkpoint"
-    tell(f"{sentence}\nkept in {folder}: {kept}, {LOG}", sys.stderr)
+    names = [path.name for path in run_files.checkpoints(folder)]
+    if len(names) > _MANY:
+        names = [f"{len(names) - _MANY + 1} older checkpoints", *names[1 - _MANY :]]
+    tell(f"{sentence}\nkept in {folder}: {', '.join([*names, LOG])}", sys.stderr)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 import time
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
-from solo.terminal import LiveLine, stop_at_sigterm
+from solo.terminal import LiveLine, silence_others, stop_at_sigterm
 from solo.training.first_words import tell_machine, tell_task
 from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from solo.training.launch import is_first_process, launch
@@ -61,7 +62,8 @@ def _told_end(cfg: CfgNode, args: argparse.Namespace) -> AbstractContextManager[
 
 def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train or evaluate, as one of the workers."""
-    stop_at_sigterm()  # a worker may be a process of its own
+    silence_others()  # a worker may be a process of its own
+    stop_at_sigterm()
     with told_log(cfg), exit_on():
         setup_run(cfg, args)
         results = _evaluate(cfg, args) if args.eval_only else _train(cfg, args)
@@ -119,6 +121,8 @@ def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
             trainer.register_hooks([Progress(trainer.cfg, line)] * is_main)
             results = trainer.train()
     except KeyboardInterrupt as stop:
+        # Of torch, which would raise an error for each process that loads images and was stopped, too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if is_main:
             by = "".join(f" by {word}" for word in stop.args)
             where = f"Stopped{by} in iteration {trainer.iter} of {trainer.max_iter}."

@@ -47,7 +47,8 @@ def test_the_table(cache, capsys):
 
 def test_files_are_fetched_by_name_and_told(cache, tmp_path, capsys):
     main(["zoo", "download", *NAMES, "--json", str(tmp_path / "rows.json")])
-    told = capsys.readouterr().out.split()
+    *told, written, path = capsys.readouterr().out.split()
+    assert (written, path) == ("written:", str(tmp_path / "rows.json"))
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [row["file"] for row in rows] == told and [row["name"] for row in rows] == [*NAMES]
     assert sorted(map(str, cache.iterdir())) == sorted(told)

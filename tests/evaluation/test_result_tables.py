@@ -36,6 +36,7 @@ def test_many_classes_are_listed_where_they_are_asked_for(count, verbose):
 
 
 def test_tables_without_classes_and_with_other_metrics():
-    assert words(result_tables({"voc_segm": {"AP50": 7.0}})) == [["AP50"], ["voc_mask", "7.0"]]
+    found = {"voc_segm": {"AP50": 7.0, "threshold": 0.35}}
+    assert words(result_tables(found)) == [["AP50", "threshold"], ["voc_mask", "7.0", "0.35"]]
     table = overall_table([("mask", {"AP": 1.0}), ("box", {"AP": 2.0, "AR": 3.0})])
     assert words(table) == [["AP", "AR"], ["mask", "1.0", "-"], ["box", "2.0", "3.0"]]

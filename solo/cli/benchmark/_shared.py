@@ -55,6 +55,8 @@ def report_with(
     finally:
         torch.set_num_threads(threads)
     print(report.table())
+    if args.json:
+        print(f"written: {args.json}")
 
 
 def add_verb(

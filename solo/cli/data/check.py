@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
             print(text)
         else:
             write_text(text, args.json)
+            print(f"written: {args.json}")
     return int(any(one.errors for one in checked))
 
 
