@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import ScalarFormatter
 
 from solo.errors import UserError
-from solo.visualization.plots import COLORS, INK, new_figure, new_row, save_figure, style_axes
+from solo.visualization.plots import COLORS, INK, new_figure, new_panels, save_figure, style_axes
 
 _UNITS = {"size": "pixels of the input", "candidates": "candidates", "objects": "objects"}
 
@@ -21,7 +21,7 @@ def plot_sweep(rows: Sequence[Mapping[str, Any]], output_png: Path) -> None:
         output_png: Where to.
     """
     values = [row["value"] for row in rows]
-    figure, (time, memory) = new_row(2)
+    figure, (time, memory) = new_panels(2)
     for axes, key, title in (
         (time, "median_ms", "time, ms"),
         (memory, "peak_mb", "peak memory, MB"),
