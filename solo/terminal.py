@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import ClassVar, TextIO
 
 from tqdm import tqdm
@@ -63,10 +63,14 @@ def _interrupt(number: int, _: object) -> None:
 
 
 def tell(text: str, file: TextIO | None = None) -> None:
-    """Print a text, by default to standard output, without breaking the line that changes."""
+    """Print a text, by default to standard output, without breaking the line that changes.
+
+    Where nobody reads any more, as after `| head`, it is lost: a training goes on.
+    """
     file = file or sys.stdout
-    tqdm.write(text, file=file)
-    file.flush()
+    with suppress(OSError):
+        tqdm.write(text, file=file)
+        file.flush()
 
 
 class Messages(logging.Handler):

@@ -115,6 +115,15 @@ def test_no_line_where_it_is_not_to_be_seen(plain, capsys, monkeypatch):
     assert capsys.readouterr().err == ""
 
 
+def test_a_reader_that_has_gone_stops_nothing():
+    ours, theirs = os.pipe()
+    os.close(ours)
+    stream = os.fdopen(theirs, "w")
+    tell("lost", stream)
+    with pytest.raises(BrokenPipeError):
+        stream.close()  # the text is still there
+
+
 def test_warnings_are_a_line_each_and_each_once(loggers_as_before, capsys):
     show_messages()
     show_messages()  # of a second command in the same process

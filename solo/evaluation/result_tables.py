@@ -3,21 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
 # Classes that fit a screen with the rest.
 FEW_CLASSES = 12
 _NAMES = {"segm": "mask", "bbox": "box"}
 Results = Mapping[str, Mapping[str, float]]
 
 
-def overall_table(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
-    """Return a line for each label, such as "mask", of the numbers of all classes together, in percent."""
+def overall_table(rows: Sequence[tuple[str, Mapping[str, float]]], head: str = "") -> str:
+    """Return a line for each label, such as "mask", of the numbers of all classes together, in percent.
+
+    `head` says what the labels are.
+    """
     metrics = list(dict.fromkeys(name for _, row in rows for name in row if "-" not in name))
     lines = [(label, *(_shown(row.get(name), name) for name in metrics)) for label, row in rows]
-    headers = ["", *metrics]
-    align = ("left", *["right"] * len(metrics))
-    return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
+    return _aligned([(head, *metrics), *lines])
 
 
 def class_table(results: Results) -> str:
@@ -32,9 +31,7 @@ def class_table(results: Results) -> str:
         return ""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [(name, *(_shown(row.get(column)) for column in columns)) for name, row in rows.items()]
-    align = ("left", *["right"] * len(columns))
-    headers = ["class", *columns]
-    return tabulate(lines, headers=headers, colalign=align, tablefmt="plain", disable_numparse=True)
+    return _aligned([("class", *columns), *lines])
 
 
 def result_tables(results: Results, *, verbose: bool = False) -> str:
@@ -50,6 +47,15 @@ def masks_first(results: Results) -> list[tuple[str, Mapping[str, float]]]:
     """Return the tables by what people call their tasks: "mask" for "segm", "val mask" for "val/segm"."""
     named = [(_name(task), table) for task, table in results.items()]
     return sorted(named, key=lambda pair: "mask" not in pair[0])
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines with two spaces between columns, narrower than what tabulate makes of them."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([first.ljust(widths[0]), *map(str.rjust, rest, widths[1:])]).rstrip()
+        for first, *rest in lines
+    )
 
 
 def _name(task: str) -> str:

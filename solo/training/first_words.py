@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence, Sized
 from operator import attrgetter
+from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 
+from solo.checkpoint.run_files import PREVIOUS_RUN
 from solo.config.choices import Optimizer
 from solo.data.kept_records import known_count, known_objects
 from solo.layers import cpu
 from solo.terminal import tell
+from solo.training.output_dir import holds_run
 from solo.training.record import device_name
 
 
@@ -46,6 +49,9 @@ def tell_task(cfg: CfgNode, loader: object, first: int) -> None:
     _tell_line("data", _data(cfg, count))
     _tell_line("schedule", _schedule(cfg, count, first))
     _tell_line("output", f"{cfg.OUTPUT_DIR}; its log.txt has all else (-v shows it)")
+    folder = Path(cfg.OUTPUT_DIR)
+    if not first and holds_run(folder):
+        _tell_line("moved", f"the run that is there, to {folder / PREVIOUS_RUN}")
 
 
 def _tell_line(name: str, text: str) -> None:

@@ -35,7 +35,7 @@ def tell_end(cfg: CfgNode, results: Mapping[str, Any], *, done: int, seconds: fl
     best = _best(cfg)
     rows = [*_rows(dict(tables_of(results)), best, done)]
     if rows:
-        tell(f"\n{overall_table(rows)}\n")
+        tell(f"\n{overall_table(rows, '(iteration)')}\n")
     if done < cfg.SOLVER.MAX_ITER:
         tell(
             f"Stopped early, in iteration {done:,} of {cfg.SOLVER.MAX_ITER:,}: no gain in "
@@ -109,9 +109,9 @@ def _rows(last: dict[str, Table], best: Reached | None, done: int) -> Iterator[t
         of_best.setdefault(task, {})[metric] = value
     earlier = dict(masks_first(of_best))
     for task, table in masks_first(last):
-        yield f"{task}, {'best and ' * is_best}last (iteration {done:,})", table
+        yield f"{task}, {'best and ' * is_best}last ({done:,})", table
         if best and task in earlier:
-            yield f"{task}, best (iteration {best.iteration:,})", earlier[task]
+            yield f"{task}, best ({best.iteration:,})", earlier[task]
 
 
 def _written(folder: Path, best: Reached | None, done: int) -> Iterator[str]:

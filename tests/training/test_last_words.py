@@ -33,10 +33,10 @@ def test_best_and_last_are_told_apart(tmp_path, capsys):
     told = words(capsys.readouterr().out)
     assert told == [
         "",
-        "AP AP50",
-        "mask, last (iteration 4) 40.0 55.0",
-        "mask, best (iteration 2) 50.0 60.0",
-        "box, last (iteration 4) 30.0 -",
+        "(iteration) AP AP50",
+        "mask, last (4) 40.0 55.0",
+        "mask, best (2) 50.0 60.0",
+        "box, last (4) 30.0 -",
         "",
         f"written: {folder}/model_best.pth, of iteration 2",
         f"written: {folder}/model_final.pth, of iteration 4",
@@ -65,7 +65,7 @@ def test_several_data_sets_and_views(tmp_path, capsys):
     tell_end(cfg, results, done=4, seconds=1.0)
     told = words(capsys.readouterr().out)
     assert told[2:5] == [
-        f"{n} mask, last (iteration 4) {ap}"
+        f"{n} mask, last (4) {ap}"
         for n, ap in zip(("a", "b", "a_TTA"), (1.0, 2.0, 3.0), strict=True)
     ]
 

@@ -68,7 +68,11 @@ def test_a_start_is_five_lines(config, tmp_path, capsys):
     start(flags(config, "SOLVER.MAX_ITER", "3", resume=True))
     told = capsys.readouterr().out
     assert "3 iterations of 2 images = 3 epochs: complete, and evaluated once more" in told
-    assert "mask, last (iteration 3)" in told
+    assert "mask, last (3)" in told and "moved" not in told
+    start(flags(config, overwrite=True))
+    assert (
+        f"moved     the run that is there, to {tmp_path}/out/previous\n" in capsys.readouterr().out
+    )
 
 
 def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path, capsys):
