@@ -77,7 +77,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None:
-    from solo.report.ap_tables import ap_table, last_tables
     from solo.report.pages import write_curves, write_sheet
     from solo.report.run_folder import open_run
 
@@ -93,12 +92,10 @@ def _report(args: argparse.Namespace, runs: list[Path], opts: list[str]) -> None
         print(f"written: {args.sheet}")
     if args.output or not args.sheet:
         _write_page(args, run, opts)
-    elif run.metrics:
-        print(ap_table(last_tables(run.metrics)))
 
 
 def _write_page(args: argparse.Namespace, run: "Run", opts: list[str]) -> None:
-    from solo.report.ap_tables import ap_table
+    from solo.evaluation.result_tables import result_tables
     from solo.report.headline import headline
     from solo.report.pages import write_page
 
@@ -112,7 +109,7 @@ def _write_page(args: argparse.Namespace, run: "Run", opts: list[str]) -> None:
         device=args.device,
     )
     words = headline(run, held_out)
-    print(f"{words.how_good}\n{words.most_wrong}\n\n{ap_table(held_out.tables)}\n")
+    print(f"{words.how_good}\n{words.most_wrong}\n\n{result_tables(held_out.tables)}\n")
     print(f"written: {page}\nnext: {words.next_command}")
 
 
