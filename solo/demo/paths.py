@@ -210,3 +210,8 @@ def check_output(path: Path, inputs: Iterable[Path]) -> None:
     # Most outputs do not exist yet, and need no look at thousands of inputs.
     if path.exists() and any(path.samefile(each) for each in inputs if each.exists()):
         raise UserError(f"{path}: is an input, and is not overwritten; name another output.")
+
+
+def path_of(video: Path | int) -> Path:
+    """Return the file of a video; of a camera the name that its recording gets."""
+    return video if isinstance(video, Path) else Path("webcam")

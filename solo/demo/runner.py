@@ -15,7 +15,7 @@ from detectron2.structures import Instances
 from tqdm import tqdm
 
 from solo.config.choices import MaskFormat
-from solo.demo.paths import check_output, plan_outputs
+from solo.demo.paths import check_output, path_of, plan_outputs
 from solo.demo.window import Window
 from solo.errors import UserError, is_mistake
 from solo.files import check_folder, write_text
@@ -24,7 +24,6 @@ from solo.inference import Predictor
 from solo.inference.opening import open_predictor
 from solo.inference.tracking import MaskIoUTracker
 from solo.structures.instances import class_name
-from solo.visualization.draw import draw_instances
 from solo.visualization.palette import PALETTE
 from solo.visualization.pictures import write_picture
 from solo.visualization.video import VideoSink, VideoSource, one_ahead
@@ -116,7 +115,7 @@ class Runner:
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
         output = self.options.output
-        files = [_path_of(video) for video in videos]
+        files = [path_of(video) for video in videos]
         outputs = plan_outputs(images, files, output) if output else {}
         inputs = [*images, *(video for video in videos if isinstance(video, Path))]
         # A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths. Of
@@ -129,7 +128,7 @@ class Runner:
             self._run_images(images, outputs, inputs)
         for video in videos:
             if not self._is_ended:
-                self._run_video(video, outputs.get(_path_of(video)), inputs, lean=lean)
+                self._run_video(video, outputs.get(path_of(video)), inputs, lean=lean)
 
     def _run_images(
         self, images: Sequence[Path], outputs: Mapping[Path, Path], inputs: Sequence[Path]
@@ -140,7 +139,7 @@ class Runner:
                     check_output(outputs[image], inputs)
                 pixels = read_picture(image, self._built.max_pixels)
                 found = self._find(pixels)
-                picture = draw_instances(pixels, found, self._built.class_names)
+                picture = self._built.draw(pixels, found, threshold=self._least)
                 records = self._describe(found, {"file_name": str(image)})
                 if outputs:
                     write_picture(picture, outputs[image])
@@ -212,6 +211,11 @@ class Runner:
         assert self.predictor  # which is built before it is asked
         return self.predictor
 
+    @property
+    def _least(self) -> float:
+        given = self.options.threshold
+        return self._built.threshold if given is None else given
+
     def _run_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
         before, started = self.num_frames, time.perf_counter()
         stopped: KeyboardInterrupt | None = None
@@ -260,18 +264,19 @@ class Runner:
         places: dict[int, int] = {}  # of the labels: they hold still
         for index, (frame, found) in enumerate(frames):
             numbers = tracker.update(found)
-            names = self._built.class_names
             records = self._describe(found, {"file_name": name, "frame": index})
             # There are no records where none are asked for.
             for record, number in zip(records, numbers.tolist(), strict=False):
                 record["track_id"] = number
-            picture = draw_instances(frame, found, names, color_by=numbers, places=places)
+            picture = self._built.draw(
+                frame, found, threshold=self._least, color_by=numbers, places=places
+            )
             yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
             highest = max([highest, *numbers.tolist()])
 
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image, each object once."""
-        return self._built(image, threshold=self.options.threshold)
+        return self._built(image, threshold=self._least)
 
     def _count(self, classes: Iterable[int]) -> None:
         self.objects.update(class_name(label, self._built.class_names) for label in classes)
@@ -287,11 +292,6 @@ class Runner:
         if not self.options.json:
             return []
         return [{**source, **record} for record in self._built.to_dicts(found)]
-
-
-def _path_of(video: Path | int) -> Path:
-    """Return the file of a video; of a camera the name that its recording gets."""
-    return video if isinstance(video, Path) else Path("webcam")
 
 
 def _open_sink(path: Path, fps: float, inputs: Sequence[Path]) -> VideoSink:

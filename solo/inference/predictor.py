@@ -236,13 +236,15 @@ class Predictor:
         instances: Instances | None = None,
         *,
         threshold: float | None = None,
+        **look: Any,
     ) -> np.ndarray:
-        """Draw the instances of an image on a copy of it.
+        """Draw the instances of an image on a copy of it, and write the threshold into a corner.
 
         Args:
             image: As for a call.
             instances: Of this image. None: those that a call finds.
             threshold: As for a call; of `instances` those below are left out. None: none of them.
+            **look: Of `solo.visualization.draw_instances`.
 
         Returns:
             (H, W, 3) uint8, BGR.
@@ -256,8 +258,9 @@ class Predictor:
 
         pixels = as_image(image, self.max_pixels)
         if instances is None:
+            threshold = self.threshold if threshold is None else threshold
             instances = self(pixels, threshold=threshold)
-        return draw_instances(pixels, instances, self.class_names, threshold=threshold or 0)
+        return draw_instances(pixels, instances, self.class_names, threshold=threshold or 0, **look)
 
     def to_dicts(self, instances: Instances) -> list[dict[str, Any]]:
         """Describe instances in plain Python, which JSON has words for.

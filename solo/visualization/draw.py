@@ -11,7 +11,7 @@ from detectron2.structures import Instances
 
 from solo.structures.cutouts import Cutout, get_cutouts
 from solo.structures.instances import class_name
-from solo.visualization.labels import Tag, draw_label, draw_leader, place_labels
+from solo.visualization.labels import Tag, draw_label, draw_leader, draw_note, place_labels
 from solo.visualization.marks import Mark
 from solo.visualization.palette import PALETTE, Color, ink_on, spread_colors
 from solo.visualization.text import has_font
@@ -50,7 +50,7 @@ def draw_instances(
         instances: Predictions (`pred_masks` or `pred_rles`, `pred_classes`, `scores`) or
             annotations (`gt_masks`, `gt_classes`) of this picture, at its size.
         class_names: Name per class. A class without one is called by its number.
-        threshold: Probability below which a prediction is left out.
+        threshold: Probability below which a prediction is left out; it is written into a corner.
         alpha: Opacity of the masks' filling, 0 to 1.
         color_by: "instance", a colour per row of the instances, unlike those of its neighbours; "class", a colour per class; or a
             number per row, such as those of a `MaskIoUTracker`: equal numbers, equal colours.
@@ -69,6 +69,9 @@ def draw_instances(
             f"The instances are of a picture of (height, width) {tuple(instances.image_size)}, "
             f"and this one is {image_bgr.shape[:2]}: give the picture they were predicted on."
         )
+    if threshold:
+        image_bgr = np.ascontiguousarray(image_bgr).copy()
+        draw_note(image_bgr, f"from {threshold:.0%}")
     cutouts = get_cutouts(instances, threshold=threshold)
     return draw_cutouts(
         image_bgr, cutouts, class_names, alpha=alpha, color_by=color_by, places=places

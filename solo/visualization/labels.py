@@ -31,6 +31,7 @@ _PREFERENCE = 0.002
 _APART = {1.0: 0.08, 2.2: 0.16}
 # From so many labels on they become smaller.
 _CROWD = 40
+_NOTE_COLOR = (48, 48, 48)
 
 
 class Tag(NamedTuple):
@@ -227,6 +228,17 @@ def draw_leader(canvas: np.ndarray, label: Label, thickness: int) -> None:
         color = label.tag.color
         cv2.line(canvas, *label.leader, color, thickness, cv2.LINE_AA)
         cv2.circle(canvas, label.leader[0], thickness + 1, color, cv2.FILLED, cv2.LINE_AA)
+
+
+def draw_note(canvas: np.ndarray, text: str) -> None:
+    """Write a line into the lower left corner of a picture, in place; where it is too small for it, nothing."""
+    size = _usual_size(canvas.shape, _CROWD)
+    plate, shape = _plate(text, size, _NOTE_COLOR, None)
+    height, width = shape.shape
+    if 2 * width <= canvas.shape[1] and 6 * height <= canvas.shape[0]:
+        cv2.copyTo(
+            plate, shape, canvas[-height - _PADDING : -_PADDING, _PADDING : _PADDING + width]
+        )
 
 
 # A video repeats nearly all of its labels.

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from solo.demo import runner
 from solo.inference import Predictor
 from solo.visualization.video import VideoSink, VideoSource
 
@@ -115,7 +114,7 @@ def test_a_video_without_frames(run, video, tmp_path, monkeypatch, capsys):
 
 
 def stop_after(monkeypatch, count, error):
-    draw, seen = runner.draw_instances, []
+    draw, seen = Predictor.draw, []
 
     def draw_or_stop(*args, **kwargs):
         if len(seen) == count:
@@ -123,7 +122,7 @@ def stop_after(monkeypatch, count, error):
         seen.append(None)
         return draw(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "draw_instances", draw_or_stop)
+    monkeypatch.setattr(Predictor, "draw", draw_or_stop)
 
 
 def test_ctrl_c_leaves_a_playable_video(run, video, tmp_path, monkeypatch, capsys):

@@ -165,3 +165,19 @@ def test_outlines_leave_small_objects_to_be_seen():
     drawn = draw_instances(image, make_instances([square(800, 400, 400, 8)]), alpha=0)
     inside = drawn[400:408, 400:408]
     assert (np.abs(inside.astype(int) - 100) < 30).all(axis=2).mean() > 0.3
+
+
+def test_the_threshold_is_written_into_a_corner():
+    picture = np.full((200, 300, 3), 128, dtype=np.uint8)
+    found = Instances((200, 300), scores=torch.zeros(0), pred_classes=torch.zeros(0, dtype=int))
+    found.pred_masks = torch.zeros(0, 200, 300, dtype=torch.bool)
+    assert np.array_equal(draw_instances(picture, found), picture)
+    changed = (draw_instances(picture, found, threshold=0.37) != picture).any(axis=2)
+    assert (
+        changed[180:, :80].mean() > 0.3 and not changed[:170].any() and not changed[:, 100:].any()
+    )
+    tiny = picture[:40, :50]
+    found = Instances(
+        (40, 50), **{**found.get_fields(), "pred_masks": torch.zeros(0, 40, 50, dtype=torch.bool)}
+    )
+    assert np.array_equal(draw_instances(tiny, found, threshold=0.37), tiny)
