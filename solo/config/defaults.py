@@ -188,10 +188,9 @@ def _add_augmentation(node: CfgNode) -> None:
     node.JITTER.IMAGE_SIZE = [1024, 1024]
     node.JITTER.SCALE_RANGE = [0.1, 2.0]
 
-    # Progressive resizing: so many iterations from the first on see images of SCALE times MIN_SIZE_TRAIN (and
-    # MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost SCALE ** 2 as much. Training from scratch learns as much from
-    # them at first; the last quarter or so should have the full size.
-    node.PROGRESSIVE = CfgNode({"ITERS": 0, "SCALE": 0.8})
+    # Progressive resizing: this share of SOLVER.MAX_ITER, from the first iteration on, sees images of SCALE times
+    # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much.
+    node.PROGRESSIVE = CfgNode({"SHARE": 0.0, "SCALE": 0.8})
 
     # BRIGHTNESS, CONTRAST and SATURATION: the factor lies within 1 - value to 1 + value.
     node.COLOR_JITTER = CfgNode()

@@ -53,7 +53,7 @@ def build_train_loader(
     small_first = build_small_first(cfg)
     if small_first and mapper:
         raise UserError(
-            "INPUT.PROGRESSIVE goes with solo's mapper: with one of yours set its ITERS to 0"
+            "INPUT.PROGRESSIVE goes with solo's mapper: with one of yours set its SHARE to 0"
         )
     dataset = SeededDataset(
         records,

@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 
 from solo.data.augmentation.build import build_multi_image
 from solo.data.augmentation.multi_image import MultiImage
+from solo.data.augmentation.values import share_of
 from solo.data.mapper import SOLODatasetMapper
 from solo.errors import UserError
 
@@ -33,24 +34,24 @@ def build_small_first(cfg: CfgNode) -> SmallFirst | None:
     """Return how training begins; None where all of it is at the full size.
 
     Args:
-        cfg: The config; INPUT and SOLVER.IMS_PER_BATCH matter.
+        cfg: The config; INPUT, SOLVER.MAX_ITER and SOLVER.IMS_PER_BATCH matter.
 
     Raises:
         UserError: If a value is out of its range; names the key.
     """
     node = cfg.INPUT.PROGRESSIVE
-    if node.ITERS < 0:
-        raise UserError(f"{_KEY}.ITERS is {node.ITERS}: give iterations, 0 or more")
+    share = share_of(f"{_KEY}.SHARE", node.SHARE)
     if not 0 < node.SCALE <= 1:
         raise UserError(
             f"{_KEY}.SCALE is {node.SCALE}: give a share of the size, above 0 and up to 1"
         )
-    if not node.ITERS:
+    if not share:
         return None
+    iterations = round(share * cfg.SOLVER.MAX_ITER)
     logger.info(
-        "%d iterations on images of %g times the size, then of all of it.", node.ITERS, node.SCALE
+        "%d iterations on images of %g times the size, then of all of it.", iterations, node.SCALE
     )
-    small, end = _smaller(cfg), node.ITERS * cfg.SOLVER.IMS_PER_BATCH
+    small, end = _smaller(cfg), iterations * cfg.SOLVER.IMS_PER_BATCH
     return SmallFirst(SOLODatasetMapper(small, True), build_multi_image(small), end)
 
 

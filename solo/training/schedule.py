@@ -26,8 +26,7 @@ def resolve_schedule(cfg: CfgNode, options: Sequence[str] = ()) -> None:
     """Turn SOLVER.EPOCHS, in place, into iterations; 0 leaves all as it is.
 
     SOLVER.MAX_ITER becomes what the epochs need, with the images that training uses. SOLVER.STEPS and
-    INPUT.MULTI_IMAGE_OFF_ITERS and INPUT.PROGRESSIVE.ITERS keep their shares of it, SOLVER.WARMUP_ITERS takes a
-    tenth at most.
+    INPUT.MULTI_IMAGE_OFF_ITERS keep their shares of it, SOLVER.WARMUP_ITERS takes a tenth at most.
     TEST.EVAL_PERIOD is as TEST.EVAL_EPOCHS says, and SOLVER.CHECKPOINT_PERIOD a multiple of it. Resolved
     once more, with the same data, a config stays as it is: so config.yaml of a run is one to resume with. What was given in vain is told in a warning.
 
@@ -82,7 +81,6 @@ def _set_iterations(cfg: CfgNode, per_epoch: float) -> None:
     solver.STEPS = tuple(sorted(step for step in steps if step < length))
     solver.WARMUP_ITERS = min(solver.WARMUP_ITERS, max(1, int(length * _WARMUP)))
     cfg.INPUT.MULTI_IMAGE_OFF_ITERS = round(cfg.INPUT.MULTI_IMAGE_OFF_ITERS * length / before)
-    cfg.INPUT.PROGRESSIVE.ITERS = round(cfg.INPUT.PROGRESSIVE.ITERS * length / before)
     tenth = _iterations(length / _TIMES)
     period = _iterations(cfg.TEST.EVAL_EPOCHS * per_epoch) if cfg.TEST.EVAL_EPOCHS else tenth
     cfg.TEST.EVAL_PERIOD = min(period, length)

@@ -9,7 +9,8 @@ from tests.data.batches import flat, take
 
 @pytest.fixture
 def growing(trainable):
-    trainable.INPUT.PROGRESSIVE.ITERS = 3
+    trainable.SOLVER.MAX_ITER = 10
+    trainable.INPUT.PROGRESSIVE.SHARE = 0.3
     trainable.INPUT.PROGRESSIVE.SCALE = 0.5
     return trainable
 
@@ -30,7 +31,8 @@ def sizes(batches):
 
 def test_the_first_iterations_have_small_images_and_masks(trainable):
     whole = batches_of(trainable, 5)
-    trainable.INPUT.PROGRESSIVE.ITERS, trainable.INPUT.PROGRESSIVE.SCALE = 3, 0.5
+    trainable.SOLVER.MAX_ITER = 10
+    trainable.INPUT.PROGRESSIVE.SHARE, trainable.INPUT.PROGRESSIVE.SCALE = 0.3, 0.5
     grown = batches_of(trainable, 5)
     halves = [[(height // 2, width // 2) for height, width in batch] for batch in sizes(whole)]
     assert sizes(grown) == halves[:3] + sizes(whole)[3:]
@@ -50,7 +52,7 @@ def test_images_are_combined_at_the_small_size(growing):
     assert shorter == [{16}] * 3 + [{32}]
 
 
-@pytest.mark.parametrize(("key", "value"), [("ITERS", -1), ("SCALE", 0.0), ("SCALE", 1.5)])
+@pytest.mark.parametrize(("key", "value"), [("SHARE", 1.5), ("SCALE", 0.0), ("SCALE", 1.5)])
 def test_values_out_of_range(growing, key, value):
     growing.INPUT.PROGRESSIVE[key] = value
     with pytest.raises(UserError, match=f"INPUT.PROGRESSIVE.{key} is"):
