@@ -3,7 +3,8 @@
 
 from solo.cli._parser import add_verbose
 from solo.errors import exit_on
-from solo.terminal import show_messages, silence_others, stop_at_sigterm
+from solo.others_warnings import silence_others
+from solo.terminal import show_messages, stop_at_sigterm
 from solo.training.start import start
 from solo.user_modules import add_import
 

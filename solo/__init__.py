@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solo.errors import MissingPackageError
-from solo.terminal import others_silenced
+from solo.others_warnings import others_silenced
 
 if TYPE_CHECKING:
     from solo import data, model_zoo, modeling

@@ -12,7 +12,8 @@ import warnings
 import pytest
 
 from solo import terminal
-from solo.terminal import LiveLine, duration, show_messages, silence_others, tell
+from solo.others_warnings import silence_others
+from solo.terminal import LiveLine, duration, show_messages, tell
 
 pty = pytest.importorskip("pty", reason="there are no such terminals on Windows")
 

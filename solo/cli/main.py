@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 import solo
 from solo.cli._parser import MisuseError, build_parser
 from solo.errors import exit_on
-from solo.terminal import show_messages, silence_others, stop_at_sigterm
+from solo.others_warnings import silence_others
+from solo.terminal import show_messages, stop_at_sigterm
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",

@@ -22,7 +22,8 @@ from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
-from solo.terminal import LiveLine, silence_others, stop_at_sigterm
+from solo.others_warnings import silence_others
+from solo.terminal import LiveLine, stop_at_sigterm
 from solo.training.first_words import tell_machine, tell_task
 from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from solo.training.launch import is_first_process, launch

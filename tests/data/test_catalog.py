@@ -62,7 +62,7 @@ def test_an_annotation_file_that_has_changed_is_read_again(tmp_path: Path, regis
     path = tmp_path / "a.json"
     name = register([], json_file=str(path))
     DatasetCatalog[name] = lambda: json.loads(path.read_text())
-    for content in ([1], [1, 2]):
+    for content in ([{"height": 1}], [{"height": 1}, {"height": 2}]):
         path.write_text(json.dumps(content))
         assert load_records(name) == content
 
