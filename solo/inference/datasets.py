@@ -151,7 +151,7 @@ def evaluate_predictor(
         UserError: The data set is not known, has objects of other classes, or cannot be evaluated on.
     """
     records = load_records(dataset_name)
-    order = _class_order(predictor, dataset_name, records)
+    order = class_order(predictor, dataset_name, records)
     records = _some(records, num_images)
     evaluator = build_evaluator(dataset_name, output_dir)
     if num_images is not None and not isinstance(evaluator, COCOEvaluator):
@@ -168,7 +168,8 @@ def evaluate_predictor(
     return run_evaluation(find, batches, evaluator, name=dataset_name, image_ids=image_ids)
 
 
-def _class_order(predictor: Predictor, name: str, records: Sequence[dict[str, Any]]) -> ClassOrder:
+def class_order(predictor: Predictor, name: str, records: Sequence[dict[str, Any]]) -> ClassOrder:
+    """Compare the classes of a predictor with those of a registered data set, of which these are the records."""
     names = tuple(MetadataCatalog.get(name).thing_classes)
     return ClassOrder(predictor.class_names, len(predictor.category_ids), names, records, name)
 

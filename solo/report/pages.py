@@ -1,11 +1,12 @@
 """What `solo report` makes of runs and models: the page, the sheet, the curves."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
+from detectron2.structures import Instances
 
 from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
@@ -14,6 +15,7 @@ from solo.data import load_records
 from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
+from solo.inference.datasets import class_order
 from solo.inference.torch_backend import TorchBackend
 from solo.report.dataset_rows import dataset_rows
 from solo.report.held_out import HeldOut, examine
@@ -87,7 +89,7 @@ def write_sheet(
         threshold: Score below which instances are left out. None: the model's own.
 
     Raises:
-        UserError: The data set is not known, or an argument is wrong.
+        UserError: The data set is not known, has objects of other classes, or an argument is wrong.
         OSError: A file cannot be read or written.
     """
     check_picture_path(output)
@@ -95,9 +97,15 @@ def write_sheet(
     records = load_records(name)
     predictor = Predictor(TorchBackend(cfg))
     least = predictor.threshold if threshold is None else threshold
-    find = partial(predictor, threshold=least)
+    names = MetadataCatalog.get(name).get("thing_classes", None)
+    order = class_order(predictor, name, records) if names else None
+
+    def find(image: np.ndarray) -> Instances:
+        found = predictor(image, threshold=least)
+        return order(found) if order else found
+
     rows = dataset_rows(records, find, num_images, cfg.INPUT.MAX_PIXELS, least)
-    names = MetadataCatalog.get(name).get("thing_classes", None) or predictor.class_names
+    names = names or predictor.class_names
     write_picture(prediction_sheet(rows, names, threshold=least), output)
 
 

@@ -48,6 +48,23 @@ def test_writes_a_sheet(arguments, tmp_path):
     assert np.ptp(sheet, axis=2).max() > 60, "the prediction is in colour"
 
 
+class Renumbered(Everything):
+    """Knows the classes of the data set in another order."""
+
+    class_names = ("all", "other")
+    category_ids = (0, 1)
+
+
+def test_classes_go_by_name(arguments, monkeypatch):
+    monkeypatch.setattr(pages, "Predictor", Renumbered)
+    MetadataCatalog.get("sheet_test").set(thing_classes=["other", "all"])
+    drawn = []
+    monkeypatch.setattr(pages, "prediction_sheet", lambda rows, names, **_: drawn.extend(rows))
+    monkeypatch.setattr(pages, "write_picture", lambda *_: None)
+    main(["report", *arguments])
+    assert [row.prediction.pred_classes.tolist() for row in drawn] == [[1]] * 3
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
