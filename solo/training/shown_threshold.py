@@ -17,17 +17,26 @@ from solo.inference.datasets import best_metric_name
 def found_threshold(storage: EventStorage, metric: str, since: int) -> dict[str, dict[str, float]]:
     """Return what a checkpoint says of the threshold that an evaluation found: nothing if it found none.
 
+    It is that of augmented views where they were looked at, as predictions take them from then on.
+
     Args:
         storage: That the evaluation was recorded in.
         metric: The name of its mask AP there.
         since: The first iteration whose evaluation is one of the weights in question.
     """
     latest = storage.latest()
-    task = metric.removesuffix("AP")
-    threshold, iteration = latest.get(f"{task}threshold", (math.nan, -1))
-    if iteration < since or not math.isfinite(threshold):
-        return {}
-    return {BEST_F1: {"threshold": float(threshold), "F1": float(latest[f"{task}F1"][0])}}
+    task = metric.removesuffix("/AP")
+    for name in (_augmented(task), task):
+        threshold, iteration = latest.get(f"{name}/threshold", (math.nan, -1))
+        if iteration >= since and math.isfinite(threshold):
+            return {BEST_F1: {"threshold": float(threshold), "F1": float(latest[f"{name}/F1"][0])}}
+    return {}
+
+
+def _augmented(task: str) -> str:
+    """Return the name of a task in the tables of `evaluate_with_tta`: segm_TTA, DATASET_TTA/segm."""
+    dataset, _, task = task.rpartition("/")
+    return f"{dataset}_TTA/{task}" if dataset else f"{task}_TTA"
 
 
 class FinalThreshold(HookBase):

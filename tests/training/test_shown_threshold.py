@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from detectron2.utils.events import EventStorage
 
 from solo.checkpoint import read_checkpoint
+from solo.training.shown_threshold import found_threshold
 from tests.training.training_toys import ToyTrainer, toy_config, train
 
 
@@ -36,6 +38,22 @@ def test_the_best_and_the_last_weights_have_their_own(tmp_path: Path) -> None:
     assert final["best_f1"] == {"threshold": 0.4, "F1": 52.0}
     assert "best_f1" not in read_checkpoint(tmp_path / "model_0000001.pth")
     assert not list(tmp_path.glob(".*.partial*"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "augmented"), [("segm/AP", "segm_TTA"), ("a/b/segm/AP", "a/b_TTA/segm")]
+)
+def test_views_have_a_threshold_of_their_own(metric: str, augmented: str) -> None:
+    plain = metric.removesuffix("/AP")
+    with EventStorage(7) as storage:
+        storage.put_scalars(**{f"{plain}/threshold": 0.4, f"{plain}/F1": 50.0})
+        assert found_threshold(storage, metric, 7)["best_f1"]["threshold"] == 0.4
+        storage.put_scalars(**{f"{augmented}/threshold": 0.2, f"{augmented}/F1": 60.0})
+        assert found_threshold(storage, metric, 7) == {"best_f1": {"threshold": 0.2, "F1": 60.0}}
+        # Those weights are not the present ones, whose views were not looked at.
+        storage.iter = 9
+        storage.put_scalars(**{f"{plain}/threshold": 0.3, f"{plain}/F1": 55.0})
+        assert found_threshold(storage, metric, 9) == {"best_f1": {"threshold": 0.3, "F1": 55.0}}
 
 
 def test_after_an_early_end(tmp_path: Path) -> None:
