@@ -5,6 +5,7 @@ Legend: T IoU thresholds of COCO, R recalls, K classes; P predictions and T obje
 
 import math
 import time
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,21 +106,20 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         num_images: Look at so many images, spread evenly. None: at all.
 
     Raises:
-        UserError: There is no such data set, it has no masks, or other classes than the model.
+        UserError: There is no such data set, it has no masks, other classes than the model, or no object in an
+            image that can be read.
         OSError: A file cannot be read.
     """
     chosen = choose_records(predictor, dataset, num_images)
-    if not any(true_annotations(record) for record in chosen):
-        raise UserError(
-            f"None of the {len(chosen)} images of {dataset} has an annotated object: there is nothing "
-            "to compare with."
-        )
+    _check_any(map(true_annotations, chosen), f"{len(chosen)} images of {dataset}")
     evaluator = _CurveEvaluator(dataset, distributed=False)
     look = _Look(predictor)
     some = None if num_images is None else [record["image_id"] for record in chosen]
     # Whatever finds instances may stand here, also without a limit of its own.
     batches = ReadOneByOne(chosen, getattr(predictor, "max_pixels", MAX_PIXELS))
     tables = run_evaluation(look, batches, evaluator, name=dataset, image_ids=some)
+    readable = f"{len(look.images)} images of {dataset} that can be read"
+    _check_any((image.truth for image in look.images), readable)
     names = list(MetadataCatalog.get(dataset).thing_classes)
     pooled = pool(look.images)
     curves = [over_threshold(pooled.of_class(category)) for category in range(len(names))]
@@ -138,6 +138,13 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
         second_labels=sum(int((i.second_scores >= threshold).sum()) for i in look.images),
         speed=speed_of(look.seconds, [image.truth.image_size for image in look.images]),
     )
+
+
+def _check_any(objects: Iterable[Sized], images: str) -> None:
+    if not any(map(len, objects)):
+        raise UserError(
+            f"None of the {images} has an annotated object: there is nothing to compare with."
+        )
 
 
 class _Look:

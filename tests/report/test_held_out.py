@@ -1,10 +1,13 @@
 """A known predictor on squares: which images are looked at, crowds, and the pixels that masks share."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from detectron2.structures import Instances
 
+from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
 from solo.report.held_out import _overlaps, examine
 from solo.report.verdicts import Kind
@@ -79,6 +82,16 @@ def test_an_object_is_judged_once_and_ap_is_of_all(tmp_path):
     assert held_out.tables["segm"]["AP-red"] == pytest.approx(100)
     assert held_out.tables["segm"]["AP-green"] == pytest.approx(50)
     assert np.isnan(held_out.class_thresholds).tolist() == [True, False, True]
+
+
+def test_objects_in_unreadable_images_alone_are_nothing_to_compare_with(tmp_path):
+    records = write_records(tmp_path, [[square(4, 4, 12)], []])
+    Path(records[0]["file_name"]).unlink()
+    with (
+        registered(records) as name,
+        pytest.raises(UserError, match=r"None of the 1 images of .* that can be read has an anno"),
+    ):
+        examine(Perfect(records), name)
 
 
 # Over 255 masks at a time are too many for some functions of pycocotools.
