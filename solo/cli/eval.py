@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
     )
     print(f"{model.name} on {dataset}, AP in percent\n", file=out)
     none = f"{dataset} has no objects to compare with: there is no AP."
-    print(result_tables(results, verbose=args.verbose) or none, file=out)
+    tables = result_tables(results, verbose=args.verbose, elsewhere="by -v and --json")
+    print(tables or none, file=out)
     if args.output:
         print(f"\nwritten: predictions and log.txt in {args.output}", file=out)
     if args.json:

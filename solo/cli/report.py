@@ -109,7 +109,8 @@ def _write_page(args: argparse.Namespace, run: "Run", opts: list[str]) -> None:
         device=args.device,
     )
     words = headline(run, held_out)
-    print(f"{words.how_good}\n{words.most_wrong}\n\n{result_tables(held_out.tables)}\n")
+    tables = result_tables(held_out.tables, elsewhere="on the page")
+    print(f"{words.how_good}\n{words.most_wrong}\n\n{tables}\n")
     print(f"written: {page}\nnext: {words.next_command}")
 
 

@@ -34,12 +34,17 @@ def class_table(results: Results) -> str:
     return _aligned([("class", *columns), *lines])
 
 
-def result_tables(results: Results, *, verbose: bool = False) -> str:
-    """Return the table of all classes together, and that of each if they are few, or all are asked for."""
+def result_tables(
+    results: Results, *, verbose: bool = False, elsewhere: str = "by -v, and in the log"
+) -> str:
+    """Return the table of all classes together, and that of each if they are few, or all are asked for.
+
+    `elsewhere` says where many classes are found.
+    """
     of_classes = class_table(results)
     count = len(of_classes.splitlines()) - 1
     if count > FEW_CLASSES and not verbose:
-        of_classes = f"AP of each of the {count} classes: by -v and --json, and in the log."
+        of_classes = f"AP of each of the {count} classes: {elsewhere}."
     return "\n\n".join(filter(None, [overall_table(masks_first(results)), of_classes]))
 
 
