@@ -47,19 +47,19 @@ def headline(run: Run, held_out: HeldOut) -> Headline:
 def _how_good(held_out: HeldOut, counts: Tally) -> str:
     images = len(held_out.images)
     return (
-        f"Finds {_of_100(counts.correct, counts.num_objects)} objects; "
-        f"{_of_100(counts.shown - counts.correct, counts.shown)} predictions are wrong, at threshold "
+        f"Finds {_share(counts.correct, counts.num_objects)} objects; "
+        f"{_share(counts.shown - counts.correct, counts.shown)} predictions are wrong, at threshold "
         f"{held_out.threshold:.2f}. Mask AP {held_out.tables['segm']['AP']:.1f} on {held_out.dataset}, "
         f"{images:,} image{'s' * (images > 1)}."
     )
 
 
-def _of_100(part: int, whole: int) -> str:
+def _share(part: int, whole: int) -> str:
     """Return a share in words: none and all are said of none and all alone."""
     if not whole or part in (0, whole):
         return "none of the" if not part else "all"
     number = min(round(100 * part / whole), 99)
-    return f"{number or 'fewer than 1'} of 100"
+    return f"{number or 'fewer than 1'}% of the {whole:,}"
 
 
 def _most_wrong(held_out: HeldOut, counts: Tally) -> str:

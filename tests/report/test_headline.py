@@ -28,8 +28,8 @@ def test_a_model_that_takes_one_class_for_another():
     right, wrong = Kind.CORRECT, Kind.WRONG_CLASS
     told = words([0, 1, 1], [0, 0, 1], [0, -1, 2], [-1, 1, -1], [right, wrong, right], [0, 5, 0])
     assert told.how_good == (
-        "Finds 67 of 100 objects; 33 of 100 predictions are wrong, at threshold 0.42. Mask AP 66.6 on "
-        "cats, 1 image."
+        "Finds 67% of the 3 objects; 33% of the 3 predictions are wrong, at threshold 0.42. Mask AP 66.6 "
+        "on cats, 1 image."
     )
     assert told.most_wrong == (
         "What most goes wrong: 1 of 3 objects are taken for another class, most often dog for cat."
@@ -43,12 +43,12 @@ def test_a_model_without_errors():
     assert told.most_wrong == "Nothing goes wrong."
 
 
-@pytest.mark.parametrize(("found", "share"), [(1, "fewer than 1 of 100"), (999, "99 of 100")])
+@pytest.mark.parametrize(("found", "share"), [(1, "fewer than 1%"), (999, "99%")])
 def test_some_are_neither_none_nor_all(found, share):
     objects = [Kind.CORRECT] * found + [Kind.MISSED] * (1000 - found)
     predictions = [Kind.CORRECT] * found
     told = words([0] * 1000, [0] * found, range(found), [-1] * found, predictions, objects)
-    assert told.how_good.startswith(f"Finds {share} objects; none of the predictions")
+    assert told.how_good.startswith(f"Finds {share} of the 1,000 objects; none of the predictions")
 
 
 def test_a_model_that_finds_nothing_is_to_be_surveyed():
