@@ -95,7 +95,7 @@ def _curves(folder: Path) -> Callable[[Path], None]:
 def _plot_over_threshold(held_out: HeldOut, output_png: Path) -> None:
     curve = held_out.over_threshold
     plot_over_threshold(
-        curve.thresholds, curve.precision, curve.recall, curve.f1, held_out.threshold, output_png
+        curve.thresholds, curve.precision, curve.recall, curve.f1, curve.best, output_png
     )
 
 

@@ -3,6 +3,7 @@
 Legend: T IoU thresholds of COCO, 0.5 to 0.95, R recalls from 0 to 1, K classes, S thresholds of the score.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,22 +91,23 @@ def plot_over_threshold(
         precision: (S,), 0 to 1, nan where nothing is shown.
         recall: Likewise.
         f1: Likewise.
-        best: The threshold to mark.
+        best: The threshold to mark; nan: none is.
         output_png: Where to.
     """
     figure = new_figure(8.4, 3.9)
     axes = figure.subplots()
     style_axes(axes, "", "threshold: predictions of this score or more are shown")
-    axes.axvline(best, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
     for values, label, color, width in (
         (precision, "precision", COLORS[0], 1.6),
         (recall, "recall", COLORS[1], 1.6),
         (f1, "F1", INK, 2.2),
     ):
         axes.plot(thresholds, values, color=color, linewidth=width, label=label)
-    height = float(np.interp(best, thresholds, f1))
-    axes.plot(best, height, "o", color=INK, markersize=7)
-    axes.set_title(f"best F1 {height:.2f}, at {best:.2f}", loc="right", fontsize=11, color=INK)
+    if not math.isnan(best):
+        height = float(np.interp(best, thresholds, f1))
+        axes.axvline(best, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.plot(best, height, "o", color=INK, markersize=7)
+        axes.set_title(f"F1 {height:.2f}, at {best:.2f}", loc="right", fontsize=11, color=INK)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     # Beside the axes: where the curves leave room depends on the model.

@@ -36,3 +36,13 @@ def test_over_the_threshold(tmp_path):
     precision = np.where(thresholds > 0.9, np.nan, thresholds)
     plot_over_threshold(thresholds, precision, 1 - thresholds, thresholds * 0, 0.5, tmp_path / "f1")
     assert np.ptp(cv2.imread(str(tmp_path / "f1.png")), axis=2).max() > 60, "curves in colour"
+
+
+@pytest.mark.parametrize(("best", "said"), [(np.nan, False), (0.3, True)])
+def test_where_nothing_is_found_no_best_is_said(tmp_path, best, said):
+    nothing = np.zeros(100)
+    plot_over_threshold(np.arange(100) / 100, nothing, nothing, nothing, best, tmp_path / "f1")
+    picture = cv2.imread(str(tmp_path / "f1.png"))
+    # Its words are at the right of the top; all lines are at the bottom, the legend is at the left.
+    quarter = picture[: picture.shape[0] // 2, picture.shape[1] // 2 :]
+    assert (quarter.max(axis=2) < 120).any() == said
