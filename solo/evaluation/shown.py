@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
-from solo.evaluation.best_f1 import BestF1, best_f1, match
+from solo.evaluation.best_f1 import BestF1, best_f1
 from solo.evaluation.coco import COCOEvaluator
+from solo.evaluation.compared import lie_in_crowd, match_objects
 from solo.layers.one_label import one_per_object
 
 
@@ -31,11 +31,13 @@ class ShownEvaluator(COCOEvaluator):
         scores, hits, count = [np.zeros(0)], [np.zeros(0, dtype=bool)], 0
         for image_id in self._truth.numbers if img_ids is None else img_ids:
             truths = self._truth.api.imgToAnns[self._truth.numbers[image_id]]
-            objects = [item for item in truths if not item["iscrowd"]]
-            crowds = [item for item in truths if item["iscrowd"]]
-            of_image = _compare(_shown(results.get(image_id, [])), objects, crowds)
-            scores.append(of_image[0])
-            hits.append(of_image[1])
+            objects = _annotated([item for item in truths if not item["iscrowd"]])
+            crowds = _annotated([item for item in truths if item["iscrowd"]])
+            found = _shown(results.get(image_id, []))
+            are_hits = match_objects(found, objects) >= 0
+            counted = are_hits | ~lie_in_crowd(found, crowds)
+            scores.append(found.scores.numpy()[counted])
+            hits.append(are_hits[counted])
             count += len(objects)
         return best_f1(np.concatenate(scores), np.concatenate(hits), count)
 
@@ -49,29 +51,11 @@ def _shown(results: list[dict[str, Any]]) -> Instances:
     return one_per_object(found)
 
 
-def _compare(
-    found: Instances, objects: Sequence[dict[str, Any]], crowds: Sequence[dict[str, Any]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of the predictions that count, and whether each finds an object."""
-    scores = found.scores.numpy()
-    hits = match(_ious(found, objects, 0), scores, _same_class(found, objects)) >= 0
-    # What lies by half in a crowd of its class is no mistake.
-    excused = (_ious(found, crowds, 1) >= 0.5) & _same_class(found, crowds)
-    counted = hits | ~excused.any(axis=1)
-    return scores[counted], hits[counted]
-
-
-def _ious(found: Instances, truths: Sequence[dict[str, Any]], crowd: int) -> np.ndarray:
-    """Return (P, T); of crowds the share of each prediction that lies in them."""
-    if not len(found) or not truths:
-        return np.zeros((len(found), len(truths)))
-    rles = [item["segmentation"] for item in truths]
-    shared: np.ndarray = mask_util.iou(found.pred_rles, rles, [crowd] * len(rles))
-    return shared
-
-
-def _same_class(found: Instances, truths: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Return (P, T) bool; classes of the truth are counted from 1."""
-    classes = np.array([item["category_id"] for item in truths], dtype=int)
-    same: np.ndarray = found.pred_classes[:, None].numpy() + 1 == classes
-    return same
+def _annotated(items: Sequence[dict[str, Any]]) -> Instances:
+    """Return annotations in the form of predictions without scores; their classes are counted from 1."""
+    truth = Instances((0, 0))
+    truth.pred_classes = torch.tensor(
+        [item["category_id"] - 1 for item in items], dtype=torch.int64
+    )
+    truth.pred_rles = [item["segmentation"] for item in items]
+    return truth

@@ -16,11 +16,12 @@ from detectron2.structures import Instances
 
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
+from solo.evaluation.compared import same_class
 from solo.evaluation.loop import run_evaluation
 from solo.images import MAX_PIXELS
 from solo.inference import Predictor
 from solo.inference.datasets import ReadOneByOne, choose_records
-from solo.report.looked_at import LookedAt, look_at, same_class, true_annotations
+from solo.report.looked_at import LookedAt, look_at, true_annotations
 from solo.report.matching import Overlaps, image_score
 from solo.report.speed import Speed, speed_of
 from solo.report.thresholds import OverThreshold, over_threshold, pool

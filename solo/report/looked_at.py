@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as mask_util
 import torch
 from detectron2.structures import Instances
 
-from solo.evaluation.best_f1 import match
 from solo.evaluation.coco import predicted_rles
+from solo.evaluation.compared import lie_in_crowd, match_objects
 from solo.layers.one_label import one_per_object
 from solo.report.true_objects import true_objects
 
@@ -53,8 +52,8 @@ def look_at(record: dict[str, Any], every: Instances) -> LookedAt:
         file_name=record["file_name"],
         truth=truth,
         found=found,
-        matches=_match(found, truth),
-        in_crowd=_in_crowd(found, _annotated(crowds, found.image_size)),
+        matches=match_objects(found, truth),
+        in_crowd=lie_in_crowd(found, _annotated(crowds, found.image_size)),
         second_scores=_left_out(every.scores, found.scores),
     )
 
@@ -64,11 +63,6 @@ def true_annotations(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in record.get("annotations", ()) if not item.get("iscrowd", 0)]
 
 
-def same_class(found: Instances, truth: Instances) -> np.ndarray:
-    """Return (P, T) bool."""
-    return (found.pred_classes[:, None] == truth.pred_classes).numpy()
-
-
 def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> Instances:
     """Return annotations in the form of predictions without scores."""
     if not annotations:
@@ -76,22 +70,6 @@ def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> 
     truth = true_objects(annotations, size)
     rles = predicted_rles(Instances(size, pred_masks=truth.gt_masks.tensor))
     return Instances(size, pred_classes=truth.gt_classes, pred_rles=rles)
-
-
-def _in_crowd(found: Instances, crowds: Instances) -> np.ndarray:
-    """Return (P,) bool, whether half of a prediction lies in a crowd region of its class."""
-    if not len(crowds) or not len(found):
-        return np.zeros(len(found), dtype=bool)
-    shares = mask_util.iou(found.pred_rles, crowds.pred_rles, [1] * len(crowds))
-    return ((shares >= 0.5) & same_class(found, crowds)).any(axis=1)
-
-
-def _match(found: Instances, truth: Instances) -> np.ndarray:
-    """Return which object each prediction of any score finds, (P,)."""
-    ious = np.zeros((len(found), len(truth)))
-    if ious.size:
-        ious = mask_util.iou(found.pred_rles, truth.pred_rles, [0] * len(truth))
-    return match(ious, found.scores.numpy(), same_class(found, truth))
 
 
 def _left_out(every: torch.Tensor, kept: torch.Tensor) -> np.ndarray:

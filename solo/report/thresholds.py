@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solo.evaluation.best_f1 import best_f1
+from solo.evaluation.best_f1 import THRESHOLDS, best_f1, count_from_each
 from solo.report.looked_at import LookedAt
-
-_THRESHOLDS = np.arange(100) / 100
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,7 +32,7 @@ class OverThreshold:
     @property
     def thresholds(self) -> np.ndarray:
         """(S,), 0 to 0.99."""
-        return _THRESHOLDS
+        return THRESHOLDS
 
     @property
     def precision(self) -> np.ndarray:
@@ -88,8 +86,8 @@ def over_threshold(pooled: Pooled) -> OverThreshold:
     """
     scores, hits, objects = pooled.scores, pooled.hits, len(pooled.objects)
     return OverThreshold(
-        shown=len(scores) - np.searchsorted(np.sort(scores), _THRESHOLDS),
-        found=np.count_nonzero(hits) - np.searchsorted(np.sort(scores[hits]), _THRESHOLDS),
+        shown=count_from_each(scores),
+        found=count_from_each(scores[hits]),
         objects=objects,
         best=best_f1(scores, hits, objects).threshold,
     )
