@@ -3,11 +3,13 @@
 Suppression compares within a class, as AP asks for: one object may be a three at 0.6 and an eight at 0.5.
 """
 
+import numpy as np
 import torch
 from detectron2.structures import Instances
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from solo.config.choices import Intersections
 from solo.layers.overlaps import mask_ious
 from solo.structures.instances import select_rows
 
@@ -43,4 +45,6 @@ def _ious(instances: Instances) -> Tensor:
     if instances.has("pred_rles"):
         rles = instances.pred_rles
         return torch.from_numpy(coco_mask.iou(rles, rles, [0] * len(rles)))
-    return mask_ious(instances.pred_masks)
+    # At the size of an image few masks meet: a product of bytes would go through all pixels of each pair.
+    kernel = Intersections.BITS if hasattr(np, "bitwise_count") else Intersections.AUTO
+    return mask_ious(instances.pred_masks, kernel)
