@@ -189,7 +189,8 @@ def _add_augmentation(node: CfgNode) -> None:
     node.JITTER.SCALE_RANGE = [0.1, 2.0]
 
     # Progressive resizing: this share of SOLVER.MAX_ITER, from the first iteration on, sees images of SCALE times
-    # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much.
+    # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much. A run that is
+    # resumed with a greater MAX_ITER sees small ones again, up to its new share.
     node.PROGRESSIVE = CfgNode({"SHARE": 0.0, "SCALE": 0.8})
 
     # BRIGHTNESS, CONTRAST and SATURATION: the factor lies within 1 - value to 1 + value.

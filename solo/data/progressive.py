@@ -67,4 +67,9 @@ def _smaller(cfg: CfgNode) -> CfgNode:
 
 
 def _scaled(size: int, scale: float) -> int:
+    """Return a smaller size; 0, which is of images that are not resized, has none."""
+    if not size:
+        raise UserError(
+            f"{_KEY} needs a size: INPUT.MIN_SIZE_TRAIN has a 0, by which images stay as they are"
+        )
     return max(1, round(size * scale))

@@ -222,7 +222,9 @@ class Predictor:
         return self._find([image])[0]
 
     def _find(self, images: Sequence[ImageLike]) -> list[Instances]:
-        if isinstance(images, str) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        if isinstance(images, str | os.PathLike) or (
+            isinstance(images, np.ndarray) and images.ndim < 4
+        ):
             given = f"an array {images.shape}" if isinstance(images, np.ndarray) else repr(images)
             raise UserError(f"batch takes a list of images, not {given}: give [image].")
         arrays = [as_image(image, self.max_pixels) for image in images]

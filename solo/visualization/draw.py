@@ -69,13 +69,13 @@ def draw_instances(
             f"The instances are of a picture of (height, width) {tuple(instances.image_size)}, "
             f"and this one is {image_bgr.shape[:2]}: give the picture they were predicted on."
         )
-    if threshold:
-        image_bgr = np.ascontiguousarray(image_bgr).copy()
-        draw_note(image_bgr, f"from {threshold:.0%}")
     cutouts = get_cutouts(instances, threshold=threshold)
-    return draw_cutouts(
+    drawn = draw_cutouts(
         image_bgr, cutouts, class_names, alpha=alpha, color_by=color_by, places=places
     )
+    if threshold:
+        draw_note(drawn, f"from {100 * threshold:.3g}%")
+    return drawn
 
 
 def check_picture(image_bgr: np.ndarray) -> None:

@@ -59,6 +59,12 @@ def test_values_out_of_range(growing, key, value):
         batches_of(growing, 1)
 
 
+def test_images_that_are_not_resized_have_no_smaller_size(growing):
+    growing.INPUT.MIN_SIZE_TRAIN = (0,)
+    with pytest.raises(UserError, match="MIN_SIZE_TRAIN has a 0"):
+        batches_of(growing, 1)
+
+
 def test_with_another_mapper_it_says_so(growing):
     with pytest.raises(UserError, match="one of yours"):
         take(growing, 1, mapper=dict)

@@ -134,3 +134,8 @@ def test_the_config_for_weights_of_adelaidet_is_one(tmp_path):
     cfg = load_config(tmp_path / block.title)
     assert cfg.INPUT.FORMAT == "BGR" and cfg.MODEL.RESNETS.STRIDE_IN_1X1
     assert cfg.MODEL.PIXEL_MEAN == get_detectron2_cfg().MODEL.PIXEL_MEAN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_left_to_fill_in(page):
+    assert "@@" not in page.read_text(encoding="utf-8")

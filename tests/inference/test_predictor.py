@@ -249,6 +249,8 @@ def test_files_are_read_as_images_are(tmp_path, monkeypatch):
         predictor(tmp_path / "none.png")
     with pytest.raises(UserError, match=r"list of images, not 'a\.png'"):
         predictor.batch("a.png")
+    with pytest.raises(UserError, match="list of images"):
+        predictor.batch(path)
     with pytest.raises(UserError, match="more pixels than INPUT"):
         Predictor(Bright(), max_pixels=100)(path)
 
