@@ -54,7 +54,11 @@ class Messages(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record to standard error; its traceback, if there is one, is for the log."""
         kind = "error" if record.levelno >= logging.ERROR else "warning"
-        text = f"{kind}: {' '.join(record.getMessage().split())}"
+        try:
+            text = f"{kind}: {' '.join(record.getMessage().split())}"
+        except Exception:  # of whoever logs: nothing that may end a training
+            self.handleError(record)
+            return
         if text not in self._told and not getattr(record, "log_only", False):
             self._told.add(text)
             tell(text, sys.stderr)

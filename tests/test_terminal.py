@@ -141,6 +141,13 @@ def test_warnings_are_a_line_each_and_each_once(loggers_as_before, capsys):
     assert told.err == "warning: one and 2\nerror: broken\n" and told.out == ""
 
 
+def test_a_message_that_does_not_fit_its_arguments_stops_nothing(capsys):
+    # Not by a logger: the handler of pytest raises at it, too.
+    record = logging.LogRecord("others", logging.WARNING, "", 0, "%d images", ("many",), None)
+    terminal.Messages().handle(record)
+    assert "'%d images'" in capsys.readouterr().err
+
+
 def test_others_are_silenced_precisely():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
