@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # What others say of themselves, which a user of a command can do nothing about: category and message.
 _OF_OTHERS: tuple[tuple[type[Warning], str], ...] = (
@@ -35,4 +35,5 @@ def others_silenced() -> Iterator[None]:
         yield
     finally:
         for item in ours:
-            warnings.filters.remove(item)  # type: ignore[attr-defined]
+            with suppress(ValueError):  # the imported may have begun the filters anew
+                warnings.filters.remove(item)  # type: ignore[attr-defined]

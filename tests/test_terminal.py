@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 from solo import terminal
-from solo.others_warnings import silence_others
+from solo.others_warnings import others_silenced, silence_others
 from solo.terminal import LiveLine, duration, show_messages, tell
 
 pty = pytest.importorskip("pty", reason="there are no such terminals on Windows")
@@ -157,6 +157,11 @@ def test_others_are_silenced_precisely():
         warnings.warn("of something else", FutureWarning, stacklevel=1)
         warnings.warn("`torch.jit.script` of a user", UserWarning, stacklevel=1)
     assert [str(item.message)[:12] for item in caught] == ["of something", "`torch.jit.s"]
+
+
+def test_what_is_imported_may_reset_the_filters():
+    with warnings.catch_warnings(), others_silenced():
+        warnings.resetwarnings()
 
 
 def test_an_import_warns_of_nothing_and_leaves_the_filters_of_the_program():
