@@ -88,10 +88,11 @@ class Progress(HookBase):
             self._text(short=False, parts=True),
             self._text(short=True, parts=True),
             self._text(short=True, parts=False),
+            self._text(short=True, parts=False, machine=False),
         ]
         return next((text for text in texts if len(text) <= columns), texts[-1][:columns])
 
-    def _text(self, *, short: bool, parts: bool) -> str:
+    def _text(self, *, short: bool, parts: bool, machine: bool = True) -> str:
         means = {
             name: history.median(_SMOOTHED)
             for name, history in self.trainer.storage.histories().items()
@@ -108,9 +109,10 @@ class Progress(HookBase):
         if math.isfinite(self._last):
             better = f" (best {self._best:.1f})" * (self._best > self._last)
             words.append(f"AP {self._last:.1f}{better}")
-        if means.get("time"):
+        if machine and means.get("time"):
             words.append(f"data {means['data_time'] / means['time']:.0%}")
-        words.append(f"{memory(self._device) / 1e9:.1f} GB")
+        if machine:
+            words.append(f"{memory(self._device) / 1e9:.1f} GB")
         left = self.seconds_left()
         words.append(f"ETA {duration(left) if math.isfinite(left) else '...'}")
         return "  ".join(words)

@@ -84,6 +84,11 @@ def test_it_fits_the_terminal(tmp_path, told, monkeypatch):
     train(tmp_path, (20.0, 10.0))
     texts = told()[1:]
     assert all("(" not in text and len(text) <= 50 for text in texts)
+    # The time left is the last that goes.
+    monkeypatch.setattr(sys, "maxsize", 35)
+    train(tmp_path, (20.0, 10.0))
+    texts = told()[1:]
+    assert all(" ETA " in text and len(text) <= 35 for text in texts)
     monkeypatch.setattr(sys, "maxsize", 75)
     train(tmp_path, (20.0, 10.0))
     assert "(cat " in told()[-1]
