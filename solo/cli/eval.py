@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate, print the tables, and write what is asked for."""
     from solo.evaluation.result_tables import result_tables
     from solo.evaluation.results import write_results
-    from solo.inference.datasets import evaluate_predictor
+    from solo.inference.datasets import PREDICTIONS, evaluate_predictor
     from solo.training.record import versions
     from solo.training.spared_logs import setup_logs
 
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> None:
     tables = result_tables(results, verbose=args.verbose, elsewhere="by -v and --json")
     print(tables or none, file=out)
     if args.output:
-        print(f"\nwritten: predictions and log.txt in {args.output}", file=out)
+        predictions = "predictions and " * (args.output / PREDICTIONS).is_file()
+        print(f"\nwritten: {predictions}log.txt in {args.output}", file=out)
     if args.json:
         named = {"name": model.name, "config": model.config_file, "weights": model.weights}
         write_results(

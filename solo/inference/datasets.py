@@ -28,6 +28,8 @@ from solo.inference.tta import SOLOWithTTA
 from solo.modeling.precision import inference_precision
 
 logger = logging.getLogger(__name__)
+# What evaluators leave in their folder, but for those that compare files of their own.
+PREDICTIONS = "coco_instances_results.json"
 
 
 class OpenDataset(NamedTuple):

@@ -11,7 +11,7 @@ from detectron2.config import CfgNode
 
 from solo.checkpoint import run_files
 from solo.evaluation.result_tables import masks_first, overall_table, result_tables
-from solo.inference.datasets import best_metric_name
+from solo.inference.datasets import PREDICTIONS, best_metric_name
 from solo.terminal import duration, tell
 from solo.training.evaluations import BestCheckpoint
 from solo.training.reached import Reached, best_of, evaluations
@@ -56,7 +56,8 @@ def tell_evaluation(cfg: CfgNode, results: Mapping[str, Any], *, verbose: bool) 
     tell(f"{cfg.MODEL.WEIGHTS} on {', '.join(cfg.DATASETS.TEST)}, AP in percent\n")
     tell(f"{result_tables(dict(tables_of(results)), verbose=verbose)}\n")
     for name in cfg.DATASETS.TEST:
-        tell(f"written: predictions in {folder / 'inference' / name}")
+        if (folder / "inference" / name / PREDICTIONS).is_file():  # Cityscapes' evaluator writes none
+            tell(f"written: predictions in {folder / 'inference' / name}")
 
 
 def tell_stop(cfg: CfgNode, sentence: str) -> None:

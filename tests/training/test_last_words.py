@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from solo.training.last_words import tell_end, tell_stop, told_log
+from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from tests.training.training_toys import toy_config
 
 
@@ -68,6 +68,17 @@ def test_several_data_sets_and_views(tmp_path, capsys):
         f"{n} mask, last (4) {ap}"
         for n, ap in zip(("a", "b", "a_TTA"), (1.0, 2.0, 3.0), strict=True)
     ]
+
+
+def test_predictions_are_told_of_where_there_are_any(tmp_path, capsys):
+    cfg = toy_config(tmp_path)
+    cfg.DATASETS.TEST = ("streets", "pets")
+    pets = tmp_path / "inference" / "pets"
+    pets.mkdir(parents=True)
+    (pets / "coco_instances_results.json").touch()
+    tell_evaluation(cfg, {"segm": {"AP": 1.0}}, verbose=False)
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if "written" in line] == [f"written: predictions in {pets}"]
 
 
 def test_a_stop_says_what_is_kept(tmp_path, capsys):
