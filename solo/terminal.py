@@ -155,6 +155,16 @@ def hide_messages(logger: logging.Logger) -> None:
     logger.handlers[:] = [item for item in logger.handlers if not isinstance(item, Messages)]
 
 
+def how_many(count: int, what: str) -> str:
+    """Return a number and a word: "1 image", "2,000 images", "3 classes"."""
+    return f"{count:,} {what if count == 1 else plural(what)}"
+
+
+def plural(what: str) -> str:
+    """Return the word for several."""
+    return what + ("es" if what.endswith("s") else "s")
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it: 45 s, 12 min, 5 h 20 min, 3 d 4 h."""
     minutes = round(seconds / 60)

@@ -17,6 +17,7 @@ from solo.survey.choices_file import Draft
 from solo.survey.data_entries import DataEntries
 from solo.survey.proposal import MIN_PIXELS, enlarged_input, needed_growth
 from solo.survey.starting_point import StartingPoint, Trained
+from solo.terminal import how_many
 
 # Without a number of epochs, training sees so many images ...
 _IMAGES_SEEN = {Trained.ALL: 24_000, Trained.BACKBONE: 48_000, Trained.NOTHING: 72_000}
@@ -88,8 +89,8 @@ def _choose_data(draft: Draft, data: DataEntries) -> None:
     shown = data.class_names if len(data.class_names) <= 12 else [*data.class_names[:11], "..."]
     objects = sum(len(record["annotations"]) for record in data.records)
     draft.choose(
-        f"{len(data.records):,} images with {objects:,} objects to train on, {data.num_val:,} images to "
-        "evaluate with",
+        f"{how_many(len(data.records), 'image')} with {how_many(objects, 'object')} to train on, "
+        f"{how_many(data.num_val, 'image')} to evaluate with",
         DATASETS__FILES=[list(entry) for entry in entries],
         DATASETS__TRAIN=(data.train[0],),
         DATASETS__TEST=(data.val[0],),

@@ -12,7 +12,7 @@ from solo.checkpoint.run_files import PREVIOUS_RUN
 from solo.config.choices import Optimizer
 from solo.data.kept_records import known_count, known_objects
 from solo.layers import cpu
-from solo.terminal import tell
+from solo.terminal import how_many, plural, tell
 from solo.training.output_dir import holds_run
 from solo.training.record import device_name
 
@@ -91,7 +91,8 @@ def _schedule(cfg: CfgNode, count: int | None, first: int) -> str:
     solver = cfg.SOLVER
     parts = [f"{solver.MAX_ITER:,} iterations of {_number(solver.IMS_PER_BATCH, 'image')}"]
     if count:
-        parts[0] += f" = {solver.MAX_ITER * solver.IMS_PER_BATCH / count:.3g} epochs"
+        epochs = solver.MAX_ITER * solver.IMS_PER_BATCH / count
+        parts[0] += f" = {epochs:{',.0f' if epochs >= 100 else '.3g'}} epochs"
     if first >= solver.MAX_ITER:
         return f"{parts[0]}: complete, and evaluated once more"
     parts.append(
@@ -110,5 +111,4 @@ def _schedule(cfg: CfgNode, count: int | None, first: int) -> str:
 
 
 def _number(count: int | None, what: str) -> str:
-    several = what + ("es" if what.endswith("s") else "s")
-    return several if count is None else f"{count:,} {what if count == 1 else several}"
+    return plural(what) if count is None else how_many(count, what)

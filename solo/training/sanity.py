@@ -9,6 +9,7 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from solo.config.choices import Freeze, Optimizer
+from solo.terminal import how_many
 from solo.training.work import LIGHT, light_share
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
     solver = cfg.SOLVER
     batch, seen = solver.IMS_PER_BATCH, solver.MAX_ITER * solver.IMS_PER_BATCH
     epochs = seen / images
-    length = f"{solver.MAX_ITER:,} iterations of {batch} images are {epochs:,.0f} epochs of your {images:,} images"
+    steps, yours = f"{solver.MAX_ITER:,} iterations of {how_many(batch, 'image')}", how_many(images, "image")
+    length = f"{steps} are {epochs:,.0f} epochs of your {yours}"
     blind = cfg.DATASETS.TEST and not 0 < cfg.TEST.EVAL_PERIOD < solver.MAX_ITER
     if round(epochs) > _MOST_EPOCHS:
         yield f"{length}{'; there is no evaluation before the end' if blind else ''}. {_FOR_SMALL_DATA}"
@@ -63,7 +65,7 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
         yield f"{length}, without an evaluation before the end: set TEST.EVAL_PERIOD {_tenth(cfg)}."
     elif epochs < 1:
         yield (
-            f"{solver.MAX_ITER:,} iterations of {batch} images show {seen:,} of your {images:,} images: "
+            f"{steps} show {seen:,} of your {yours}: "
             "the others are never seen. Raise SOLVER.MAX_ITER, or set SOLVER.EPOCHS."
         )
     fitting = _RATE_OF_AN_IMAGE * batch

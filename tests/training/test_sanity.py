@@ -48,6 +48,12 @@ def test_epochs_of_few_images() -> None:
         assert len([*schedule_warnings(cfg, 4)]) == count
 
 
+def test_one_image_is_no_images() -> None:
+    cfg = config(MAX_ITER=400, IMS_PER_BATCH=1, WARMUP_ITERS=10, BASE_LR=0.0006)
+    (told,) = schedule_warnings(cfg, 1)
+    assert told.startswith("400 iterations of 1 image are 400 epochs of your 1 image; ")
+
+
 def test_an_evaluation_at_the_end_only() -> None:
     cfg = config(MAX_ITER=1000)
     for period, blind in ((0, True), (100, False), (1000, True)):
@@ -98,7 +104,7 @@ def test_a_training_tells_it_once_at_its_start(
         trainer.prepare_data()
     told = [r.getMessage() for r in caplog.records if r.name == "solo.training.sanity"]
     assert len(told) == 1
-    assert "200 iterations of 2 images are 400 epochs of your 1 images" in told[0]
+    assert "200 iterations of 2 images are 400 epochs of your 1 image" in told[0]
 
 
 def test_days() -> None:
