@@ -50,8 +50,8 @@ def result_tables(
 
 def masks_first(results: Results) -> list[tuple[str, Mapping[str, float]]]:
     """Return the tables by what people call their tasks: "mask" for "segm", "val mask" for "val/segm"."""
-    named = [(_name(task), table) for task, table in results.items()]
-    return sorted(named, key=lambda pair: "mask" not in pair[0])
+    tasks = sorted(results, key=lambda task: "segm" not in task.rpartition("/")[2])
+    return [(_name(task), results[task]) for task in tasks]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -64,10 +64,10 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _name(task: str) -> str:
-    words = task.replace("/", " ")
+    dataset, _, words = task.rpartition("/")
     for name, said in _NAMES.items():
         words = words.replace(name, said)
-    return words
+    return f"{dataset} {words}".lstrip()
 
 
 def _shown(value: float | None, metric: str = "") -> str:

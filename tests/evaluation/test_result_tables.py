@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from solo.evaluation.result_tables import FEW_CLASSES, overall_table, result_tables
+from solo.evaluation.result_tables import FEW_CLASSES, masks_first, overall_table, result_tables
 
 
 def results(count):
@@ -33,6 +33,12 @@ def test_many_classes_are_listed_where_they_are_asked_for(count, verbose):
     listed = count <= FEW_CLASSES or verbose
     assert ("c11" in text) is listed
     assert ("AP of each of the 13 classes: on the page." in text) is not listed
+
+
+def test_the_name_of_a_data_set_stays_as_it_is():
+    tasks = ("my_segm_val/bbox", "my_bbox_val/bbox", "my_bbox_val/segm")
+    labels = [label for label, _ in masks_first({task: {"AP": 1.0} for task in tasks})]
+    assert labels == ["my_bbox_val mask", "my_segm_val box", "my_bbox_val box"]
 
 
 def test_tables_without_classes_and_with_other_metrics():
