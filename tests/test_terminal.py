@@ -1,5 +1,6 @@
 """What people see: on a real pseudo terminal, and where there is none."""
 
+import ast
 import contextlib
 import itertools
 import logging
@@ -8,6 +9,7 @@ import select
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from solo import terminal
 from solo.others_warnings import others_silenced, silence_others
 from solo.terminal import LiveLine, duration, show_messages, tell
 
+ROOT = Path(__file__).parents[1]
 pty = pytest.importorskip("pty", reason="there are no such terminals on Windows")
 
 
@@ -189,3 +192,15 @@ def test_an_import_warns_of_nothing_and_leaves_the_filters_of_the_program():
 )
 def test_a_time_as_people_say_it(seconds, said):
     assert duration(seconds) == said
+
+
+def test_no_bar_where_there_is_no_terminal():
+    calls = [
+        (path, node)
+        for path in (ROOT / "solo").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm"
+    ]
+    assert calls
+    for path, call in calls:
+        assert "disable" in {word.arg for word in call.keywords}, f"{path}:{call.lineno}"

@@ -65,7 +65,7 @@ def benchmark_cpu(cfg: CfgNode, *, repeats: int = 7, progress: bool = False) -> 
     if repeats < 1:
         raise UserError(f"Cannot measure {repeats} times: give 1 or more.")
     rows = []
-    for work in tqdm(list(_works(cfg)), desc="choices", disable=not progress):
+    for work in tqdm(list(_works(cfg)), desc="choices", disable=not progress or None):
         medians = {way: _median_ms(function, repeats) for way, function in work.ways.items()}
         for way, median in medians.items():
             is_chosen = "yes" if way == work.chosen else ""

@@ -62,7 +62,7 @@ def check_contents(
     """
     findings: list[Finding] = []
     objects = 0
-    for record in tqdm(records, desc="checking", unit="image"):
+    for record in tqdm(records, desc="checking", unit="image", disable=None):
         findings += _check_image(record, read_images, max_pixels)
         annotations = record.get("annotations", ())
         objects += sum(not item.get("iscrowd", 0) for item in annotations)

@@ -93,7 +93,7 @@ def compare(
     model = copy(model)  # the same weights under another test procedure
     model.postprocessor = postprocessor
     agreement = Agreement()
-    for image in tqdm(images, desc="comparing", unit=" images"):
+    for image in tqdm(images, desc="comparing", unit=" images", disable=None):
         inputs, frames = runtime.prepare(image, metadata["input"])
         expected, candidates = _find(model, inputs, frames)
         found = runtime.finish(run(inputs), frames, metadata["mask_thresh"])

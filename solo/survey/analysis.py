@@ -89,4 +89,5 @@ def _survey(
     loader: Iterable[Batch], model: SOLO, rule: TargetAssigner, num_images: int, name: str
 ) -> Survey:
     images = seen_images(loader, model, num_images)
-    return take_survey(tqdm(images, total=num_images, desc=name, unit="image"), rule)
+    bar = tqdm(images, total=num_images, desc=name, unit="image", disable=None)
+    return take_survey(bar, rule)

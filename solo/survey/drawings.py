@@ -71,7 +71,7 @@ def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
     """
     panels: list[Panel] = []
     images = training_targets(cfg, num_images)
-    for found in tqdm(images, total=num_images, desc="targets", unit="image"):
+    for found in tqdm(images, total=num_images, desc="targets", unit="image", disable=None):
         panels.extend(_target_row(found, cfg))
     sheet = gallery(panels, 1 + len(cfg.MODEL.SOLO.NUM_GRIDS))
     items = [*target_legend(), *(LegendItem(None, words) for words in _LEVELS)]

@@ -145,7 +145,7 @@ def _write_split(folder: Path, spec: DigitsSpec, split: str, sources: Sources) -
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     count = spec.train_images if split == "train" else spec.val_images
-    for index in tqdm(range(count), desc=f"digits: {split} images", unit="image"):
+    for index in tqdm(range(count), f"digits: {split} images", unit="image", disable=None):
         # A generator per image: the images do not depend on how many there are.
         rng = np.random.default_rng((spec.seed, 1 + SPLITS.index(split), index))
         image, painted = compose_image(spec, sources, rng)

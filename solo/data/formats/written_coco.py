@@ -44,7 +44,8 @@ def coco_document(document: Document, images: Path) -> tuple[dict[str, Any], Cou
     entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
-    for number, record in enumerate(tqdm(document.records, desc="converting", unit="image"), 1):
+    bar = tqdm(document.records, desc="converting", unit="image", disable=None)
+    for number, record in enumerate(bar, 1):
         size = {side: record[side] for side in ("height", "width")}
         entries.append({"id": number, "file_name": relative_name(record, images), **size})
         for item in record.get("annotations", ()):

@@ -37,7 +37,7 @@ def write_yolo(
     """
     left_out: Counter[str] = Counter()
     owners: dict[Path, str] = {}
-    for record in tqdm(document.records, desc="converting", unit="image"):
+    for record in tqdm(document.records, desc="converting", unit="image", disable=None):
         name = relative_name(record, images)
         labels = (folder / "labels" / name).with_suffix(".txt")
         if owners.setdefault(labels, name) != name:
