@@ -146,7 +146,7 @@ def report_losses(losses: dict[str, Tensor], batch: list[dict[str, Any]]) -> str
     Every worker has to call it, with its own, and gets the same text.
     """
     images = [str(item.get("file_name", "an image without file_name")) for item in batch]
-    local = {name: float(losses[name]) for name in sorted(losses)}
+    local = {name: float(losses[name].detach()) for name in sorted(losses)}
     reports = []
     for rank, (values, names) in enumerate(comm.all_gather((local, images))):
         if all(math.isfinite(value) for value in values.values()):

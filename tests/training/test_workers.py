@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 
@@ -17,3 +19,11 @@ def test_machines_of_different_kinds_are_told_before_anything_is_averaged(monkey
     else:
         with pytest.raises(UserError, match=r"set MODEL\.MEMORY_FORMAT to 'contiguous' on all"):
             workers.check_same_format(make_cfg())
+
+
+def test_losses_that_are_not_finite_are_told_without_a_warning_of_torch():
+    losses = {"loss_mask": torch.tensor(torch.nan, requires_grad=True), "loss_category": torch.ones(())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = workers.report_losses(losses, [{"file_name": "a.png"}])
+    assert told == "loss_category = 1, loss_mask = nan (worker 0, images a.png)"
