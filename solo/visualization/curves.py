@@ -98,7 +98,9 @@ def plot_metrics(
     figure, axes = new_panels(len(panels))
     for one, panel in zip(axes, panels, strict=True):
         draw_panel(one, panel.title, panel.series, panel.colors, unit=panel.unit, epoch=epoch)
-    _tell_best(axes[2], metrics.get(best_metric, []), best_file)
+    if best_metric in aps:
+        color = panels[2].colors[aps.index(best_metric)]
+        _tell_best(axes[2], metrics[best_metric], color, best_file)
     _set_title(figure, title or metrics_json.resolve().parent.name)
     save_figure(figure, output_png)
 
@@ -149,8 +151,8 @@ class _Panel(NamedTuple):
     unit: str = ""
 
 
-def _tell_best(axes: Axes, points: Points, file: str) -> None:
-    best = mark_best(axes, points, COLORS[0])
+def _tell_best(axes: Axes, points: Points, color: str, file: str) -> None:
+    best = mark_best(axes, points, color)
     if not best:
         return
     told = f"\N{BLACK STAR} best mask AP {best[1]:.1f}\niteration {best[0]:,}\n{file}"

@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from solo.cli.main import main
-from solo.visualization import plot_metrics, plot_runs
+from solo.visualization import curves, plot_metrics, plot_runs
 from solo.visualization.curves import read_metrics
 from solo.visualization.line_panels import spread_apart
 
@@ -103,6 +103,23 @@ def test_a_name_is_no_formula(run, tmp_path):
     plot_metrics(metrics, output, title=r"$\no$", epoch=50, best_file="model_best.pth")
     plot_runs({r"$\no$": metrics, "b": metrics}, output)
     assert is_picture(output)
+
+
+def drawn(monkeypatch, *args, **kwargs):
+    """Return the axes of the AP in a picture of one run."""
+    figures = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: figures.append(figure))
+    plot_metrics(*args, **kwargs)
+    return figures[0].axes[2]
+
+
+def test_the_star_has_the_colour_of_its_line(run, monkeypatch):
+    append(run, '{"iteration": 180, "pets/segm/AP": 40.0, "cats/segm/AP": 20.0}')
+    axes = drawn(monkeypatch, run / "metrics.json", run / "a.png", best_metric="pets/segm/AP")
+    colors = {line.get_ydata()[-1]: line.get_color() for line in axes.lines[:-1]}
+    (star,) = [line for line in axes.lines if line.get_marker() == "*"]
+    assert star.get_ydata()[-1] == 40 and star.get_color() == colors[40]
+    assert len(set(colors.values())) == len(colors)
 
 
 def test_command_draws_a_run_or_compares(run, tmp_path):
