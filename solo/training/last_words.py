@@ -56,7 +56,9 @@ def tell_evaluation(cfg: CfgNode, results: Mapping[str, Any], *, verbose: bool) 
     tell(f"{cfg.MODEL.WEIGHTS} on {', '.join(cfg.DATASETS.TEST)}, AP in percent\n")
     tell(f"{result_tables(dict(tables_of(results)), verbose=verbose)}\n")
     for name in cfg.DATASETS.TEST:
-        if (folder / "inference" / name / PREDICTIONS).is_file():  # Cityscapes' evaluator writes none
+        if (
+            folder / "inference" / name / PREDICTIONS
+        ).is_file():  # Cityscapes' evaluator writes none
             tell(f"written: predictions in {folder / 'inference' / name}")
 
 
@@ -97,7 +99,7 @@ def tables_of(results: Mapping[str, Any], name: str = "") -> Iterator[tuple[str,
 def _best(cfg: CfgNode) -> Reached | None:
     if not cfg.DATASETS.TEST:
         return None
-    found = evaluations(Path(cfg.OUTPUT_DIR, run_files.METRICS), cfg.TEST.EVAL_PERIOD)
+    found = evaluations(Path(cfg.OUTPUT_DIR, run_files.METRICS))
     return best_of(found, best_metric_name(cfg))
 
 

@@ -38,7 +38,7 @@ class Progress(HookBase):
 
     def before_train(self) -> None:
         """Look up what a run that is resumed has reached."""
-        made = evaluations(self._metrics, self._period)
+        made = evaluations(self._metrics)
         found = [item for item in made if self._metric in item.metrics]
         if found and (best := best_of(found, self._metric)):
             self._last, self._best = found[-1].metrics[self._metric], best.metrics[self._metric]

@@ -15,23 +15,32 @@ class Reached(NamedTuple):
     metrics: dict[str, float]  # finite ones, of all classes together
 
 
-def evaluations(path: Path, period: int) -> list[Reached]:
-    """Return the evaluations in a metrics.json, in their order; none where it cannot be read.
-
-    Args:
-        path: The file.
-        period: TEST.EVAL_PERIOD, of which the evaluation at the end need not be a multiple.
-    """
+def evaluations(path: Path) -> list[Reached]:
+    """Return the evaluations in a metrics.json, in their order; none where it cannot be read."""
     found = []
-    for line in logged_lines(path):
+    for line, taken in _counted(path):
         metrics = {name: line[name] for name in line if is_result(name)}
-        if metrics:
-            # That at the end has the number of the step that would come next, others of the last one.
-            step = line["iteration"]
-            taken = step + (period > 0 and (step + 1) % period == 0)
-            finite = {name: value for name, value in metrics.items() if is_finite(value)}
-            found.append(Reached(taken, finite))
+        finite = {name: value for name, value in metrics.items() if is_finite(value)}
+        found.append(Reached(taken, finite))
     return found
+
+
+def _counted(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield each line of an evaluation, with the steps that were taken until then.
+
+    That at the end of a training has the number of the step that would come next, others of the last one. It
+    follows the last step, which is logged always, as steps before another evaluation need not be.
+    """
+    lines = [*logged_lines(path)]
+    newest = max((n for n, line in enumerate(lines) if "total_loss" in line), default=-1)
+    last_step = -2
+    for number, line in enumerate(lines):
+        step: int = line["iteration"]
+        if "total_loss" in line:
+            last_step = step
+        if any(map(is_result, line)):
+            is_end = number > newest or step == last_step + 1
+            yield line, step if is_end else step + 1
 
 
 def best_of(found: list[Reached], metric: str) -> Reached | None:
@@ -47,7 +56,9 @@ def logged_lines(path: Path) -> Iterator[dict[str, Any]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     for line in text.splitlines():
         with suppress(json.JSONDecodeError):
-            yield json.loads(line)
+            content = json.loads(line)
+            if isinstance(content, dict) and isinstance(content.get("iteration"), int):
+                yield content
 
 
 def is_result(name: str) -> bool:

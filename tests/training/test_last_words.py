@@ -11,7 +11,7 @@ from tests.training.training_toys import toy_config
 
 def run_folder(tmp_path: Path, *names: str) -> Path:
     lines = [
-        {"iteration": 1, "segm/AP": 50.0, "segm/AP50": 60.0},
+        {"iteration": 1, "total_loss": 2.0, "segm/AP": 50.0, "segm/AP50": 60.0},
         {"iteration": 4, "segm/AP": 40.0},
     ]
     (tmp_path / "metrics.json").write_text("\n".join(map(json.dumps, lines)))

@@ -22,11 +22,25 @@ LINES = [
 def test_evaluations_have_the_steps_that_were_taken(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     path.write_text("\n".join([*map(json.dumps, LINES), '{"iteration": 5']))
-    found = evaluations(path, period=20)
+    found = evaluations(path)
     assert found == [(20, {"segm/AP": 30.0}), (40, {"bbox/AP": 2.0}), (50, {"segm/AP": 30.0})]
     assert best_of(found, "segm/AP") == found[0]  # the first of two
     assert best_of(found, "segm/AR") is None
 
 
+def test_a_run_that_ended_and_goes_on_with_another_period(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    lines = [
+        {"iteration": 9, "total_loss": 1.0, "segm/AP": 9.0},
+        {"iteration": 19, "total_loss": 1.0},
+        {"iteration": 20, "segm/AP": 1.0},  # the end, before it was resumed
+        {"iteration": 26, "segm/AP": 2.0},  # in between two lines of the log
+        {"iteration": 39, "total_loss": 1.0},
+        {"iteration": 40, "segm/AP": 3.0},
+    ]
+    path.write_text("\n".join(["null", *map(json.dumps, lines)]))
+    assert [item.iteration for item in evaluations(path)] == [10, 20, 27, 40]
+
+
 def test_no_file_is_no_evaluation(tmp_path: Path) -> None:
-    assert evaluations(tmp_path / "metrics.json", period=1) == []
+    assert evaluations(tmp_path / "metrics.json") == []
