@@ -22,7 +22,10 @@ def test_machines_of_different_kinds_are_told_before_anything_is_averaged(monkey
 
 
 def test_losses_that_are_not_finite_are_told_without_a_warning_of_torch():
-    losses = {"loss_mask": torch.tensor(torch.nan, requires_grad=True), "loss_category": torch.ones(())}
+    losses = {
+        "loss_mask": torch.tensor(torch.nan, requires_grad=True),
+        "loss_category": torch.ones(()),
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         told = workers.report_losses(losses, [{"file_name": "a.png"}])
