@@ -24,7 +24,7 @@ SHELVES = (
     ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files", "garbage", "user_modules", "environment", "terminal", "others_warnings"),
+    ("files", "garbage", "user_modules", "environment", "terminal", "others_warnings", "reached"),
     ("errors",),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}

@@ -83,7 +83,9 @@ class Outcome:
     ended: str = ""  # date and time, in ISO format
     done: int | None = None  # iterations, with those of the starts before
     metrics: dict[str, float | None] = field(default_factory=dict)  # of the last evaluation
-    best: dict[str, Any] = field(default_factory=dict)  # metric, value and iteration
+    best: dict[str, Any] = field(
+        default_factory=dict
+    )  # metric, value and iteration (steps until then)
 
 
 @dataclass(frozen=True)

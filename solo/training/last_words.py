@@ -12,9 +12,9 @@ from detectron2.config import CfgNode
 from solo.checkpoint import run_files
 from solo.evaluation.result_tables import masks_first, overall_table, result_tables
 from solo.inference.datasets import PREDICTIONS, best_metric_name
+from solo.reached import Reached, best_of, evaluations
 from solo.terminal import duration, tell
 from solo.training.evaluations import BestCheckpoint
-from solo.training.reached import Reached, best_of, evaluations
 
 LOG = "log.txt"
 _BEST = f"{BestCheckpoint.NAME}.pth"

@@ -14,8 +14,8 @@ from torch import device
 
 from solo.checkpoint import run_files
 from solo.inference.datasets import best_metric_name
+from solo.reached import best_of, evaluations
 from solo.terminal import LiveLine, duration
-from solo.training.reached import best_of, evaluations
 
 # Steps that losses and shares are of, and that the time of a step is of; of the first few, which pick kernels and
 # fill caches, only the last one counts until there are others.

@@ -1,6 +1,5 @@
 """What a run says of itself: config.yaml and run.json, at its start and at its end."""
 
-import math
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,7 +29,7 @@ from solo.files import Spared, write_text
 from solo.inference.datasets import best_metric_name
 from solo.layers import cpu
 from solo.modeling.precision import amp_dtype
-from solo.training.reached import is_finite, is_result, logged_lines
+from solo.reached import best_of, evaluations, is_finite, is_result, logged_lines
 from solo.training.resumption import describe_changes
 
 # What Ctrl-C ends a worker with.
@@ -124,13 +123,13 @@ def _outcome(cfg: CfgNode, status: RunStatus, reason: str) -> Outcome:
     done, metrics = None, {}
     best: dict[str, Any] = {}
     name = best_metric_name(cfg) if cfg.DATASETS.TEST else ""
-    for line in logged_lines(Path(cfg.OUTPUT_DIR, METRICS)):
+    path = Path(cfg.OUTPUT_DIR, METRICS)
+    for line in logged_lines(path):
         if "total_loss" in line:
             done = line["iteration"] + 1
         metrics.update({key: _finite(line[key]) for key in line if is_result(key)})
-        value = _finite(line.get(name))
-        if value is not None and value > best.get("value", -math.inf):
-            best = {"metric": name, "value": value, "iteration": line["iteration"]}
+    if found := best_of(evaluations(path), name):
+        best = {"metric": name, "value": found.metrics[name], "iteration": found.iteration}
     return Outcome(status=status, reason=reason, done=done, metrics=metrics, best=best)
 
 

@@ -10,13 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from solo.errors import UserError
-from solo.visualization.line_panels import Points, draw_panel, mark_best
+from solo.reached import steps_taken
+from solo.visualization.line_panels import draw_panel, mark_best
 from solo.visualization.plots import COLORS, INK, cycle_colors, new_panels, save_figure
 
 # Per quantity: its values by iteration, both rising with time.
 Metrics = dict[str, list[tuple[int, float]]]
 
 _POSITIVES = "targets/positives_level"
+_APS = ("segm/AP", "bbox/AP")
 _TIMES = {"time": "total", "data_time": "data"}
 
 
@@ -76,12 +78,12 @@ def plot_metrics(
         FileNotFoundError: There is no such file.
         UserError: It holds no numbers.
     """
-    metrics = read_metrics(metrics_json)
+    metrics = _read_counted(metrics_json)
     losses = sorted(name for name in metrics if name.startswith("loss"))
     colors = cycle_colors(len(losses))
     if "total_loss" in metrics:
         losses, colors = ["total_loss", *losses], [INK, *colors]
-    aps = [name for kind in ("segm/AP", "bbox/AP") for name in sorted(metrics) if _is(name, kind)]
+    aps = [name for kind in _APS for name in sorted(metrics) if _is(name, kind)]
     panels = [
         _Panel("loss", _labelled(metrics, losses), colors),
         _Panel("learning rate", {"": metrics.get("lr", [])}, [COLORS[0]]),
@@ -98,9 +100,7 @@ def plot_metrics(
     figure, axes = new_panels(len(panels))
     for one, panel in zip(axes, panels, strict=True):
         draw_panel(one, panel.title, panel.series, panel.colors, unit=panel.unit, epoch=epoch)
-    if best_metric in aps:
-        color = panels[2].colors[aps.index(best_metric)]
-        _tell_best(axes[2], metrics[best_metric], color, best_file)
+    _tell_best(axes[2], {name: metrics[name] for name in aps}, best_metric, best_file)
     _set_title(figure, title or metrics_json.resolve().parent.name)
     save_figure(figure, output_png)
 
@@ -124,7 +124,7 @@ def plot_runs(
     """
     if not runs:
         raise ValueError("There are no runs to compare; give at least one.")
-    metrics = {name: read_metrics(path) for name, path in runs.items()}
+    metrics = {name: _read_counted(path) for name, path in runs.items()}
     colors = cycle_colors(len(metrics))
     figure, (loss_axes, lr_axes, ap_axes) = new_panels(3, legend_lines=len(runs))
     draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
@@ -144,6 +144,15 @@ def plot_runs(
     save_figure(figure, output_png)
 
 
+def _read_counted(metrics_json: Path) -> Metrics:
+    """Read the numbers of a run, its AP by the steps that were taken until then, as all else tells of it."""
+    metrics, taken = read_metrics(metrics_json), steps_taken(metrics_json)
+    for name, points in metrics.items():
+        if any(_is(name, kind) for kind in _APS):
+            metrics[name] = [(taken.get(iteration, iteration), ap) for iteration, ap in points]
+    return metrics
+
+
 class _Panel(NamedTuple):
     title: str
     series: Metrics
@@ -151,8 +160,9 @@ class _Panel(NamedTuple):
     unit: str = ""
 
 
-def _tell_best(axes: Axes, points: Points, color: str, file: str) -> None:
-    best = mark_best(axes, points, color)
+def _tell_best(axes: Axes, series: Metrics, name: str, file: str) -> None:
+    colors = dict(zip(series, cycle_colors(len(series)), strict=True))
+    best = mark_best(axes, series[name], colors[name]) if name in series else None
     if not best:
         return
     told = f"\N{BLACK STAR} best mask AP {best[1]:.1f}\niteration {best[0]:,}\n{file}"

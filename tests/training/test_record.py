@@ -59,7 +59,7 @@ def test_the_end_of_a_run(tmp_path: Path) -> None:
     outcome = read_run_record(tmp_path).last.outcome
     assert (outcome.status, outcome.reason, outcome.done) == (RunStatus.FINISHED, "", 30)
     assert outcome.metrics == {"segm/AP": 5.0, "segm/APs": None}
-    assert outcome.best == {"metric": "segm/AP", "value": 7.0, "iteration": 19}
+    assert outcome.best == {"metric": "segm/AP", "value": 7.0, "iteration": 20}
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,14 @@ def test_the_star_has_the_colour_of_its_line(run, monkeypatch):
     assert len(set(colors.values())) == len(colors)
 
 
+def test_evaluations_stand_at_the_steps_that_were_taken(run, monkeypatch):
+    end = '{"iteration": 200, "segm/AP": 30.0}'
+    append(run, '{"iteration": 199, "total_loss": 1.0}', end)
+    axes = drawn(monkeypatch, run / "metrics.json", run / "a.png")
+    assert axes.lines[0].get_xdata().tolist() == [181, 200]
+    assert "iteration 181" in axes.texts[-1].get_text()
+
+
 def test_command_draws_a_run_or_compares(run, tmp_path):
     picture = str(tmp_path / "curves.png")
     assert main(["report", str(run), "--curves", picture]) == 0

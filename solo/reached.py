@@ -1,4 +1,4 @@
-"""What the evaluations of a run gave so far, as its metrics.json has it."""
+"""What the evaluations of a run gave so far, and after how many steps, as its metrics.json has it."""
 
 import json
 import math
@@ -23,6 +23,11 @@ def evaluations(path: Path) -> list[Reached]:
         finite = {name: value for name, value in metrics.items() if is_finite(value)}
         found.append(Reached(taken, finite))
     return found
+
+
+def steps_taken(path: Path) -> dict[int, int]:
+    """Return the steps that were taken until an evaluation, by the iteration of its line in metrics.json."""
+    return {line["iteration"]: taken for line, taken in _counted(path)}
 
 
 def _counted(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from solo.training.reached import best_of, evaluations
+from solo.reached import best_of, evaluations
 
 LINES = [
     {
