@@ -26,7 +26,7 @@ def run_caption(folder: Path) -> RunCaption:
     try:
         record = run_files.read_run_record(folder)
         cfg = yaml.safe_load((folder / run_files.CONFIG).read_text(encoding="utf-8"))
-        batch, tests = cfg["SOLVER"]["IMS_PER_BATCH"], list(cfg["DATASETS"]["TEST"])
+        batch, tests = _batch(cfg["SOLVER"], record), list(cfg["DATASETS"]["TEST"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
         return RunCaption(folder.resolve().name, best_file=best)
     metric = f"{tests[0]}/segm/AP" if len(tests) > 1 else "segm/AP"
@@ -34,6 +34,13 @@ def run_caption(folder: Path) -> RunCaption:
         return RunCaption(folder.resolve().name, 0.0, metric, best)
     parts = [folder.resolve().name, Path(record.last.config_file).name, _state(record.last)]
     return RunCaption(", ".join(filter(None, parts)), _images(record.last) / batch, metric, best)
+
+
+def _batch(solver: dict[str, Any], record: run_files.RunRecord | None) -> float:
+    """Return the images of an iteration; config.yaml may say them for another number of workers."""
+    workers = record.last.conditions.workers if record and record.last.conditions else 1
+    scale = workers / (solver.get("REFERENCE_WORLD_SIZE") or workers)
+    return round(solver["IMS_PER_BATCH"] * scale)
 
 
 def _state(start: run_files.Start) -> str:

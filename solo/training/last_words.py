@@ -26,7 +26,7 @@ def tell_end(cfg: CfgNode, results: Mapping[str, Any], *, done: int, seconds: fl
     """Say what a training has reached, what it wrote, how long it took, and what to do next.
 
     Args:
-        cfg: The config.
+        cfg: The config, scaled to the workers.
         results: Of the last evaluation, as `solo.inference.datasets.evaluate` returns them.
         done: Iterations.
         seconds: That this start took.
@@ -36,7 +36,7 @@ def tell_end(cfg: CfgNode, results: Mapping[str, Any], *, done: int, seconds: fl
     rows = [*_rows(dict(tables_of(results)), best, done)]
     if rows:
         tell(f"\n{overall_table(rows, '(iteration)')}\n")
-    if done < cfg.SOLVER.MAX_ITER:
+    if cfg.TEST.PATIENCE and done < cfg.SOLVER.MAX_ITER:
         tell(
             f"Stopped early, in iteration {done:,} of {cfg.SOLVER.MAX_ITER:,}: no gain in "
             f"{cfg.TEST.PATIENCE} evaluations (TEST.PATIENCE)."

@@ -131,7 +131,7 @@ def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
         sys.exit(130)
     if is_main:
         done = max(trainer.iter, trainer.start_iter)
-        tell_end(cfg, results, done=done, seconds=time.monotonic() - began)
+        tell_end(trainer.cfg, results, done=done, seconds=time.monotonic() - began)
     return results
 
 

@@ -33,6 +33,15 @@ def test_a_run_that_ended(run):
     assert caption[1:] == (25, "segm/AP", "model_best.pth")
 
 
+def test_epochs_of_a_config_for_another_number_of_workers(run):
+    (run / "config.yaml").write_text(
+        "DATASETS: {TEST: [val]}\nSOLVER: {IMS_PER_BATCH: 4, REFERENCE_WORLD_SIZE: 1}\n"
+    )
+    trained = [{"name": "a", "images": 80, "classes": 2}]
+    write_run_record(run, "", 500, Conditions(data={"train": trained}, workers=2))
+    assert run_caption(run).epoch == 10
+
+
 def test_several_data_sets_and_unknown_numbers_of_images(run):
     (run / "config.yaml").write_text(CONFIG % "first, second")
     write_run_record(run, "", 500, Conditions(data={"train": [{"name": "a", "images": None}]}))

@@ -49,7 +49,11 @@ def test_best_and_last_are_told_apart(tmp_path, capsys):
 
 
 def test_an_early_end_says_so_and_nothing_is_evaluated(tmp_path, capsys):
-    tell_end(toy_config(tmp_path, MAX_ITER=9), {}, done=6, seconds=1.0)
+    cfg = toy_config(tmp_path, MAX_ITER=9)
+    tell_end(cfg, {}, done=6, seconds=1.0)
+    assert "Stopped" not in capsys.readouterr().out
+    cfg.TEST.PATIENCE = 2
+    tell_end(cfg, {}, done=6, seconds=1.0)
     told = capsys.readouterr().out
     assert "Stopped early, in iteration 6 of 9" in told and "best" not in told
 

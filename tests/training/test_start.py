@@ -75,6 +75,13 @@ def test_a_start_is_five_lines(config, tmp_path, capsys):
     )
 
 
+def test_an_early_end_is_one_of_the_config_that_was_scaled(config, capsys):
+    # For two processes, of which here is one: 4 iterations become 8, evaluated at 2, 4 and 6.
+    scaled = ("SOLVER.REFERENCE_WORLD_SIZE", "2", "SOLVER.MAX_ITER", "4", "TEST.EVAL_PERIOD", "1")
+    start(flags(config, *scaled, "TEST.PATIENCE", "2", "TEST.MIN_GAIN", "100"))
+    assert "Stopped early, in iteration 6 of 8: " in capsys.readouterr().out
+
+
 def test_an_evaluation_leaves_the_run_as_it_is(config, tmp_path, capsys):
     out = tmp_path / "out"
     start(flags(config))
