@@ -4,7 +4,7 @@
 from solo.cli._parser import add_verbose
 from solo.errors import exit_on
 from solo.others_warnings import silence_others
-from solo.terminal import show_messages, stop_at_sigterm
+from solo.terminal import print_anything, show_messages, stop_at_sigterm
 from solo.training.start import start
 from solo.user_modules import add_import
 
@@ -43,6 +43,7 @@ def main() -> None:
         "place of what is there",
     )
     show_messages()
+    print_anything()
     stop_at_sigterm()
     with exit_on():
         start(parser.parse_args())

@@ -1,5 +1,6 @@
 """What people see while a command runs: one line that changes, plain lines where there is no terminal, warnings."""
 
+import io
 import logging
 import os
 import signal
@@ -27,6 +28,13 @@ def stop_at_sigterm() -> None:
 
 def _interrupt(number: int, _: object) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def print_anything() -> None:
+    r"""Have the streams of a command take each character: one that they cannot show is written as "\xfc"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def tell(text: str, file: TextIO | None = None) -> None:

@@ -128,6 +128,15 @@ def test_a_reader_that_has_gone_stops_nothing():
         stream.close()  # the text is still there
 
 
+def test_a_terminal_that_lacks_a_letter_breaks_nothing():
+    code = "from solo.terminal import print_anything, tell; print_anything(); tell('r\\xfc2')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("r\\xfc2\n", "")
+
+
 def test_warnings_are_a_line_each_and_each_once(loggers_as_before, capsys):
     show_messages()
     show_messages()  # of a second command in the same process

@@ -10,7 +10,7 @@ import solo
 from solo.cli._parser import MisuseError, build_parser
 from solo.errors import exit_on
 from solo.others_warnings import silence_others
-from solo.terminal import show_messages, stop_at_sigterm
+from solo.terminal import print_anything, show_messages, stop_at_sigterm
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -77,6 +77,7 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
     """
     silence_others()
     show_messages()
+    print_anything()
     stop_at_sigterm()
     try:
         with exit_on():

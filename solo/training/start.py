@@ -23,7 +23,7 @@ from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
 from solo.others_warnings import silence_others
-from solo.terminal import LiveLine, stop_at_sigterm
+from solo.terminal import LiveLine, print_anything, stop_at_sigterm
 from solo.training.first_words import tell_machine, tell_task
 from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from solo.training.launch import is_first_process, launch
@@ -64,6 +64,7 @@ def _told_end(cfg: CfgNode, args: argparse.Namespace) -> AbstractContextManager[
 def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train or evaluate, as one of the workers."""
     silence_others()  # a worker may be a process of its own
+    print_anything()
     stop_at_sigterm()
     with told_log(cfg), exit_on():
         setup_run(cfg, args)
