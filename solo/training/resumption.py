@@ -74,12 +74,17 @@ def told_changes(cfg: CfgNode) -> Iterator[None]:
         logger.warning("Changed since the run was started, and used from here on: %s.", changes)
 
 
-def check_state(state: dict[str, Any], path: str) -> None:
-    """Raise a UserError at the state, in a checkpoint, of another trainer than ours."""
+def check_state(state: dict[str, Any], path: str, max_iter: int) -> None:
+    """Raise a UserError at the state, in a checkpoint, of another trainer than ours, or of a longer training."""
     if "optimizer" not in state:
         raise UserError(
             f"{path} was not written by this trainer: set MODEL.WEIGHTS to it, and another "
             "OUTPUT_DIR, to start from its weights."
+        )
+    if (done := state["iteration"] + 1) > max_iter:
+        raise UserError(
+            f"{path} is of iteration {done:,}, beyond SOLVER.MAX_ITER, which is {max_iter:,}: raise that, or "
+            "SOLVER.EPOCHS, to train further, or resume nothing."
         )
 
 

@@ -290,10 +290,10 @@ class Trainer(TrainerBase):
         """Take over what :meth:`state_dict` returned, but for rates and options that the config says.
 
         Raises:
-            UserError: If another trainer returned it, or it is of other parameters than the model's.
+            UserError: If another trainer returned it, a longer training, or one of other parameters.
         """
         path = self.checkpointer.get_checkpoint_file()
-        check_state(state_dict, path)
+        check_state(state_dict, path, self.max_iter)
         super().load_state_dict(state_dict)
         load_optimizer(self.optimizer, self.scheduler, state_dict["optimizer"], path)
         if state_dict["grad_scaler"] and self.grad_scaler.is_enabled():

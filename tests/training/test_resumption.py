@@ -82,6 +82,14 @@ def test_an_unchanged_config_is_nothing_to_tell(
     assert "Changed since" not in caplog.text
 
 
+def test_a_shorter_training_than_what_is_done_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path, MAX_ITER=4)
+    with pytest.raises(
+        UserError, match=r"model_final\.pth is of iteration 4, beyond SOLVER\.MAX_ITER, which is 3:"
+    ):
+        train(toy_config(tmp_path, MAX_ITER=3, STEPS=()), resume=True)
+
+
 @pytest.mark.parametrize("other", ["SGD", "AdamW"])
 @pytest.mark.parametrize("config", ["there", "lost"])
 def test_another_optimizer_is_refused(tmp_path: Path, other: str, config: str) -> None:
