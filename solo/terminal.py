@@ -27,6 +27,8 @@ def stop_at_sigterm() -> None:
 
 
 def _interrupt(number: int, _: object) -> None:
+    # Both whoever ends a job and the process that started this one may send it: the farewell is not cut off.
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 

@@ -77,8 +77,8 @@ def launch(
             # Open for as long as it has a name here: until the workers have ended.
             _store, url = meet(url, num_machines, machine_rank)
         _spawn(num_gpus, (num_gpus, num_machines, machine_rank, url, main, args))
-    except KeyboardInterrupt:
-        _end_children()
+    except KeyboardInterrupt as stop:
+        _end_children(*stop.args)
         raise SystemExit(_STOPPED) from None
 
 
@@ -109,10 +109,16 @@ def _spawn(count: int, args: tuple[Any, ...]) -> None:
         raise SystemExit(error.exit_code) from error
 
 
-def _end_children() -> None:
-    """Let the workers say where they stopped, and end those that do not hear Ctrl-C, as in a collective."""
+def _end_children(signal_name: str = "SIGINT") -> None:
+    """Let the workers say where they stopped, and end those that do not hear it, as in a collective.
+
+    Ctrl-C has reached them already, by the terminal; SIGTERM may be for this process alone.
+    """
     end = time.monotonic() + _FAREWELL
-    for child in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    for child in children if signal_name == "SIGTERM" else ():
+        child.terminate()
+    for child in children:
         child.join(max(0.0, end - time.monotonic()))
         child.kill()
         child.join()

@@ -17,6 +17,7 @@ import torch
 from detectron2.utils import comm
 
 from solo.checkpoint import read_checkpoint
+from solo.terminal import stop_at_sigterm
 from solo.training import LaunchError, launch
 from tests.training.training_toys import (
     RectangleTrainer,
@@ -195,6 +196,35 @@ def test_control_c_ends_workers_that_do_not_hear_it(
         launch(hang, (str(tmp_path),), num_gpus=2)
     assert caught.value.code == 130
     assert not multiprocessing.active_children()
+
+
+def wait_for_sigterm(folder: str) -> None:
+    stop_at_sigterm()
+    try:
+        hang(folder)
+    except KeyboardInterrupt as stop:
+        Path(folder, f"{comm.get_rank()}").write_text(f"stopped by {stop.args[0]}")
+        raise SystemExit(130) from stop
+
+
+@pytest.mark.slow
+@cpu_only
+def test_sigterm_to_the_first_process_reaches_the_workers(tmp_path: Path) -> None:
+    def end() -> None:
+        while len(pids := [path.read_text() for path in tmp_path.iterdir()]) < 2 or "" in pids:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    stop_at_sigterm()
+    threading.Thread(target=end, daemon=True).start()
+    try:
+        with pytest.raises(SystemExit) as caught:
+            launch(wait_for_sigterm, (str(tmp_path),), num_gpus=2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 130
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["stopped by SIGTERM"] * 2
 
 
 @pytest.mark.parametrize(
