@@ -19,6 +19,7 @@ from solo.report.page_pictures import example_image, gallery_image, plotted
 from solo.report.page_tables import class_rows, confusions
 from solo.report.run_facts import run_facts
 from solo.report.run_folder import Run
+from solo.report.speed import machine
 from solo.report.tally import Tally, tally
 from solo.report.verdicts import DEFINITIONS, Kind
 from solo.visualization.accuracy import (
@@ -33,13 +34,13 @@ _GALLERY = 6
 _EXAMPLES = 2
 
 
-def render_report(run: Run, held_out: HeldOut, machine: str = "") -> str:
+def render_report(run: Run, held_out: HeldOut, cfg: CfgNode) -> str:
     """Return the page, with all pictures in it.
 
     Args:
         run: The training.
         held_out: What its model finds.
-        machine: That it was examined on.
+        cfg: That it was examined with, which may be another than the run's.
 
     Raises:
         OSError: An image cannot be read again.
@@ -51,14 +52,14 @@ def render_report(run: Run, held_out: HeldOut, machine: str = "") -> str:
     environment.filters["hundredths"] = partial(_number, "{:.2f}")
     environment.filters["percent"] = partial(_number, "{:.0%}")
     text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    return environment.from_string(text).render(_content(run, held_out, machine))
+    return environment.from_string(text).render(_content(run, held_out, cfg))
 
 
 def _number(form: str, value: float) -> str:
     return "\N{EN DASH}" if math.isnan(value) else form.format(value)
 
 
-def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
+def _content(run: Run, held_out: HeldOut, cfg: CfgNode) -> dict[str, Any]:
     """Return what the template shows."""
     counts = tally(held_out.images)
     best, worst = best_and_worst(held_out.images, _GALLERY)
@@ -71,7 +72,7 @@ def _content(run: Run, held_out: HeldOut, machine: str) -> dict[str, Any]:
         "held_out": held_out,
         "metrics": _METRICS,
         "counts": counts,
-        "speed": _speed(run.cfg, held_out, machine),
+        "speed": _speed(cfg, held_out),
         "curves": run.metrics and plotted(_curves(run.folder)),
         "classes": class_rows(held_out),
         "confusions": confusions(held_out),
@@ -124,7 +125,7 @@ def _facts(run: Run, held_out: HeldOut, counts: Tally) -> dict[str, str]:
     return {**run_facts(run), "Held-out data": data}
 
 
-def _speed(cfg: CfgNode, held_out: HeldOut, machine: str) -> dict[str, str]:
+def _speed(cfg: CfgNode, held_out: HeldOut) -> dict[str, str]:
     """Return how fast the model was, in words by what they are about."""
     speed = held_out.speed
     if not speed:
@@ -135,7 +136,7 @@ def _speed(cfg: CfgNode, held_out: HeldOut, machine: str) -> dict[str, str]:
         "Time of an image": f"{speed.milliseconds:.3g} ms, the median of {speed.images:,} images",
         "Images a second": f"{1000 / speed.milliseconds:.3g}, one at a time",
         "Size of an image": f"{width} x {height} pixels{resized}",
-        "Machine": machine,
+        "Machine": machine(cfg),
     }
     if speed.memory:
         words["Peak memory"] = f"{speed.memory:,.0f} MB, with all that the examination needs"

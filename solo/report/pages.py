@@ -21,7 +21,6 @@ from solo.report.dataset_rows import dataset_rows
 from solo.report.held_out import HeldOut, examine
 from solo.report.page import render_report
 from solo.report.run_folder import Run
-from solo.report.speed import machine
 from solo.visualization.curves import plot_metrics, plot_runs
 from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import prediction_sheet
@@ -67,7 +66,7 @@ def write_page(
     )
     held_out = examine(predictor, dataset, num_images)
     cfg = inference_config(run.config_file, str(run.weights), device, opts)
-    write_text(render_report(run, held_out, machine(cfg)), output)
+    write_text(render_report(run, held_out, cfg), output)
     return held_out
 
 
