@@ -31,7 +31,7 @@ _CPU_BATCH = 4
 # Memory of a GPU that an image takes in training, in GiB for each million pixels of the input; twice that for
 # deep backbones. A part of it is left to others.
 _GIB_PER_MEGAPIXEL, _DEEP, _USABLE_MEMORY = 2.5, 100, 0.75
-# Of AdamW from scratch, as in configs/quickstart; and images that batch normalisation needs.
+# Of AdamW from scratch, for so many images; and images that batch normalisation needs.
 _SCRATCH_RATE, _SCRATCH_BATCH, _LEAST_OF_BN = 0.001, 8, 4
 _WARMUP_SHARE = 0.05
 _EVALUATIONS = 10

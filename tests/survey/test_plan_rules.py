@@ -139,7 +139,7 @@ def test_from_scratch_nothing_is_frozen(images, width, norm, write, choose):
     assert cfg.MODEL.BACKBONE.FREEZE_AT == 0
     assert cfg.MODEL.RESNETS["NORM"] == norm
     assert cfg.SOLVER.OPTIMIZER == "AdamW" and cfg.SOLVER.LR_SCHEDULER_NAME == "WarmupCosineLR"
-    # That of the quickstart, 0.001, is for 8 images.
+    # That of AdamW, 0.001, is for 8 images.
     assert cfg.SOLVER.BASE_LR == 0.001 * cfg.SOLVER.IMS_PER_BATCH / 8
 
 

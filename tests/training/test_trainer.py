@@ -356,7 +356,7 @@ def test_augmented_views_are_evaluated_at_the_end(tmp_path: Path, monkeypatch: A
     for module in ("training.trainer", "inference.datasets"):
         monkeypatch.setattr(f"solo.{module}.evaluate", evaluate)
     trainer = SimpleNamespace(cfg=cfg, module=model, iter=3, max_iter=6, _test_data=None)
-    plain = ("SOLOv2", 192, str(tmp_path))
+    plain = ("SOLOv2", 160, str(tmp_path))
     assert Trainer.evaluate(trainer) == {"segm": {"AP": 1.0}}
     assert seen == [plain]
     # As detectron2's loop leaves it.

@@ -119,6 +119,8 @@ def solov2_config(output_dir: Path, **solver: Any) -> CfgNode:
     cfg.MODEL.SOLO.NUM_CLASSES = len(CLASSES)
     cfg.MODEL.RESNETS.NORM = cfg.MODEL.FPN.NORM = "GN"
     cfg.MODEL.SOLO.NORM = cfg.MODEL.SOLO.MASK_FEATURE.NORM = "GN"
+    # What speeds the quickstart up has tests of its own.
+    cfg.SOLVER.EMA.ENABLED, cfg.INPUT.PROGRESSIVE.SHARE = False, 0.0
     # Rounding to bfloat16 would hide what the comparison is about.
     cfg.SOLVER.AMP.ENABLED = False
     cfg.MODEL.FPN.OUT_CHANNELS = 32
