@@ -11,7 +11,6 @@ import pytest
 
 from solo.cli import predict
 from solo.cli._parser import build_parser
-from solo.demo import runner
 from solo.demo.job import describe_found
 from solo.demo.runner import Options, Runner
 from solo.inference import Predictor
@@ -154,7 +153,7 @@ def test_a_model_that_cannot_be_built_is_told_once(solo, video, capsys):
 def test_ctrl_c_says_what_is_done(solo, model, photo, video, tmp_path, monkeypatch, capsys):
     photo("a.png")
     video("b.mp4")
-    draw, seen = runner.draw_instances, []
+    draw, seen = Predictor.draw, []
 
     def draw_or_stop(*args, **kwargs):
         seen.append(None)
@@ -162,7 +161,7 @@ def test_ctrl_c_says_what_is_done(solo, model, photo, video, tmp_path, monkeypat
             raise KeyboardInterrupt
         return draw(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "draw_instances", draw_or_stop)
+    monkeypatch.setattr(Predictor, "draw", draw_or_stop)
     assert solo("predict", "a.png", "b.mp4", "b.mp4", *model) == 130
     assert names(tmp_path / "predictions") == ["a.png", "b.mp4", "instances.json"]
     told = capsys.readouterr().out

@@ -27,7 +27,10 @@ MODEL:
   SOLO:
     CONV_DIM: 32
     NUM_CONVS: 1
+    IN_FEATURES: ["p3", "p4", "p5"]
+    STRIDES: [8, 16, 32]
     NUM_GRIDS: [12, 8, 4]
+    SCALE_RANGES: [[1, 64], [52, 88], [72, 512]]
     MASK_FEATURE:
       CONV_DIM: 32
       DIM: 32

@@ -115,6 +115,9 @@ def solov2_config(output_dir: Path, **solver: Any) -> CfgNode:
     cfg = get_cfg()
     root = Path(__file__).parents[2]
     cfg.merge_from_file(str(root / "configs/quickstart/solov2_digits.yaml"))
+    cfg.MODEL.SOLO.IN_FEATURES, cfg.MODEL.SOLO.STRIDES = ["p3", "p4", "p5"], [8, 16, 32]
+    cfg.MODEL.SOLO.NUM_GRIDS = [16, 12, 8]
+    cfg.MODEL.SOLO.SCALE_RANGES = [[1, 64], [52, 88], [72, 512]]
     for_toys(cfg, output_dir, **solver)
     cfg.MODEL.SOLO.NUM_CLASSES = len(CLASSES)
     cfg.MODEL.RESNETS.NORM = cfg.MODEL.FPN.NORM = "GN"
