@@ -3,8 +3,7 @@
 
 from solo.cli._parser import add_verbose
 from solo.errors import exit_on
-from solo.others_warnings import silence_others
-from solo.terminal import print_anything, show_messages, stop_at_sigterm
+from solo.terminal import prepare_process, show_messages
 from solo.training.start import start
 from solo.user_modules import add_import
 
@@ -29,7 +28,8 @@ examples:
 
 def main() -> None:
     """Read the flags and start the workers."""
-    silence_others()
+    prepare_process()
+    show_messages()
     from detectron2.engine import default_argument_parser  # which warns of what a user cannot mend
 
     parser = default_argument_parser(epilog=EXAMPLES)
@@ -42,9 +42,6 @@ def main() -> None:
         help="begin anew where OUTPUT_DIR holds a run, which is then kept in its folder previous/, in "
         "place of what is there",
     )
-    show_messages()
-    print_anything()
-    stop_at_sigterm()
     with exit_on():
         start(parser.parse_args())
 

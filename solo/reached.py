@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,11 @@ def _counted(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
         if any(map(is_result, line)):
             is_end = number > newest or step == last_step + 1
             yield line, step if is_end else step + 1
+
+
+def best_metric(datasets: Sequence[str]) -> str:
+    """Return the name of the mask AP that chooses the best checkpoint: that of the first of the data sets."""
+    return f"{datasets[0]}/segm/AP" if len(datasets) > 1 else "segm/AP"
 
 
 def best_of(found: list[Reached], metric: str) -> Reached | None:

@@ -13,6 +13,8 @@ from typing import ClassVar, TextIO
 
 from tqdm import tqdm
 
+from solo.others_warnings import silence_others
+
 LOGGERS = ("fvcore", "detectron2", "solo")
 _WIDTH = 80  # of a terminal that does not say
 # Seconds between two states of the line, till the first plain line and between two of these, whose share of
@@ -30,6 +32,18 @@ def _interrupt(number: int, _: object) -> None:
     # Both whoever ends a job and the process that started this one may send it: the farewell is not cut off.
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def stopped_by(stop: KeyboardInterrupt) -> str:
+    """Return "Stopped", and by which signal if it says so."""
+    return " by ".join(["Stopped", *stop.args])
+
+
+def prepare_process() -> None:
+    """Set up what people see of a process, of a command or of its workers; see the functions it calls."""
+    silence_others()
+    print_anything()
+    stop_at_sigterm()
 
 
 def print_anything() -> None:

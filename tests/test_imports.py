@@ -24,8 +24,8 @@ SHELVES = (
     ("data", "modeling", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
-    ("files", "garbage", "user_modules", "environment", "terminal", "others_warnings", "reached"),
-    ("errors",),
+    ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
+    ("errors", "others_warnings"),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}
 # Files that stand apart from their rooms: config/load.py asks the data sets, export/runtime.py runs alone.

@@ -7,8 +7,7 @@ import yaml
 
 from solo.checkpoint import run_files
 from solo.errors import UserError
-
-_BEST_CHECKPOINT = "model_best.pth"
+from solo.reached import best_metric
 
 
 class RunCaption(NamedTuple):
@@ -22,14 +21,14 @@ class RunCaption(NamedTuple):
 
 def run_caption(folder: Path) -> RunCaption:
     """Return what the files of a run say of it; what an older version did not write is left out."""
-    best = _BEST_CHECKPOINT if (folder / _BEST_CHECKPOINT).is_file() else ""
+    best = run_files.BEST_CHECKPOINT if (folder / run_files.BEST_CHECKPOINT).is_file() else ""
     try:
         record = run_files.read_run_record(folder)
         cfg = yaml.safe_load((folder / run_files.CONFIG).read_text(encoding="utf-8"))
         batch, tests = _batch(cfg["SOLVER"], record), list(cfg["DATASETS"]["TEST"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
         return RunCaption(folder.resolve().name, best_file=best)
-    metric = f"{tests[0]}/segm/AP" if len(tests) > 1 else "segm/AP"
+    metric = best_metric(tests)
     if not record:
         return RunCaption(folder.resolve().name, 0.0, metric, best)
     parts = [folder.resolve().name, Path(record.last.config_file).name, _state(record.last)]

@@ -19,6 +19,8 @@ RUN = "run.json"
 METRICS = "metrics.json"
 CURVES = "curves.png"
 FINAL_CHECKPOINT = "model_final.pth"
+BEST_CHECKPOINT = "model_best.pth"
+LOG = "log.txt"
 # Names the checkpoint to continue from.
 LAST_CHECKPOINT = "last_checkpoint"
 # A folder in OUTPUT_DIR: the run before, with --overwrite.
@@ -83,9 +85,8 @@ class Outcome:
     ended: str = ""  # date and time, in ISO format
     done: int | None = None  # iterations, with those of the starts before
     metrics: dict[str, float | None] = field(default_factory=dict)  # of the last evaluation
-    best: dict[str, Any] = field(
-        default_factory=dict
-    )  # metric, value and iteration (steps until then)
+    # Metric, value and iteration: the steps that were taken until then.
+    best: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

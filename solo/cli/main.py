@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import solo
 from solo.cli._parser import MisuseError, build_parser
 from solo.errors import exit_on
-from solo.others_warnings import silence_others
-from solo.terminal import print_anything, show_messages, stop_at_sigterm
+from solo.terminal import prepare_process, show_messages, stopped_by
 
 VERBS = {
     "setup": "bring detectron2, which is on no package index, and check what else is needed",
@@ -75,10 +74,8 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
         program: What the user calls it.
         words: The arguments.
     """
-    silence_others()
+    prepare_process()
     show_messages()
-    print_anything()
-    stop_at_sigterm()
     try:
         with exit_on():
             verb = importlib.import_module(name)
@@ -94,8 +91,7 @@ def run_verb(name: str, program: str, words: Sequence[str]) -> int:
             sys.stdout.flush()
             return int(status or 0)
     except KeyboardInterrupt as stop:
-        by = "".join(f" by {word}" for word in stop.args)
-        print(f"Stopped{by}.", file=sys.stderr)
+        print(f"{stopped_by(stop)}.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Of `solo zoo | head`: nobody reads any more.

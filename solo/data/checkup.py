@@ -18,6 +18,7 @@ from solo.data.kept_records import load_records, may_leave_folder
 from solo.data.repair import list_changes, repair
 from solo.files import write_text
 from solo.images import MAX_PIXELS
+from solo.terminal import how_many
 
 # Images that nothing is read of.
 _UNREAD = (Kind.MISSING_IMAGE, Kind.UNREADABLE_IMAGE, Kind.WRONG_SIZE, Kind.EXIF)
@@ -131,7 +132,7 @@ def mend(checked: Checked, out: str) -> list[str]:
 def verdict(checked: Checked) -> str:
     """Return in how far a data set can be used."""
     errors, kept, lost = checked.errors, checked.kept, checked.lost
-    said = f"{errors:,} error{'s' if errors != 1 else ''}" if errors else "no errors"
+    said = how_many(errors, "error") if errors else "no errors"
     if checked.is_refused and kept < lost:
         return (
             f"{said}; it is refused, since only {kept:,} of {kept + lost:,} annotations can be used"

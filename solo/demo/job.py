@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from solo.demo.paths import Inputs, describe_left_out, is_video
 from solo.demo.runner import Options, Runner
+from solo.terminal import how_many
 
 _MAX_STATUS = 100
 # What is told fits a screen.
@@ -55,14 +56,14 @@ def _summarise(runner: Runner, has_frames: bool, interrupted: bool) -> str:
     """Say in one sentence what was done."""
     parts = []
     if runner.num_images or not has_frames:
-        parts.append(f"{_count(runner.num_images, 'image')} done")
+        parts.append(f"{how_many(runner.num_images, 'image')} done")
     if runner.num_frames and runner.seconds:
         rate = runner.num_frames / runner.seconds
         share = runner.model_seconds / runner.seconds
-        frames = f"{_count(runner.num_frames, 'frame')} in {runner.seconds:.1f} s"
+        frames = f"{how_many(runner.num_frames, 'frame')} in {runner.seconds:.1f} s"
         parts.append(f"{frames}: {rate:.1f} frames/s (model {share:.0%})")
     elif has_frames:
-        parts.append(f"{_count(runner.num_frames, 'frame')} done")
+        parts.append(f"{how_many(runner.num_frames, 'frame')} done")
     if runner.failures:
         parts.append(f"{len(runner.failures)} failed")
     if interrupted:
@@ -78,8 +79,8 @@ def describe_found(runner: Runner) -> list[str]:
     told = [f"{count:,} {label}" for label, count in objects.most_common(_MOST_CLASSES)]
     if others := objects.most_common()[_MOST_CLASSES:]:
         number = sum(count for _, count in others)
-        told.append(f"{number:,} of {_count(len(others), 'other class')}")
-    total = _count(objects.total(), "object")
+        told.append(f"{number:,} of {how_many(len(others), 'other class')}")
+    total = how_many(objects.total(), "object")
     return [
         " ".join(filter(None, ("model:", options.name, f"({', '.join(predictor.origin)})"))),
         predictor.tell_threshold(options.threshold),
@@ -98,10 +99,5 @@ def list_outputs(runner: Runner) -> list[str]:
         *(f"picture {path}" for path in pictures if folders[path.parent] == 1),
         *([f"{len(videos)} videos in {videos[0].parent}"] if len(videos) > _MOST_VIDEOS else ()),
         *(f"video {path}" for path in videos if len(videos) <= _MOST_VIDEOS),
-        *(f"{_count(len(runner.records), 'instance')} in {path}" for path in records),
+        *(f"{how_many(len(runner.records), 'instance')} in {path}" for path in records),
     ]
-
-
-def _count(number: int, what: str) -> str:
-    plural = "" if number == 1 else "es" if what.endswith("s") else "s"
-    return f"{number:,} {what}{plural}"

@@ -26,6 +26,7 @@ from solo.inference.fallback import WithCPUFallback
 from solo.inference.predictor import Predictor
 from solo.inference.tta import SOLOWithTTA
 from solo.modeling.precision import inference_precision
+from solo.reached import best_metric
 
 logger = logging.getLogger(__name__)
 # What evaluators leave in their folder, but for those that compare files of their own.
@@ -124,8 +125,7 @@ def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
 
 def best_metric_name(cfg: CfgNode) -> str:
     """Return the name under which training records the mask AP that chooses the best checkpoint."""
-    several = len(cfg.DATASETS.TEST) > 1
-    return f"{cfg.DATASETS.TEST[0]}/segm/AP" if several else "segm/AP"
+    return best_metric(cfg.DATASETS.TEST)
 
 
 def evaluate_predictor(

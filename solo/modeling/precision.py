@@ -35,6 +35,11 @@ def amp_dtype(device: torch.device, bfloat16: BFloat16 = BFloat16.AUTO) -> torch
     return None
 
 
+def device_name(device: torch.device) -> str:
+    """Return what the maker calls a device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu.name()
+
+
 def training_precision(cfg: CfgNode) -> tuple[torch.autocast, torch.amp.GradScaler]:
     """Return the context of the forward pass that SOLVER.AMP.ENABLED asks for, and what scales the loss.
 

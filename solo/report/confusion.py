@@ -49,7 +49,7 @@ def confusion_matrix(images: Sequence[ImageResult], num_classes: int) -> np.ndar
 
 def most_confused(matrix: np.ndarray) -> list[Confusion]:
     """Return the pairs of classes that are confused, the most frequent first; `matrix` as above."""
-    wrong = matrix[:-1, :-1] * (1 - np.eye(len(matrix) - 1, dtype=np.int64))
+    wrong = _mistaken(matrix)
     rows, columns = np.nonzero(wrong)
     pairs = map(Confusion, rows.tolist(), columns.tolist(), wrong[rows, columns].tolist())
     return sorted(pairs, key=lambda pair: -pair.number)
@@ -60,7 +60,13 @@ def most_confused_classes(matrix: np.ndarray, limit: int) -> list[int]:
 
     In their own order; of equals those with more objects.
     """
-    wrong = matrix[:-1, :-1] * (1 - np.eye(len(matrix) - 1, dtype=np.int64))
+    wrong = _mistaken(matrix)
     confused = wrong.sum(axis=0) + wrong.sum(axis=1)
     order = np.lexsort((-matrix[:-1].sum(axis=1), -confused))
     return sorted(order[:limit].tolist())
+
+
+def _mistaken(matrix: np.ndarray) -> np.ndarray:
+    """Return (K, K) the objects that are taken for another class."""
+    classes = matrix[:-1, :-1]
+    return classes - np.diag(np.diag(classes))

@@ -11,6 +11,7 @@ from solo.errors import UserError
 from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError
 from solo.inference.datasets import read_bgr, spread_evenly
 from solo.report.held_out import judge_image
+from solo.report.looked_at import true_annotations
 from solo.report.true_objects import true_objects
 from solo.report.verdict_marks import marks_of
 from solo.visualization.sheet import SheetRow
@@ -54,8 +55,9 @@ def dataset_rows(
             logger.warning("left out an image: %s", error)
             problems.append(error)
             continue
-        truth, marks = _truth(record, image.shape), None
-        found = predict(image)
+        # A crowd region is not one instance: it is neither learnt nor expected.
+        truth = true_objects(true_annotations(record), (image.shape[0], image.shape[1]))
+        found, marks = predict(image), None
         if threshold is not None and "annotations" in record:
             result = judge_image(record, found, threshold)
             found, marks = result.found, marks_of(result.verdict)
@@ -63,9 +65,3 @@ def dataset_rows(
     if not rows:
         raise problems[0]
     return rows
-
-
-def _truth(record: dict[str, Any], shape: tuple[int, ...]) -> Instances:
-    # A crowd region is not one instance: it is neither learnt nor expected.
-    annotations = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
-    return true_objects(annotations, (shape[0], shape[1]))

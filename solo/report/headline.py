@@ -8,6 +8,7 @@ from solo.report.held_out import HeldOut
 from solo.report.run_folder import Run
 from solo.report.tally import Tally, tally
 from solo.report.verdicts import DEFINITIONS, Kind
+from solo.terminal import how_many
 
 # Below it, data and config are to be looked at before the model is used.
 _USABLE_F1 = 0.5
@@ -45,12 +46,11 @@ def headline(run: Run, held_out: HeldOut) -> Headline:
 
 
 def _how_good(held_out: HeldOut, counts: Tally) -> str:
-    images = len(held_out.images)
     return (
         f"Finds {_share(counts.correct, counts.num_objects)} objects; "
         f"{_share(counts.shown - counts.correct, counts.shown)} predictions are wrong, at threshold "
         f"{held_out.threshold:.2f}. Mask AP {held_out.tables['segm']['AP']:.1f} on {held_out.dataset}, "
-        f"{images:,} image{'s' * (images > 1)}."
+        f"{how_many(len(held_out.images), 'image')}."
     )
 
 

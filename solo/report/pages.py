@@ -16,6 +16,7 @@ from solo.errors import UserError
 from solo.files import check_folder, write_text
 from solo.inference import Predictor
 from solo.inference.datasets import class_order
+from solo.inference.opening import open_predictor
 from solo.inference.torch_backend import TorchBackend
 from solo.report.dataset_rows import dataset_rows
 from solo.report.held_out import HeldOut, examine
@@ -24,9 +25,6 @@ from solo.report.run_folder import Run
 from solo.visualization.curves import plot_metrics, plot_runs
 from solo.visualization.pictures import check_picture_path, write_picture
 from solo.visualization.sheet import prediction_sheet
-
-# Masks of a whole data set do not fit into memory, their run lengths do.
-_LEAN = ("MODEL.SOLO.TEST.MASK_FORMAT", "rle")
 
 
 def write_page(
@@ -61,11 +59,9 @@ def write_page(
     dataset = dataset or next(iter(run.cfg.DATASETS.TEST), "")
     if not dataset:
         raise UserError(f"{run.config_file} has no DATASETS.TEST: name a data set with --dataset.")
-    predictor = Predictor.from_config(
-        run.config_file, str(run.weights), device=device, opts=[*_LEAN, *opts]
-    )
-    held_out = examine(predictor, dataset, num_images)
-    cfg = inference_config(run.config_file, str(run.weights), device, opts)
+    model = (str(run.config_file), str(run.weights))
+    held_out = examine(open_predictor(*model, device=device, opts=opts), dataset, num_images)
+    cfg = inference_config(*model, device, opts)
     write_text(render_report(run, held_out, cfg), output)
     return held_out
 

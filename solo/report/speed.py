@@ -1,15 +1,15 @@
 """How long a model took for an image while it was examined, and how much memory the process had."""
 
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from detectron2.config import CfgNode
 
-from solo.layers import cpu
-from solo.modeling.precision import amp_dtype
+from solo.modeling.precision import amp_dtype, device_name
+from solo.peak_memory import peak_memory
+from solo.terminal import how_many
 
 # The first images are slower: memory is fetched, kernels are chosen.
 _WARM_UP = 5
@@ -44,11 +44,12 @@ def speed_of(seconds: Sequence[float], sizes: Sequence[tuple[int, int]]) -> Spee
     if not timed:
         return None
     height, width = (int(statistics.median(side)) for side in zip(*sizes[_WARM_UP:], strict=True))
+    peak = peak_memory()
     return Speed(
         milliseconds=1000 * statistics.median(timed),
         images=len(timed),
         size=(height, width),
-        memory=_peak_memory(),
+        memory=None if peak is None else peak / 1e6,
     )
 
 
@@ -56,19 +57,5 @@ def machine(cfg: CfgNode) -> str:
     """Describe what the model of a config is run on, and in which precision."""
     device = torch.device(cfg.MODEL.DEVICE)
     dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if cfg.TEST.AMP.ENABLED else None
-    threads = torch.get_num_threads()
-    where = f"{cpu.name()} with {threads} thread{'s' * (threads > 1)}"
-    if device.type == "cuda":
-        where = torch.cuda.get_device_name(device)
-    return f"{where}, {str(dtype or torch.float32).removeprefix('torch.')}"
-
-
-def _peak_memory() -> float | None:
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 1e6
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+    threads = f" with {how_many(torch.get_num_threads(), 'thread')}" * (device.type != "cuda")
+    return f"{device_name(device)}{threads}, {str(dtype or torch.float32).removeprefix('torch.')}"

@@ -39,7 +39,7 @@ class BestCheckpoint(HookBase):
     continues from, and it knows after an interruption how good the file is.
     """
 
-    NAME = "model_best"
+    NAME = Path(run_files.BEST_CHECKPOINT).stem
 
     def __init__(self, checkpointer: SOLOCheckpointer, metric: str) -> None:
         """Watch a metric of the event storage: the greater the better. The checkpointer writes."""
@@ -49,7 +49,7 @@ class BestCheckpoint(HookBase):
 
     def before_train(self) -> None:
         """Look up how good the present file is, if this run continues one."""
-        path = Path(self._checkpointer.save_dir, f"{self.NAME}.pth")
+        path = Path(self._checkpointer.save_dir, run_files.BEST_CHECKPOINT)
         if self.trainer.start_iter > 0 and path.is_file():
             best: dict[str, Any] = read_checkpoint(path).get("best", {})
             if best.get("metric") == self._metric:
@@ -104,7 +104,7 @@ class EarlyStop(HookBase):
 
     @property
     def _best_path(self) -> Path:
-        return Path(self._checkpointer.save_dir, f"{BestCheckpoint.NAME}.pth")
+        return Path(self._checkpointer.save_dir, run_files.BEST_CHECKPOINT)
 
     def _look(self, value: float, iteration: int) -> None:
         if value > self._value + self._min_gain:

@@ -12,26 +12,21 @@ from solo.checkpoint.run_files import PREVIOUS_RUN
 from solo.config.choices import Optimizer
 from solo.data.kept_records import known_count, known_objects
 from solo.layers import cpu
+from solo.modeling.precision import device_name
 from solo.terminal import how_many, plural, tell
 from solo.training.output_dir import holds_run
-from solo.training.record import device_name
 
 
 def tell_machine(cfg: CfgNode, key: str = "SOLVER.AMP.ENABLED") -> None:
     """Say on what and in which precision, as the key has it, it computes."""
-    where = str(cfg.MODEL.DEVICE)
-    workers = comm.get_world_size()
-    if where.startswith("cuda"):
-        memory = torch.cuda.get_device_properties(where).total_memory / 1e9
-        what = f"{workers} x " * (workers > 1) + f"{device_name(where)} of {memory:.0f} GB"
+    device, workers = torch.device(cfg.MODEL.DEVICE), comm.get_world_size()
+    name = device_name(device)
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory / 1e9
+        what = f"{workers} x " * (workers > 1) + f"{name} of {memory:.0f} GB"
     else:
-        count = torch.get_num_threads()
-        threads = f"{count} thread{'s' * (count > 1)}"
-        what = (
-            f"the CPU, {device_name(where)}, "
-            + f"{workers} processes of " * (workers > 1)
-            + threads
-        )
+        processes = f"{workers} processes of " * (workers > 1)
+        what = f"the CPU, {name}, {processes}{how_many(torch.get_num_threads(), 'thread')}"
     _tell_line("machine", f"{what}; torch {torch.__version__}")
     _tell_line("precision", _precision(cfg, key))
 

@@ -14,10 +14,7 @@ from solo.evaluation.result_tables import masks_first, overall_table, result_tab
 from solo.inference.datasets import PREDICTIONS, best_metric_name
 from solo.reached import Reached, best_of, evaluations
 from solo.terminal import duration, tell
-from solo.training.evaluations import BestCheckpoint
 
-LOG = "log.txt"
-_BEST = f"{BestCheckpoint.NAME}.pth"
 _MANY = 4  # checkpoints that are named
 Table = Mapping[str, float]
 
@@ -56,10 +53,9 @@ def tell_evaluation(cfg: CfgNode, results: Mapping[str, Any], *, verbose: bool) 
     tell(f"{cfg.MODEL.WEIGHTS} on {', '.join(cfg.DATASETS.TEST)}, AP in percent\n")
     tell(f"{result_tables(dict(tables_of(results)), verbose=verbose)}\n")
     for name in cfg.DATASETS.TEST:
-        if (
-            folder / "inference" / name / PREDICTIONS
-        ).is_file():  # Cityscapes' evaluator writes none
-            tell(f"written: predictions in {folder / 'inference' / name}")
+        predictions = folder / "inference" / name
+        if (predictions / PREDICTIONS).is_file():  # Cityscapes' evaluator writes none
+            tell(f"written: predictions in {predictions}")
 
 
 def tell_stop(cfg: CfgNode, sentence: str) -> None:
@@ -68,13 +64,13 @@ def tell_stop(cfg: CfgNode, sentence: str) -> None:
     names = [path.name for path in run_files.checkpoints(folder)]
     if len(names) > _MANY:
         names = [f"{len(names) - _MANY + 1} older checkpoints", *names[1 - _MANY :]]
-    tell(f"{sentence}\nkept in {folder}: {', '.join([*names, LOG])}", sys.stderr)
+    tell(f"{sentence}\nkept in {folder}: {', '.join([*names, run_files.LOG])}", sys.stderr)
 
 
 @contextmanager
 def told_log(cfg: CfgNode) -> Iterator[None]:
     """Add to the sentence of a failure where the log is, if there is one."""
-    log = Path(cfg.OUTPUT_DIR, LOG)
+    log = Path(cfg.OUTPUT_DIR, run_files.LOG)
     try:
         yield
     except SystemExit as end:
@@ -118,10 +114,10 @@ def _rows(last: dict[str, Table], best: Reached | None, done: int) -> Iterator[t
 
 
 def _written(folder: Path, best: Reached | None, done: int) -> Iterator[str]:
-    if best and (folder / _BEST).is_file():
-        yield f"{folder / _BEST}, of iteration {min(best.iteration, done):,}"
+    if best and (folder / run_files.BEST_CHECKPOINT).is_file():
+        yield f"{folder / run_files.BEST_CHECKPOINT}, of iteration {min(best.iteration, done):,}"
     if (folder / run_files.FINAL_CHECKPOINT).is_file():
         yield f"{folder / run_files.FINAL_CHECKPOINT}, of iteration {done:,}"
-    for name in (run_files.CURVES, LOG):
+    for name in (run_files.CURVES, run_files.LOG):
         if (folder / name).is_file():
             yield str(folder / name)

@@ -1,19 +1,16 @@
 """The line that says how far a training is: iterations, losses, AP, share of the data, memory, and the time left."""
 
 import math
-import resource
-import sys
 from collections import deque
 from pathlib import Path
 from time import perf_counter
 
-import torch
 from detectron2.config import CfgNode
 from detectron2.engine import HookBase
-from torch import device
 
 from solo.checkpoint import run_files
 from solo.inference.datasets import best_metric_name
+from solo.peak_memory import peak_memory
 from solo.reached import best_of, evaluations
 from solo.terminal import LiveLine, duration
 
@@ -30,7 +27,6 @@ class Progress(HookBase):
         self._line = line
         self._metric = best_metric_name(cfg) if cfg.DATASETS.TEST else ""
         self._period: int = cfg.TEST.EVAL_PERIOD if cfg.DATASETS.TEST else 0
-        self._device = device(cfg.MODEL.DEVICE)
         self._metrics = Path(cfg.OUTPUT_DIR, run_files.METRICS)
         self._steps: deque[float] = deque(maxlen=_TIMED)
         self._evaluation = math.nan  # seconds of the last one
@@ -111,16 +107,8 @@ class Progress(HookBase):
             words.append(f"AP {self._last:.1f}{better}")
         if machine and means.get("time"):
             words.append(f"data {means['data_time'] / means['time']:.0%}")
-        if machine:
-            words.append(f"{memory(self._device) / 1e9:.1f} GB")
+        if machine and (peak := peak_memory()):
+            words.append(f"{peak / 1e9:.1f} GB")
         left = self.seconds_left()
         words.append(f"ETA {duration(left) if math.isfinite(left) else '...'}")
         return "  ".join(words)
-
-
-def memory(where: device) -> float:
-    """Return the bytes that this process has taken at most, on a GPU, or else of the machine's memory."""
-    if where.type == "cuda":
-        return torch.cuda.max_memory_allocated(where)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1.0 if sys.platform == "darwin" else 1024.0)

@@ -27,8 +27,7 @@ from solo.checkpoint.run_files import (
 from solo.data.kept_records import known_count
 from solo.files import Spared, write_text
 from solo.inference.datasets import best_metric_name
-from solo.layers import cpu
-from solo.modeling.precision import amp_dtype
+from solo.modeling.precision import amp_dtype, device_name
 from solo.reached import best_of, evaluations, is_finite, is_result, logged_lines
 from solo.training.resumption import describe_changes
 
@@ -88,11 +87,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def device_name(device: str) -> str:
-    """Return what the maker calls a device, "cpu" or "cuda" or "cuda:1"."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu.name()
-
-
 def _conditions(cfg: CfgNode, first: int, weights: str, changed: str) -> Conditions:
     device = torch.device(cfg.MODEL.DEVICE)
     dtype = amp_dtype(device, cfg.MODEL.CPU.BFLOAT16) if cfg.SOLVER.AMP.ENABLED else None
@@ -104,7 +98,7 @@ def _conditions(cfg: CfgNode, first: int, weights: str, changed: str) -> Conditi
         workers=comm.get_world_size(),
         precision=str(dtype or torch.float32).removeprefix("torch."),
         device=str(device),
-        device_name=device_name(str(device)),
+        device_name=device_name(device),
         versions=versions(),
         data={"train": _describe(cfg.DATASETS.TRAIN), "test": _describe(cfg.DATASETS.TEST)},
     )

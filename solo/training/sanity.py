@@ -56,10 +56,8 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
     solver = cfg.SOLVER
     batch, seen = solver.IMS_PER_BATCH, solver.MAX_ITER * solver.IMS_PER_BATCH
     epochs = seen / images
-    steps, yours = (
-        f"{solver.MAX_ITER:,} iterations of {how_many(batch, 'image')}",
-        how_many(images, "image"),
-    )
+    yours = how_many(images, "image")
+    steps = f"{solver.MAX_ITER:,} iterations of {how_many(batch, 'image')}"
     length = f"{steps} are {epochs:,.0f} epochs of your {yours}"
     blind = cfg.DATASETS.TEST and not 0 < cfg.TEST.EVAL_PERIOD < solver.MAX_ITER
     if round(epochs) > _MOST_EPOCHS:

@@ -22,8 +22,7 @@ from solo.data import dataset_class_names
 from solo.errors import UserError, exit_on
 from solo.inference.datasets import evaluate, evaluate_with_tta, prepare_evaluation
 from solo.modeling.fuse import prepare_for_inference
-from solo.others_warnings import silence_others
-from solo.terminal import LiveLine, print_anything, stop_at_sigterm
+from solo.terminal import LiveLine, prepare_process, stopped_by
 from solo.training.first_words import tell_machine, tell_task
 from solo.training.last_words import tell_end, tell_evaluation, tell_stop, told_log
 from solo.training.launch import is_first_process, launch
@@ -63,9 +62,7 @@ def _told_end(cfg: CfgNode, args: argparse.Namespace) -> AbstractContextManager[
 
 def _work(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Train or evaluate, as one of the workers."""
-    silence_others()  # a worker may be a process of its own
-    print_anything()
-    stop_at_sigterm()
+    prepare_process()  # a worker may be one of its own
     with told_log(cfg), exit_on():
         setup_run(cfg, args)
         results = _evaluate(cfg, args) if args.eval_only else _train(cfg, args)
@@ -107,15 +104,14 @@ def _beside_the_run(cfg: CfgNode) -> CfgNode:
 
 
 def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
-    began = time.monotonic()
-    if comm.is_main_process():
+    began, is_main = time.monotonic(), comm.is_main_process()
+    if is_main:
         tell_machine(cfg)
     trainer = Trainer(cfg)
     # Not before, so that a start which fails leaves what is there of another run.
     trainer.register_hooks([CallbackHook(before_train=lambda me: _record(me, cfg, args))])
     trainer.resume_or_load(resume=args.resume)
     trainer.prepare_data()
-    is_main = comm.is_main_process()
     if is_main:
         tell_task(trainer.cfg, trainer.loader, trainer.start_iter)
     try:
@@ -126,8 +122,7 @@ def _train(cfg: CfgNode, args: argparse.Namespace) -> OrderedDict[str, Any]:
         # Of torch, which would raise an error for each process that loads images and was stopped, too.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if is_main:
-            by = "".join(f" by {word}" for word in stop.args)
-            where = f"Stopped{by} in iteration {trainer.iter} of {trainer.max_iter}."
+            where = f"{stopped_by(stop)} in iteration {trainer.iter} of {trainer.max_iter}."
             tell_stop(cfg, f"{where} {trainer.how_to_resume()}")
         sys.exit(130)
     if is_main:

@@ -1,6 +1,5 @@
 """Training curves out of the metrics.json that detectron2 writes: losses, learning rate, AP, targets."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from solo.errors import UserError
-from solo.reached import steps_taken
+from solo.reached import logged_lines, steps_taken
 from solo.visualization.line_panels import draw_panel, mark_best
 from solo.visualization.plots import COLORS, INK, cycle_colors, new_panels, save_figure
 
@@ -42,12 +41,14 @@ def read_metrics(metrics_json: Path) -> Metrics:
     if not metrics_json.is_file():
         raise FileNotFoundError(f"{metrics_json}: no such file. Give the output folder of a run.")
     metrics: Metrics = {}
-    for line in metrics_json.read_text(encoding="utf-8", errors="replace").splitlines():
-        for name, iteration, value in _parse_line(line):
-            series = metrics.setdefault(name, [])
-            while series and series[-1][0] >= iteration:
-                series.pop()
-            series.append((iteration, value))
+    for line in logged_lines(metrics_json):
+        iteration = line.pop("iteration")
+        for name, value in line.items():
+            if isinstance(value, int | float):
+                series = metrics.setdefault(name, [])
+                while series and series[-1][0] >= iteration:
+                    series.pop()
+                series.append((iteration, float(value)))
     if not metrics:
         raise UserError(f"{metrics_json}: holds no numbers yet. Wait for the first ones.")
     return metrics
@@ -174,16 +175,6 @@ def _tell_best(axes: Axes, series: Metrics, name: str, file: str) -> None:
 
 def _set_title(figure: Figure, title: str) -> None:
     figure.suptitle(title, x=0.008, ha="left", fontsize=13, color=INK, parse_math=False)
-
-
-def _parse_line(line: str) -> list[tuple[str, int, float]]:
-    try:
-        record = json.loads(line)
-        iteration = int(record.pop("iteration"))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return []
-    numbers = ((name, value) for name, value in record.items() if isinstance(value, int | float))
-    return [(name, iteration, float(value)) for name, value in numbers]
 
 
 def _is(name: str, kind: str) -> bool:

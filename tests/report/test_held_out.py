@@ -41,19 +41,27 @@ def test_some_images_are_spread_evenly_and_alone_count(tmp_path):
     assert held_out.tables["segm"]["AP"] == pytest.approx(100)
 
 
-def test_what_is_under_the_threshold_is_left_out(tmp_path):
-    records = write_records(tmp_path, [[square(4, 4, 12), square(24, 8, 20, 1)]])
+def examine_changed(records, change):
+    """Examine what a model of three classes finds that finds all objects, but for a change."""
 
     def predict(image):
-        found = Perfect(records)(image)
-        # The second one is no object's class, and does not help.
-        found.pred_classes[1], found.scores[1] = 2, 0.3
-        return found
+        return change(Perfect(records)(image))
 
     predict.category_ids = (0, 1, 2)
     predict.class_names = ()
     with registered(records) as name:
-        held_out = examine(predict, name)
+        return examine(predict, name)
+
+
+def test_what_is_under_the_threshold_is_left_out(tmp_path):
+    records = write_records(tmp_path, [[square(4, 4, 12), square(24, 8, 20, 1)]])
+
+    def change(found):
+        # The second one is no object's class, and does not help.
+        found.pred_classes[1], found.scores[1] = 2, 0.3
+        return found
+
+    held_out = examine_changed(records, change)
     assert 0.3 < held_out.threshold <= 0.9
     assert held_out.images[0].verdict.predictions.tolist() == [Kind.CORRECT]
     assert held_out.images[0].verdict.objects.tolist() == [Kind.CORRECT, Kind.MISSED]
@@ -62,17 +70,13 @@ def test_what_is_under_the_threshold_is_left_out(tmp_path):
 def test_an_object_is_judged_once_and_ap_is_of_all(tmp_path):
     records = write_records(tmp_path, [[square(4, 4, 12), square(24, 8, 20, 1)]])
 
-    def predict(image):
-        found = Perfect(records)(image)
+    def change(found):
         # The first object once more, under another name and with more confidence: rows 0, 0 and 1.
         found = found[torch.tensor([0, 0, 1])]
         found.pred_classes[1], found.scores[1] = 1, 0.95
         return found
 
-    predict.category_ids = (0, 1, 2)
-    predict.class_names = ()
-    with registered(records) as name:
-        held_out = examine(predict, name)
+    held_out = examine_changed(records, change)
     assert held_out.second_labels == 1
     (image,) = held_out.images
     assert image.found.pred_classes.tolist() == [1, 1]

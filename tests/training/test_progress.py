@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from solo import terminal
 from solo.terminal import LiveLine
-from solo.training.progress import Progress, memory
+from solo.training.progress import Progress
 from tests.training.training_toys import ToyTrainer, toy_config
 
 
@@ -92,7 +91,3 @@ def test_it_fits_the_terminal(tmp_path, told, monkeypatch):
     monkeypatch.setattr(sys, "maxsize", 75)
     train(tmp_path, (20.0, 10.0))
     assert "(cat " in told()[-1]
-
-
-def test_memory_is_that_of_the_process():
-    assert 5e7 < memory(torch.device("cpu")) < 1e12
