@@ -104,6 +104,7 @@ def _titles(threshold: float) -> tuple[str, ...]:
 def _legend(rows: Sequence[SheetRow], threshold: float, width: int) -> list[np.ndarray]:
     """Return what marks mean, and how many there are; nothing where there are none."""
     found: Counter[Mark] = Counter()
+    of_truth: Counter[Mark] = Counter()
     for row in rows:
         if row.marks:
             scores = row.prediction.scores.tolist()
@@ -113,11 +114,13 @@ def _legend(rows: Sequence[SheetRow], threshold: float, width: int) -> list[np.n
                 if score >= threshold
             )
             found.update(filter(None, shown))
-            found.update(mark for mark in row.marks.truth if mark is Mark.MISSED)
+            of_truth.update(filter(None, row.marks.truth))
+    # What a prediction and its object have in common is counted once; an object alone has a sign, too.
+    counts = {mark: found[mark] or of_truth[mark] for mark in Mark}
     items = [
-        LegendItem(mark_swatch(mark), f"{found[mark]} {mark.value.meaning}")
-        for mark in Mark
-        if found[mark]
+        LegendItem(mark_swatch(mark), f"{count} {mark.value.meaning}")
+        for mark, count in counts.items()
+        if count
     ]
     if not items:
         return []

@@ -110,3 +110,11 @@ def test_the_threshold_is_in_the_title():
         for threshold in (0.3, 0)
     )
     assert (with_threshold < 200).sum() > 1.3 * (without < 200).sum()
+
+
+def test_a_sign_that_only_an_object_has_is_in_the_legend_too():
+    alone, with_sign = (
+        prediction_sheet([marked(Mark.FOUND, truth=[mark])], cell_size=300)[360:]
+        for mark in (None, Mark.WRONG_MASK)
+    )
+    assert (with_sign < 200).sum() > 1.3 * (alone < 200).sum()
