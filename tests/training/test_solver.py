@@ -1,5 +1,6 @@
 """Optimizers: the step of torch's own, after the clipping that was asked for."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_what_was_gathered_is_taken_over_where_weights_lie_otherwise(
     optimizer, other = build_optimizer(cfg, model), build_optimizer(cfg, resumed)
     optimizer.step()
     resumed.load_state_dict(model.state_dict())
-    load_optimizer(other, build_scheduler(cfg, other), optimizer.state_dict(), "model.pth")
+    load_optimizer(other, build_scheduler(cfg, other), deepcopy(optimizer.state_dict()), "a.pth")
     for group, of_model in zip(other.param_groups, optimizer.param_groups, strict=True):
         group["lr"] = of_model["lr"]
     optimizer.step()
