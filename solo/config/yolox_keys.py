@@ -35,22 +35,22 @@ def _add_network(node: CfgNode) -> None:
 
 
 def _add_training(node: CfgNode) -> None:
-    # SimOTA. A point lies well for an object less than so many strides from its centre, on both axes, ...
+    # SimOTA: a point lies well for an object less than so many strides from its centre, on both axes, ...
     node.CENTER_RADIUS = 2.5
-    # ... and inside its box. Later versions of the official code have a radius of 1.5, and this off.
+    # ... and inside its box. Later versions of the official code have 1.5 and False.
     node.IN_BOX = True
     # The IoUs of so many points, the largest, add up to the number of points that learn an object.
     node.CANDIDATES = 10
-    # Weight of -log(IoU) beside the cross entropy of the classes.
+    # Weight of -log(IoU), beside the cross entropy of the classes, in what a point costs.
     node.IOU_COST = 3.0
     node.LOSS = CfgNode()
-    node.LOSS.BOX = 5.0
-    node.LOSS.OBJECTNESS = 1.0
-    node.LOSS.CATEGORY = 1.0
-    # Of the raw outputs: in the last INPUT.MULTI_IMAGE_OFF_ITERS iterations only.
-    node.LOSS.L1 = 1.0
-    # [smallest, largest] side of a batch in pixels, multiples of 32: another one every 10 iterations. []: the
-    # size that the images have.
+    node.LOSS.BOX_WEIGHT = 5.0
+    node.LOSS.OBJECTNESS_WEIGHT = 1.0
+    node.LOSS.CATEGORY_WEIGHT = 1.0
+    # Of the outputs before decoding, in the last phase only: INPUT.MULTI_IMAGE_OFF_ITERS.
+    node.LOSS.L1_WEIGHT = 1.0
+    # Pixels of the longer side of a batch, [smallest, largest], multiples of 32, drawn anew each 10 iterations.
+    # []: as the images come.
     node.MULTI_SCALE = []
 
 
