@@ -5,34 +5,13 @@ import torch
 from detectron2.layers import Conv2d
 from detectron2.modeling import build_model
 
-from solo.config import get_cfg
 from solo.errors import UserError
 from solo.modeling.fuse import fuse_batch_norm, prepare_for_inference
 from solo.yolox.blocks import Units, space_to_channels
 from solo.yolox.detect import Candidates, Detector
 from solo.yolox.head import decode, grid_points
 from solo.yolox.neck import PAFPN
-
-
-def tiny_cfg(**keys):
-    """A YOLOX of some 60,000 weights and 3 classes."""
-    cfg = get_cfg()
-    cfg.MODEL.DEVICE = "cpu"
-    cfg.MODEL.META_ARCHITECTURE = "YOLOX"
-    cfg.MODEL.BACKBONE.NAME = "build_cspdarknet_backbone"
-    cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]
-    cfg.INPUT.PAD_VALUE = [114.0, 114.0, 114.0]
-    node = cfg.MODEL.YOLOX
-    node.WIDTH, node.NUM_CLASSES, node.DEPTHWISE = 0.125, 3, True
-    node.TEST.SCORE_THRESH = 0.0
-    for key, value in keys.items():
-        node[key] = value
-    return cfg
-
-
-def tiny_model(**keys):
-    torch.manual_seed(0)
-    return build_model(tiny_cfg(**keys)).eval()
+from tests.yolox.conftest import make_yolox, make_yolox_cfg
 
 
 def image(height, width, seed=0):
@@ -54,20 +33,20 @@ def test_points_and_boxes_by_hand():
 
 
 def test_images_are_padded_to_a_square_at_the_right_and_the_bottom():
-    model = tiny_model()
+    model = make_yolox()
     images = [image(40, 70), image(64, 33)]
     batch = model.preprocess([{"image": one} for one in images])
     assert batch.tensor.shape == (2, 3, 96, 96)
     assert batch.image_sizes == [(40, 70), (64, 33)]
     assert torch.equal(batch.tensor[0, :, :40, :70], images[0])
     assert (batch.tensor[0, :, 40:] == 114).all() and (batch.tensor[0, :, :, 70:] == 114).all()
-    shallow = tiny_model(SQUARE=False).preprocess([{"image": one} for one in images])
+    shallow = make_yolox(SQUARE=False).preprocess([{"image": one} for one in images])
     assert shallow.tensor.shape == (2, 3, 64, 96)
 
 
 def test_padding_is_normalised_as_the_pixels_are():
     # As the older official weights want it.
-    cfg = tiny_cfg()
+    cfg = make_yolox_cfg()
     cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = [14.0, 24.0, 34.0], [10.0, 10.0, 10.0]
     batch = build_model(cfg).preprocess([{"image": image(32, 64)}])
     assert batch.tensor[0, :, 40, 40].tolist() == pytest.approx([10, 9, 8])
@@ -75,7 +54,7 @@ def test_padding_is_normalised_as_the_pixels_are():
 
 @torch.no_grad()
 def test_boxes_come_at_the_size_of_the_output_and_inside_it():
-    model = tiny_model()
+    model = make_yolox()
     item = {"image": image(64, 48)}
     (small,), (large,) = model([item]), model([{**item, "height": 128, "width": 96}])
     small, large = small["instances"], large["instances"]
@@ -88,7 +67,7 @@ def test_boxes_come_at_the_size_of_the_output_and_inside_it():
 
 @torch.no_grad()
 def test_an_image_gets_in_a_batch_what_it_gets_alone():
-    model = tiny_model()
+    model = make_yolox()
     items = [{"image": image(64, 40, seed=seed)} for seed in (1, 2)]
     together = model(items)
     for item, found in zip(items, together, strict=True):
@@ -115,7 +94,7 @@ def test_suppression_by_class_by_threshold_and_by_number():
 @torch.no_grad()
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_fusing_changes_nothing_but_rounding(depthwise):
-    model = tiny_model(DEPTHWISE=depthwise)
+    model = make_yolox(DEPTHWISE=depthwise)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(std=0.1)
@@ -131,8 +110,8 @@ def test_fusing_changes_nothing_but_rounding(depthwise):
 
 @torch.no_grad()
 def test_channels_last_changes_nothing_but_rounding():
-    cfg = tiny_cfg()
-    model, images = tiny_model(), image(64, 64)[None] / 255
+    cfg = make_yolox_cfg()
+    model, images = make_yolox(), image(64, 64)[None] / 255
     expected = model.run_network(images)
     cfg.MODEL.MEMORY_FORMAT = "channels_last"
     prepare_for_inference(model, cfg)
@@ -143,7 +122,7 @@ def test_channels_last_changes_nothing_but_rounding():
 
 
 def test_an_untrained_model_finds_an_object_anywhere_with_one_percent():
-    model = tiny_model()
+    model = make_yolox()
     for predictor in (*model.head.objectness_predictors, *model.head.category_predictors):
         torch.testing.assert_close(predictor.bias.sigmoid(), torch.full_like(predictor.bias, 0.01))
     rows = {parameter.shape[0] for parameter in model.category_parameters}
@@ -151,7 +130,7 @@ def test_an_untrained_model_finds_an_object_anywhere_with_one_percent():
 
 
 def test_words_of_the_activation_and_a_norm_are_heard():
-    model = tiny_model(ACTIVATION="relu", NORM="")
+    model = make_yolox(ACTIVATION="relu", NORM="")
     units = [module for module in model.modules() if isinstance(module, Conv2d)]
     assert {type(unit.activation) for unit in units} == {torch.nn.ReLU}
     assert all(unit.norm is None and unit.bias is not None for unit in units)
@@ -167,7 +146,7 @@ def test_a_neck_takes_features_of_any_channels_and_may_pool_first():
 
 
 def test_other_backbones_have_other_features():
-    cfg = tiny_cfg(IN_FEATURES=["res3", "res4", "res5"], SPP=True)
+    cfg = make_yolox_cfg(IN_FEATURES=["res3", "res4", "res5"], SPP=True)
     cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
     cfg.MODEL.RESNETS.DEPTH, cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 18, 64
     cfg.MODEL.RESNETS.OUT_FEATURES = ["res2", "res3", "res4", "res5"]
@@ -187,4 +166,4 @@ def test_other_backbones_have_other_features():
 )
 def test_features_that_do_not_go_together_are_told(names, told):
     with pytest.raises(UserError, match=told):
-        build_model(tiny_cfg(IN_FEATURES=names))
+        build_model(make_yolox_cfg(IN_FEATURES=names))
