@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
+from solo.layers.all_workers import sum_over_workers
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
 from solo.layers.recompute import recompute_stages
@@ -235,8 +236,7 @@ class SOLO(nn.Module):
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            counts = to_device(self.assigner.count(targets), self.device)
-            normalisers = losses.sum_over_workers(counts)
+            normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
