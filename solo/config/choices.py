@@ -76,6 +76,14 @@ class MaskFormat(Word):
     RLE = "rle"
 
 
+class Activation(Word):
+    """What follows the normalisation of YOLOX's convolutions."""
+
+    SILU = "silu"
+    LEAKY_RELU = "leaky_relu"
+    RELU = "relu"
+
+
 class MemoryFormat(Word):
     """How weights and features lie in memory."""
 
@@ -167,6 +175,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
+    "MODEL.YOLOX.ACTIVATION": Activation,
     "MODEL.MEMORY_FORMAT": MemoryFormat,
     "MODEL.CPU.INTERSECTIONS": Intersections,
     "MODEL.CPU.PRODUCTS": Products,

@@ -3,6 +3,8 @@
 from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from solo.config.yolox_keys import yolox_node
+
 
 def get_cfg() -> CfgNode:
     """Return detectron2's default config with the keys of solo added."""
@@ -21,6 +23,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
+    cfg.MODEL.YOLOX = yolox_node()
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
     _add_multi_image(cfg.INPUT)

@@ -18,6 +18,7 @@ from solo.config.choices import Freeze, Recompute, choose
 from solo.layers.all_workers import sum_over_workers
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
+from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
@@ -26,7 +27,6 @@ from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.memory_format import memory_format
 from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets

@@ -127,7 +127,8 @@ def test_every_config_is_in_the_table():
 def test_every_config_trains_a_step_and_finds_instances(name):
     cfg = get_cfg()
     cfg.merge_from_file(str(ROOT / "configs" / name))
-    cfg.MODEL.SOLO.NUM_CLASSES = cfg.MODEL.SOLO.NUM_CLASSES or 10
+    for node in (cfg.MODEL.SOLO, cfg.MODEL.YOLOX):
+        node.NUM_CLASSES = node.NUM_CLASSES or 10
     cfg.MODEL.DEVICE = "cpu"
     model = build_model(cfg)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
