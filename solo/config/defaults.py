@@ -16,6 +16,9 @@ def get_cfg() -> CfgNode:
 def add_solo_config(cfg: CfgNode) -> None:
     """Add the keys of solo to a detectron2 config, in place."""
     cfg.MODEL.SOLO = CfgNode()
+    # Whether there are masks, and training needs them, with a meta-architecture that does not say so itself.
+    # Those of solo do; for them the key is without effect.
+    cfg.MODEL.MASK_ON = True
     # How weights and features lie in memory: "channels_last", "contiguous", or "auto": on a CPU what suits
     # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"
@@ -166,7 +169,7 @@ def _add_training(cfg: CfgNode) -> None:
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
     # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
-    # "via", "cvat", "voc_xml", or "auto", which tells them apart.
+    # "via", "cvat", "voc_xml", "visdrone", or "auto", which tells them apart.
     cfg.DATASETS.FILES = []
     # Whether their file names may lead out of the image folder, as ../secret.jpg does.
     cfg.DATASETS.LEAVE_FOLDER = False
