@@ -132,6 +132,14 @@ class ClipType(Word):
     VALUE = "value"
 
 
+class Schedule(Word):
+    """How the learning rate changes."""
+
+    STEPS = "WarmupMultiStepLR"
+    COSINE = "WarmupCosineLR"
+    COSINE_FLAT = "WarmupCosineFlatLR"
+
+
 class TrainSampler(Word):
     """In which order training sees the images."""
 
@@ -149,6 +157,7 @@ class AnnotationFormat(Word):
     VIA = "via"
     CVAT = "cvat"
     VOC_XML = "voc_xml"
+    VISDRONE = "visdrone"
 
 
 class MetricLogger(Word):
@@ -174,6 +183,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.CPU.BFLOAT16": BFloat16,
     "SOLVER.OPTIMIZER": Optimizer,
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
+    "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
 }
 # Of these "" leaves the choice to the head.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
+from solo.layers.all_workers import sum_over_workers
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
 from solo.layers.memory_format import memory_format
@@ -22,6 +23,7 @@ from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
@@ -36,7 +38,7 @@ _PIXELS_AT_A_TIME = 1 << 21
 
 
 @META_ARCH_REGISTRY.register()
-class SOLO(nn.Module):
+class SOLO(Declared, nn.Module):
     """Segment objects by their locations: no boxes, no proposals.
 
     Source:
@@ -46,7 +48,6 @@ class SOLO(nn.Module):
     default_head = "SOLOHead"
     pixel_mean: Tensor
     pixel_std: Tensor
-    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
     @configurable
     def __init__(
@@ -235,8 +236,7 @@ class SOLO(nn.Module):
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            counts = to_device(self.assigner.count(targets), self.device)
-            normalisers = losses.sum_over_workers(counts)
+            normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)

@@ -9,7 +9,8 @@ from typing import Any, cast
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import Backbone, build_backbone
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances
+from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 
 from solo.errors import UserError
@@ -20,6 +21,8 @@ from solo.structures.image_size import ImageSize
 from solo.yolox.blocks import Units
 from solo.yolox.detect import Detector
 from solo.yolox.head import Raw, YOLOXHead
+from solo.yolox.losses import Losses
+from solo.yolox.multi_scale import MultiScale
 from solo.yolox.neck import PAFPN
 
 # Of the blocks of the neck, and channels of the head, before they are multiplied.
@@ -47,10 +50,12 @@ class YOLOX(nn.Module):
         head: YOLOXHead,
         in_features: tuple[str, ...],
         detector: Detector,
+        losses: Losses,
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
         pad_value: tuple[float, ...],
         input_format: str = "BGR",
+        multi_scale: MultiScale | None = None,
         square: bool = True,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
@@ -62,17 +67,19 @@ class YOLOX(nn.Module):
             head: What looks at them.
             in_features: Of the backbone, the largest first.
             detector: The test procedure.
+            losses: Of training.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
             pad_value: Colour of pixels beside the images, before mean and std.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
+            multi_scale: What size the batches of training get; None: that of their images.
             square: Whether images are padded to a square.
             memory_format: How weights, and so features, lie in memory.
         """
         super().__init__()
         self.backbone, self.neck, self.head = backbone, neck, head
         self.in_features = in_features
-        self.detector = detector
+        self.detector, self.losses, self.multi_scale = detector, losses, multi_scale
         colours = {"pixel_mean": pixel_mean, "pixel_std": pixel_std, "pad_value": pad_value}
         for name, value in colours.items():
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
@@ -102,6 +109,8 @@ class YOLOX(nn.Module):
             "head": head,
             "in_features": tuple(node.IN_FEATURES),
             "detector": Detector.from_config(cfg),
+            "losses": Losses.from_config(cfg),
+            "multi_scale": MultiScale.from_range(node.MULTI_SCALE, cfg.SEED),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "pad_value": cfg.INPUT.PAD_VALUE or cfg.MODEL.PIXEL_MEAN,
@@ -153,8 +162,15 @@ class YOLOX(nn.Module):
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}` with pred_boxes,
             scores and pred_classes.
+
+        Raises:
+            ValueError: If training inputs lack instances.
         """
         images = self.preprocess(batched_inputs)
+        if self.training:
+            return self._train_on(
+                images.tensor, [_truth(item, self.device) for item in batched_inputs]
+            )
         raw = self.run_network(images.tensor)
         padded = cast(tuple[int, int], tuple(images.tensor.shape[-2:]))
         sizes = [
@@ -164,6 +180,14 @@ class YOLOX(nn.Module):
             for item, (height, width) in zip(batched_inputs, images.image_sizes, strict=True)
         ]
         return [{"instances": found} for found in self.find(raw, sizes)]
+
+    def _train_on(self, images: Tensor, truth: list[Instances]) -> dict[str, Tensor]:
+        iteration = _iteration()
+        if self.multi_scale and iteration is not None:
+            images, truth = self.multi_scale(images, truth, iteration)
+        raw = self.run_network(images)
+        with stage("losses"):
+            return self.losses(raw, truth, iteration)
 
     @stage("preprocess")
     def preprocess(self, batched_inputs: list[dict[str, Any]]) -> ImageList:
@@ -189,6 +213,25 @@ class YOLOX(nn.Module):
     def find(self, raw: Raw, sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the boxes of each image, whatever the others are."""
         return [self.detector(raw, image, size) for image, size in enumerate(sizes)]
+
+
+def _truth(item: dict[str, Any], device: torch.device) -> Instances:
+    """Return boxes and classes of a training item, on the device."""
+    if "instances" not in item:
+        raise ValueError("a training input has no instances: give gt_boxes and gt_classes")
+    annotated = item["instances"]
+    truth = Instances(annotated.image_size)
+    truth.gt_boxes = Boxes(to_device(annotated.gt_boxes.tensor, device))
+    truth.gt_classes = to_device(annotated.gt_classes, device)
+    return truth
+
+
+def _iteration() -> int | None:
+    """Return the iteration of the training that calls, if it is one of detectron2's or ours."""
+    try:
+        return int(get_event_storage().iter)
+    except AssertionError:  # detectron2's way to say that there is none
+        return None
 
 
 def _features(backbone: Backbone, names: list[str]) -> tuple[list[int], list[int]]:

@@ -87,7 +87,7 @@ def train_and_evaluate(folder: Path) -> None:
         cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.0
         cfg.INPUT.CROP.ENABLED = cfg.INPUT.JITTER.ENABLED = True
         cfg.INPUT.JITTER.IMAGE_SIZE = [48, 64]
-        for step in ("COLOR_JITTER", "MOSAIC", "COPY_PASTE", "MIXUP"):
+        for step in ("COLOR_JITTER", "AFFINE", "MOSAIC", "COPY_PASTE", "MIXUP"):
             cfg.INPUT[step].PROB = 1.0
         noted = Noted(cfg)
         register_coco_json(noted)
