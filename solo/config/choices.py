@@ -76,6 +76,14 @@ class MaskFormat(Word):
     RLE = "rle"
 
 
+class Activation(Word):
+    """What follows the normalisation of YOLOX's convolutions."""
+
+    SILU = "silu"
+    LEAKY_RELU = "leaky_relu"
+    RELU = "relu"
+
+
 class MemoryFormat(Word):
     """How weights and features lie in memory."""
 
@@ -124,6 +132,14 @@ class ClipType(Word):
     VALUE = "value"
 
 
+class Schedule(Word):
+    """How the learning rate changes."""
+
+    STEPS = "WarmupMultiStepLR"
+    COSINE = "WarmupCosineLR"
+    COSINE_FLAT = "WarmupCosineFlatLR"
+
+
 class TrainSampler(Word):
     """In which order training sees the images."""
 
@@ -160,12 +176,14 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
+    "MODEL.YOLOX.ACTIVATION": Activation,
     "MODEL.MEMORY_FORMAT": MemoryFormat,
     "MODEL.CPU.INTERSECTIONS": Intersections,
     "MODEL.CPU.PRODUCTS": Products,
     "MODEL.CPU.BFLOAT16": BFloat16,
     "SOLVER.OPTIMIZER": Optimizer,
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
+    "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
 }
 # Of these "" leaves the choice to the head.

@@ -3,6 +3,8 @@
 from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from solo.config.yolox_keys import yolox_node
+
 
 def get_cfg() -> CfgNode:
     """Return detectron2's default config with the keys of solo added."""
@@ -24,6 +26,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
+    cfg.MODEL.YOLOX = yolox_node()
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
     _add_multi_image(cfg.INPUT)
@@ -158,7 +161,9 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.LOGGERS = ("tensorboard",)
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
-    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
+    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers; and
+    # LR_SCHEDULER_NAME "WarmupCosineFlatLR", YOLOX's: a quadratic warm-up from WARMUP_FACTOR, a cosine, and a
+    # twentieth of the rate in the last phase, INPUT.MULTI_IMAGE_OFF_ITERS.
 
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
@@ -190,6 +195,15 @@ def _add_augmentation(node: CfgNode) -> None:
     node.JITTER.ENABLED = False
     node.JITTER.IMAGE_SIZE = [1024, 1024]
     node.JITTER.SCALE_RANGE = [0.1, 2.0]
+
+    # The image, when it has its size, turned and sheared by up to so many degrees either way, moved by up to a
+    # share of its sides, and scaled, about its middle; what it leaves empty has the colour of PAD_VALUE.
+    node.AFFINE = CfgNode()
+    node.AFFINE.PROB = 0.0
+    node.AFFINE.DEGREES = 10.0
+    node.AFFINE.SHEAR = 2.0
+    node.AFFINE.TRANSLATE = 0.1
+    node.AFFINE.SCALE_RANGE = [0.5, 1.5]
 
     # Progressive resizing: this share of SOLVER.MAX_ITER, from the first iteration on, sees images of SCALE times
     # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much. A run that is
@@ -235,5 +249,6 @@ def _add_multi_image(node: CfgNode) -> None:
     # image, at the scale it is shown at.
     node.MIN_VISIBLE_AREA = 1
     node.MIN_VISIBLE_SHARE = 0.0
-    # Iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup.
+    # The last phase: iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup. YOLOX has
+    # its L1 loss there, and WarmupCosineFlatLR its lowest rate.
     node.MULTI_IMAGE_OFF_ITERS = 0

@@ -5,7 +5,7 @@ from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from torch import nn
 
-from solo.modeling.memory_format import memory_format
+from solo.layers.memory_format import memory_format
 
 
 def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
+from solo.layers.all_workers import sum_over_workers
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
+from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
@@ -26,7 +28,6 @@ from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.memory_format import memory_format
 from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -235,8 +236,7 @@ class SOLO(Declared, nn.Module):
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            counts = to_device(self.assigner.count(targets), self.device)
-            normalisers = losses.sum_over_workers(counts)
+            normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
