@@ -36,6 +36,7 @@ class Lineage(str, Enum):
     MMDET = "mmdet"  # mmdetection 3.x
     ADELAIDET = "AdelaiDet"
     TORCHVISION = "torchvision"  # and timm: a ResNet alone
+    TIMM = "timm"  # any model of it alone: told by the backbone, as all names are different
 
 
 class Converted(NamedTuple):
@@ -65,6 +66,12 @@ _RULES = {
     Lineage.MMDET: OFFICIAL,
     Lineage.ADELAIDET: ADELAIDET,
     Lineage.TORCHVISION: TORCHVISION,
+}
+
+# What those of a backbone alone hold of a model; of timm without what solo puts behind it.
+_PARTS = {
+    Lineage.TORCHVISION: r"^backbone\.bottom_up\.(?!.*\.conv2_offset\.)",
+    Lineage.TIMM: r"^backbone\.(bottom_up\.)?body\.",
 }
 
 # The convolution of the category tower before which the features are resized to the grid, in the config that
@@ -97,7 +104,7 @@ _PREPROCESSING = {
 
 def recognise(content: Mapping[str, Any]) -> Lineage | None:
     """Tell whose checkpoint it is by its names; None where they are of no lineage."""
-    weights, _ = _split(content)
+    weights, _ = split(content)
     for lineage, mark in _MARKS.items():
         if any(re.search(mark, key) for key in weights):
             return lineage
@@ -115,7 +122,7 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
             of a head that computes otherwise than ours.
     """
     lineage = recognise(content)
-    weights, rest = _split(content)
+    weights, rest = split(content)
     if lineage is None:
         raise UserError(
             f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
@@ -135,7 +142,7 @@ def part_of(lineage: Lineage, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     But for the offsets of deformable convolutions there, which start at zero.
     """
-    mark = r"^backbone\.bottom_up\.(?!.*\.conv2_offset\.)" if lineage is Lineage.TORCHVISION else ""
+    mark = _PARTS.get(lineage, "")
     return {key: value for key, value in model.items() if re.search(mark, key)}
 
 
@@ -179,7 +186,7 @@ def check_preprocessing(lineage: Lineage, cfg: CfgNode) -> None:
     expected.check(Preprocessing.of_config(cfg), f"A checkpoint of the lineage {lineage.value}")
 
 
-def _split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+def split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
     """Return the tensors of a file by name, and the names of whatever else it holds."""
     rest: list[str] = []
     for name in ("state_dict", "model"):
