@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from detectron2.structures import ImageList, Instances
 from detectron2.utils import comm
 from torch import Tensor, nn
@@ -16,7 +16,6 @@ from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
 from solo.layers.all_workers import sum_over_workers
-from solo.layers.deform_conv import torchvision_deform_convs
 from solo.layers.masks import downsample_masks
 from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
@@ -28,6 +27,7 @@ from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
+from solo.modeling.necks import build_backbone
 from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -104,8 +104,7 @@ class SOLO(Declared, nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
-        with torchvision_deform_convs():
-            backbone = build_backbone(cfg)
+        backbone = build_backbone(cfg)
         recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
         if recompute is not Recompute.NONE:
             recompute_stages(backbone)
