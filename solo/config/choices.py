@@ -92,6 +92,20 @@ class Activation(Word):
     RELU = "relu"
 
 
+class YOLOXHeadName(Word):
+    """What finds boxes in the features of YOLOX's neck."""
+
+    DECOUPLED = "decoupled"
+    ANCHORS = "anchors"
+
+
+class Matching(Word):
+    """Which anchors learn an object: the best of all, or all of a similar size."""
+
+    BEST = "best"
+    RATIO = "ratio"
+
+
 class MemoryFormat(Word):
     """How weights and features lie in memory."""
 
@@ -186,6 +200,8 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
     "MODEL.YOLOX.ACTIVATION": Activation,
+    "MODEL.YOLOX.HEAD": YOLOXHeadName,
+    "MODEL.YOLOX.ANCHORS.MATCHING": Matching,
     "MODEL.MEMORY_FORMAT": MemoryFormat,
     "MODEL.CPU.INTERSECTIONS": Intersections,
     "MODEL.CPU.PRODUCTS": Products,

@@ -9,6 +9,7 @@ def yolox_node() -> CfgNode:
     # Classes, K. 0: as many as the metadata of DATASETS.TRAIN[0] names.
     node.NUM_CLASSES = 0
     _add_network(node)
+    _add_anchors(node)
     _add_training(node)
     _add_inference(node)
     return node
@@ -27,11 +28,39 @@ def _add_network(node: CfgNode) -> None:
     node.IN_FEATURES = ["dark3", "dark4", "dark5"]
     # Whether spatial pyramid pooling stands before the neck, on the last feature. CSPDarknet has its own.
     node.SPP = False
+    # What training sets to 0 in the neck: a value with this probability (0: none), and those around it in a square
+    # of this side, odd (DropBlock).
+    node.DROPBLOCK = CfgNode({"PROB": 0.0, "SIZE": 7})
+    # "decoupled": YOLOX's own. "anchors": one that corrects boxes of given sizes, for ANCHORS.
+    node.HEAD = "decoupled"
     # Probability of an object, and of a class, at any point before training (bias of the last convolutions).
     node.PRIOR_PROB = 0.01
     # Whether images are padded to a square, as published models want it; else to multiples of the largest
     # stride only, which is quicker, and moves scores a little.
     node.SQUARE = True
+
+
+def _add_anchors(node: CfgNode) -> None:
+    # Of HEAD "anchors" alone, for which SimOTA's keys and LOSS.L1_WEIGHT mean nothing.
+    node.ANCHORS = CfgNode()
+    # [width, height] in pixels of the input, a list for each of IN_FEATURES. These are COCO's, of YOLOv3.
+    node.ANCHORS.SIZES = [
+        [[10, 13], [16, 30], [33, 23]],
+        [[30, 61], [62, 45], [59, 119]],
+        [[116, 90], [156, 198], [373, 326]],
+    ]
+    # Which anchors learn an object: "best": of all levels the one whose width and height have the best IoU with
+    # it, in the cell of its centre. "ratio": all whose sides and its are less than RATIO_THRESH times each
+    # other, in that cell and the two nearest; an object that is like none of them is not learnt.
+    node.ANCHORS.MATCHING = "best"
+    node.ANCHORS.RATIO_THRESH = 4.0
+    # Where no object is to be learnt, objectness is not wrong if the box that was found has a higher IoU with any.
+    node.ANCHORS.IGNORE_THRESH = 0.7
+    # a > 0: the IoU of a box with its object is predicted, too, and a box is as certain as
+    # objectness ^ (1 - a) * IoU ^ a. 0: it is not.
+    node.ANCHORS.IOU_SHARE = 0.0
+    # Weight of that prediction's loss; those of box (CIoU), objectness and class are LOSS's.
+    node.ANCHORS.IOU_WEIGHT = 1.0
 
 
 def _add_training(node: CfgNode) -> None:

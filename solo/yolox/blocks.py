@@ -11,8 +11,10 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, get_norm
 from torch import Tensor, nn
+from torchvision.ops import drop_block2d
 
 from solo.config.choices import Activation, choose
+from solo.errors import UserError
 
 # Of all batch normalisation in YOLOX.
 _EPS, _MOMENTUM = 1e-3, 0.03
@@ -152,6 +154,42 @@ class SPP(nn.Module):
             torch.cat([small, *(pool(small) for pool in self.pools)], dim=1)
         )
         return result
+
+
+class DropBlock(nn.Module):
+    """Squares of each channel that training sets to 0, at random; what is left grows by as much.
+
+    Source:
+        DropBlock (arXiv 1810.12890), as torchvision computes it.
+    """
+
+    def __init__(self, prob: float, size: int) -> None:
+        """Drop a value with probability `prob`, together with those around it in a square of side `size`, odd."""
+        super().__init__()
+        self.prob, self.size = prob, size
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "DropBlock":
+        """Read MODEL.YOLOX.DROPBLOCK.
+
+        Raises:
+            UserError: If there is no such probability, or no square of such a side.
+        """
+        node = cfg.MODEL.YOLOX.DROPBLOCK
+        if not 0 <= node.PROB < 1:
+            raise UserError(f"MODEL.YOLOX.DROPBLOCK.PROB is {node.PROB}; give 0, or less than 1.")
+        if node.SIZE < 1 or node.SIZE % 2 == 0:
+            raise UserError(f"MODEL.YOLOX.DROPBLOCK.SIZE is {node.SIZE}; give an odd number, as 7.")
+        return cls(node.PROB, node.SIZE)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        if not (self.training and self.prob):
+            return features
+        # It takes no square of an even side; and counts in the type of the features, which float16 cannot.
+        side = min(self.size, *features.shape[2:])
+        dropped: Tensor = drop_block2d(features.float(), self.prob, side - (side % 2 == 0))
+        return dropped.to(features.dtype)
 
 
 def space_to_channels(images: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ class Raw(NamedTuple):
         categories: (N, A, K) logits.
         points: (A, 2) float32, x and y of each point's upper left corner, in pixels.
         strides: (A,) float32.
+        anchors: (A,) int64, number of each point's anchor; as `ious` of the head with anchors, in training only.
+        ious: (N, A) logits of the IoU with an object, where that is predicted.
     """
 
     boxes: Tensor
@@ -32,6 +34,8 @@ class Raw(NamedTuple):
     categories: Tensor
     points: Tensor
     strides: Tensor
+    anchors: Tensor | None = None
+    ious: Tensor | None = None
 
 
 class YOLOXHead(nn.Module):

@@ -59,12 +59,11 @@ class Losses:
             iteration: Of the run. None: nobody knows, and there is no loss of the raw outputs.
 
         Returns:
-            `loss_box`, `loss_objectness`, `loss_category`, and in the last phase `loss_l1`: sums over the
-            batches of all workers, divided by their positive points and multiplied by the number of workers,
-            since DDP averages the gradients. Without positive points all but that of the objectness are 0
-            and give gradients of 0: DDP waits for one from each parameter.
+            `loss_box`, `loss_objectness`, `loss_category`, and in the last phase `loss_l1`; see :func:`averaged`.
+            Without positive points all but that of the objectness are 0 and give gradients of 0: DDP waits for
+            one from each parameter.
         """
-        raw = Raw(*(part.float() for part in raw))
+        raw = Raw(*(part.float() for part in raw[:5]))
         boxes = decode(raw.boxes, raw.points, raw.strides)
         image, point, objects = _positives(raw, boxes, truth, self.assigner)
         true_boxes = torch.cat([item.gt_boxes.tensor for item in truth])[objects]
@@ -82,9 +81,20 @@ class Losses:
         if iteration is not None and iteration >= self.l1_start:
             offsets = encode(true_boxes, raw.points[point], raw.strides[point])
             sums["loss_l1"] = (raw.boxes[image, point] - offsets).abs().sum()
-        count = torch.tensor(float(len(objects)), device=ious.device)
-        scale = comm.get_world_size() / sum_over_workers(count).clamp(min=1)
-        return {name: self.weights[name] * scale * total for name, total in sums.items()}
+        return averaged(sums, self.weights, len(objects))
+
+
+def averaged(
+    sums: Mapping[str, Tensor], weights: Mapping[str, float], positives: int
+) -> dict[str, Tensor]:
+    """Return weighted sums, divided by the positive points of all workers.
+
+    And multiplied by the number of workers, since DDP averages the gradients.
+    """
+    device = next(iter(sums.values())).device
+    count = sum_over_workers(torch.tensor(float(positives), device=device)).clamp(min=1)
+    scale = comm.get_world_size() / count
+    return {name: weights[name] * scale * total for name, total in sums.items()}
 
 
 def _positives(

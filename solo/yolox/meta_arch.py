@@ -13,12 +13,14 @@ from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 
+from solo.config.choices import YOLOXHeadName, choose
 from solo.errors import UserError
 from solo.layers.memory_format import memory_format
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.structures.image_size import ImageSize
-from solo.yolox.blocks import Units
+from solo.yolox.anchors import AnchorHead, AnchorLosses, anchor_sizes
+from solo.yolox.blocks import DropBlock, Units
 from solo.yolox.detect import Detector
 from solo.yolox.head import Raw, YOLOXHead
 from solo.yolox.losses import Losses
@@ -30,7 +32,7 @@ _NECK_DEPTH, _HEAD_CHANNELS = 3, 256
 
 
 class YOLOX(nn.Module):
-    """Find boxes from points, without anchors.
+    """Find boxes from points, without anchors; or with, where MODEL.YOLOX.HEAD says so.
 
     Source:
         YOLOX (arXiv 2107.08430).
@@ -47,10 +49,10 @@ class YOLOX(nn.Module):
         *,
         backbone: Backbone,
         neck: nn.Module,
-        head: YOLOXHead,
+        head: YOLOXHead | AnchorHead,
         in_features: tuple[str, ...],
         detector: Detector,
-        losses: Losses,
+        losses: Losses | AnchorLosses,
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
         pad_value: tuple[float, ...],
@@ -95,21 +97,15 @@ class YOLOX(nn.Module):
         backbone = build_backbone(cfg)
         channels, strides = _features(backbone, node.IN_FEATURES)
         depth = max(round(_NECK_DEPTH * node.DEPTH), 1)
-        head = YOLOXHead(
-            channels,
-            strides=strides,
-            hidden=int(_HEAD_CHANNELS * node.WIDTH),
-            num_classes=node.NUM_CLASSES,
-            unit=unit,
-            prior_prob=node.PRIOR_PROB,
-        )
+        drop = DropBlock.from_config(cfg)
+        head, losses = _head(cfg, channels, strides, unit)
         return {
             "backbone": backbone,
-            "neck": PAFPN(channels, depth=depth, unit=unit, spp=node.SPP),
+            "neck": PAFPN(channels, depth=depth, unit=unit, spp=node.SPP, drop=drop),
             "head": head,
             "in_features": tuple(node.IN_FEATURES),
             "detector": Detector.from_config(cfg),
-            "losses": Losses.from_config(cfg),
+            "losses": losses,
             "multi_scale": MultiScale.from_range(node.MULTI_SCALE, cfg.SEED),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
@@ -213,6 +209,32 @@ class YOLOX(nn.Module):
     def find(self, raw: Raw, sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the boxes of each image, whatever the others are."""
         return [self.detector(raw, image, size) for image, size in enumerate(sizes)]
+
+
+def _head(
+    cfg: CfgNode, channels: list[int], strides: list[int], unit: Units
+) -> tuple[YOLOXHead | AnchorHead, Losses | AnchorLosses]:
+    """Build the head that MODEL.YOLOX.HEAD names, for features of such channels and strides, and its losses."""
+    node = cfg.MODEL.YOLOX
+    if choose(YOLOXHeadName, node.HEAD, "MODEL.YOLOX.HEAD") == YOLOXHeadName.ANCHORS:
+        anchors = AnchorHead(
+            channels,
+            strides=strides,
+            sizes=anchor_sizes(cfg),
+            num_classes=node.NUM_CLASSES,
+            iou_share=node.ANCHORS.IOU_SHARE,
+            prior_prob=node.PRIOR_PROB,
+        )
+        return anchors, AnchorLosses.from_config(cfg)
+    decoupled = YOLOXHead(
+        channels,
+        strides=strides,
+        hidden=int(_HEAD_CHANNELS * node.WIDTH),
+        num_classes=node.NUM_CLASSES,
+        unit=unit,
+        prior_prob=node.PRIOR_PROB,
+    )
+    return decoupled, Losses.from_config(cfg)
 
 
 def _truth(item: dict[str, Any], device: torch.device) -> Instances:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.yolox.blocks import CSP, SPP, Units
+from solo.yolox.blocks import CSP, SPP, DropBlock, Units
 
 
 class PAFPN(nn.Module):
@@ -17,7 +17,13 @@ class PAFPN(nn.Module):
     """
 
     def __init__(
-        self, channels: Sequence[int], *, depth: int, unit: Units, spp: bool = False
+        self,
+        channels: Sequence[int],
+        *,
+        depth: int,
+        unit: Units,
+        spp: bool = False,
+        drop: DropBlock | None = None,
     ) -> None:
         """Build both paths.
 
@@ -26,10 +32,12 @@ class PAFPN(nn.Module):
             depth: Bottlenecks of each CSP block.
             unit: How convolutions are made.
             spp: Whether spatial pyramid pooling stands before it, on the last feature.
+            drop: What training drops of the output of each CSP block; None: nothing.
         """
         super().__init__()
         low, middle, high = channels
         self.spp = SPP(high, unit) if spp else nn.Identity()
+        self.drop = drop or nn.Identity()
         self.reduce = nn.ModuleList([unit(high, middle, 1), unit(middle, low, 1)])
 
         def csp(inputs: int, outputs: int) -> CSP:
@@ -51,10 +59,10 @@ class PAFPN(nn.Module):
             way_up = reduce(current)
             ways_up.append(way_up)
             larger = F.interpolate(way_up, scale_factor=2.0, mode="nearest")
-            current = blocks(torch.cat([larger, feature], dim=1))
+            current = self.drop(blocks(torch.cat([larger, feature], dim=1)))
         outputs = [current]
         for shrink, blocks, way_up in zip(
             self.downsample, self.bottom_up, reversed(ways_up), strict=True
         ):
-            outputs.append(blocks(torch.cat([shrink(outputs[-1]), way_up], dim=1)))
+            outputs.append(self.drop(blocks(torch.cat([shrink(outputs[-1]), way_up], dim=1))))
         return outputs

@@ -11,6 +11,7 @@ from detectron2.config import get_cfg as get_detectron2_cfg
 from detectron2.modeling import build_model
 
 from solo.config import get_cfg
+from solo.config.choices import YOLOXHeadName
 from solo.config.starting_weights import starting_weights
 from solo.data.formats import register_coco_json
 from solo.modeling.fuse import prepare_for_inference
@@ -69,7 +70,8 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
-        build_model(Noted(make_yolox_cfg()))
+        for head in YOLOXHeadName:
+            build_model(Noted(make_yolox_cfg(HEAD=head)))
         cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"
         cfg.MODEL.NECK.NAME, cfg.MODEL.TIMM.PRETRAINED = "bifpn", "hub"
         build_model(Noted(cfg))
