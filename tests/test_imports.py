@@ -25,6 +25,7 @@ SHELVES = (
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
+    ("architectures",),
     ("errors", "others_warnings"),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}

@@ -14,6 +14,9 @@ def get_cfg() -> CfgNode:
 def add_solo_config(cfg: CfgNode) -> None:
     """Add the keys of solo to a detectron2 config, in place."""
     cfg.MODEL.SOLO = CfgNode()
+    # Whether there are masks, and training needs them, with a meta-architecture that does not say so itself.
+    # Those of solo do; for them the key is without effect.
+    cfg.MODEL.MASK_ON = True
     # How weights and features lie in memory: "channels_last", "contiguous", or "auto": on a CPU what suits
     # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"

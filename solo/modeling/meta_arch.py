@@ -21,6 +21,7 @@ from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
@@ -36,7 +37,7 @@ _PIXELS_AT_A_TIME = 1 << 21
 
 
 @META_ARCH_REGISTRY.register()
-class SOLO(nn.Module):
+class SOLO(Declared, nn.Module):
     """Segment objects by their locations: no boxes, no proposals.
 
     Source:
@@ -46,7 +47,6 @@ class SOLO(nn.Module):
     default_head = "SOLOHead"
     pixel_mean: Tensor
     pixel_std: Tensor
-    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
     @configurable
     def __init__(
