@@ -141,6 +141,7 @@ class AnnotationFormat(Word):
     VIA = "via"
     CVAT = "cvat"
     VOC_XML = "voc_xml"
+    VISDRONE = "visdrone"
 
 
 class MetricLogger(Word):

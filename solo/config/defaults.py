@@ -164,7 +164,7 @@ def _add_training(cfg: CfgNode) -> None:
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
     # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
-    # "via", "cvat", "voc_xml", or "auto", which tells them apart.
+    # "via", "cvat", "voc_xml", "visdrone", or "auto", which tells them apart.
     cfg.DATASETS.FILES = []
     # Whether their file names may lead out of the image folder, as ../secret.jpg does.
     cfg.DATASETS.LEAVE_FOLDER = False
