@@ -2,10 +2,10 @@
 
 What a soft mask should show says a `Supervision`, here the masks that were annotated.
 
-Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size.
+Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size, T terms of the loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from solo.modeling.targets import Targets
 _PIXELS_AT_A_TIME = 1 << 21
 
 PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the device, into the sum of their losses."""
+"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into the sums of T losses."""
 
 
 class Supervision(Protocol):
@@ -48,7 +48,11 @@ class MaskSupervision:
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Shrink the masks of an image; see `Supervision`."""
         masks = downsample_masks(self.truth[image].gt_masks, stride, frame)
-        return lambda soft, instances: dice_loss(soft, masks, instances).sum()
+
+        def dice(soft: Tensor, instances: Tensor) -> Tensor:
+            return dice_loss(soft, masks, to_device(instances, masks.device)).sum()
+
+        return dice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,24 +83,26 @@ class MaskLoss:
             supervision: What the soft masks are compared with.
 
         Returns:
-            A scalar.
+            A scalar; (T,) where the supervision has several terms and there are pairs.
         """
         again = partial(checkpoint, _pair_sum, use_reentrant=False)
         pair_sum = again if self.recompute else _pair_sum
-        device = next(head.parameters()).device
-        strides = torch.tensor(head.mask_strides)
         total = torch.zeros(())
         for image, target in enumerate(targets):
             decode = head.decoder(masks, image)
-            pair_strides = strides[head.grids.levels_of(target.cells)]
-            for stride in pair_strides.unique().tolist():
-                pairs = (pair_strides == stride).nonzero()[:, 0]
+            for stride, pairs in self.by_stride(head, target.cells):
                 frame = (size[0] // stride, size[1] // stride)
                 loss = supervision(image, stride, frame)
                 for part in self._parts(pairs, frame):
-                    shown = to_device(target.instances[part], device)
+                    shown = target.instances[part]
                     total = total + pair_sum(loss, decode, target.cells[part], shown)
         return total
+
+    def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield each stride that soft masks of the cells have, and which cells these are."""
+        strides = torch.tensor(head.mask_strides)[head.grids.levels_of(cells)]
+        for stride in strides.unique().tolist():
+            yield stride, (strides == stride).nonzero()[:, 0]
 
     def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
         """Split pairs into what is decoded at a time: all of them, unless memory counts."""

@@ -1,13 +1,13 @@
-"""The terms that make masks of boxes, against loops written from the paper (arXiv 2012.02310)."""
-
-import math
+"""SOLO from boxes alone: what is looked at, how the losses are divided, and that masks are learnt."""
 
 import pytest
 import torch
+from detectron2.structures import BitMasks
+from detectron2.utils.events import EventStorage
 
-from solo.layers.lab import to_lab
-from solo.modeling import box_supervision
-from solo.modeling.box_supervision import (
+from solo.architectures import needs_masks
+from solo.errors import UserError
+from solo.modeling.box_terms import (
     box_windows,
     count_edges,
     edge_offsets,
@@ -15,209 +15,151 @@ from solo.modeling.box_supervision import (
     projection_loss,
     similar_neighbours,
 )
+from tests.conftest import build, make_cfg, training_item
 
-SIZE = (9, 11)
-OFFSETS = edge_offsets(3, 2)
-WINDOWS = torch.tensor([[1, 2, 6, 7], [0, 0, 11, 9], [9, 8, 11, 9], [4, 4, 5, 5]])
-INSTANCES = torch.tensor([1, 1, 0, 2, 3, 0])
+LOSSES = {"loss_category", "loss_projection", "loss_pairwise"}
 
 
-@pytest.fixture
-def drawn():
-    generator = torch.Generator().manual_seed(3)
-    soft = torch.rand(len(INSTANCES), *SIZE, generator=generator, dtype=torch.float64)
-    similar = torch.rand(len(OFFSETS), *SIZE, generator=generator) > 0.4
-    for kind, (down, right) in enumerate(OFFSETS):
-        for y in range(SIZE[0]):
-            for x in range(SIZE[1]):
-                similar[kind, y, x] &= y + down < SIZE[0] and 0 <= x + right < SIZE[1]
-    return soft, similar
+def box_cfg(variant="SOLOv2", **keys):
+    cfg = make_cfg(variant)
+    cfg.MODEL.SOLO.LOSS.SUPERVISION = "box"
+    cfg.MODEL.SOLO.BOX_SUPERVISION.WARMUP_ITERS = 0
+    cfg.MODEL.SOLO.BOX_SUPERVISION.COLOR_THRESH = 1e-4  # the images are noise
+    for key, value in keys.items():
+        cfg.MODEL.SOLO.BOX_SUPERVISION[key] = value
+    return cfg
 
 
-def neighbours(size, dilation):
-    """All pixels of a neighbourhood but the middle."""
-    reach = [dilation * step for step in range(-(size // 2), size // 2 + 1)]
-    return [(y, x) for y in reach for x in reach if (y, x) != (0, 0)]
+def boxed(item):
+    """A training item as it comes from data without masks."""
+    item["instances"].remove("gt_masks")
+    return item
 
 
-def naive_edges(similar, window):
-    """Yield every (pixel, neighbour) of one colour with the pixel in the box, all 8 neighbours."""
-    left, top, right, bottom = window.tolist()
-    for y in range(top, bottom):
-        for x in range(left, right):
-            for down, across in neighbours(3, 2):
-                v, u = y + down, x + across
-                if 0 <= v < SIZE[0] and 0 <= u < SIZE[1]:
-                    ahead = (down, across) in OFFSETS
-                    kind = OFFSETS.index((down, across) if ahead else (-down, -across))
-                    if similar[(kind, y, x) if ahead else (kind, v, u)]:
-                        yield (y, x), (v, u)
+def test_the_default_needs_masks():
+    assert needs_masks(make_cfg()) and not needs_masks(box_cfg())
 
 
-def naive_pairwise(mask, similar, window):
-    total = torch.zeros((), dtype=mask.dtype)
-    for one, other in naive_edges(similar, window):
-        p, q = mask[one], mask[other]
-        total = total - torch.log(p * q + (1 - p) * (1 - q))
-    return total
+def test_every_variant_trains_and_every_parameter_gets_a_gradient(variant):
+    model = build(box_cfg(variant))
+    losses = model([boxed(training_item()), boxed(training_item(seed=1))])
+    assert set(losses) == LOSSES and all(loss > 0 for loss in losses.values())
+    sum(losses.values()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
 
 
-@pytest.mark.parametrize(("size", "dilation"), [(3, 1), (3, 2), (5, 2)])
-def test_every_neighbour_is_met_once(size, dilation):
-    ahead = edge_offsets(size, dilation)
-    assert sorted([*ahead, *((-y, -x) for y, x in ahead)]) == sorted(neighbours(size, dilation))
+def test_no_objects_at_all(variant):
+    item = training_item(boxes=(), classes=())
+    model = build(box_cfg(variant))
+    losses = model([boxed(item)])
+    assert losses["loss_projection"] == losses["loss_pairwise"] == 0
+    assert torch.isfinite(losses["loss_category"])
+    sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("pixels", [1, 1 << 20], ids=["one by one", "at once"])
-def test_pairwise_equals_the_loop(drawn, pixels, monkeypatch):
-    monkeypatch.setattr(box_supervision, "_PIXELS_AT_A_TIME", pixels)
-    soft, similar = drawn
-    soft.requires_grad_()
-    weights = torch.arange(1.0, len(INSTANCES) + 1, dtype=torch.float64)
-    actual = pairwise_loss(soft, similar, OFFSETS, WINDOWS, INSTANCES)
-    expected = torch.stack(
-        [
-            naive_pairwise(mask, similar, WINDOWS[instance])
-            for mask, instance in zip(soft, INSTANCES, strict=True)
-        ]
-    )
+def test_one_image_without_objects_beside_one_with(variant):
+    items = [boxed(training_item()), boxed(training_item(boxes=(), classes=(), seed=1))]
+    losses = build(box_cfg(variant))(items)
+    assert losses["loss_projection"] > 0 and torch.isfinite(sum(losses.values()))
+
+
+def test_masks_are_not_looked_at(variant):
+    """Data with masks: these are of other places than the boxes say."""
+    item, other = training_item(), training_item()
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[0, 60:, 60:] = True
+    other["instances"].gt_masks = BitMasks(masks)
+    model = build(box_cfg(variant))
+    losses, same = model([item]), model([other])
+    assert losses == same == model([boxed(training_item())])
+
+
+def test_losses_are_means_over_pairs_and_edges():
+    cfg = box_cfg(PROJECTION_WEIGHT=2.0, PAIRWISE_WEIGHT=0.5)
+    model = build(cfg)
+    items = [training_item(), training_item(((8, 8, 28, 28),), (1,), seed=1)]
+    losses = model(items)
+    offsets, sums, counts = edge_offsets(3, 2), torch.zeros(2), torch.zeros(2)
+    with torch.no_grad():
+        outputs = model.run_network(model.preprocess(items).tensor)
+    truth = [model.ground_truth(item) for item in items]
+    targets = model.assigner.of_batch(truth, (64, 64))
+    for number, (item, target) in enumerate(zip(items, targets, strict=True)):
+        soft = model.head.soft_masks(outputs.masks, number, target.cells)
+        windows = box_windows(item["instances"].gt_boxes.tensor, 4, (16, 16))
+        similar = similar_neighbours(item["image"].flip(0), 4, offsets, 1e-4)  # from BGR
+        pairwise = pairwise_loss(soft, similar, offsets, windows, target.instances)
+        projection = projection_loss(soft, windows, target.instances)
+        sums += torch.stack([projection.sum(), pairwise.sum()])
+        edges = count_edges(similar, offsets, windows)[target.instances].sum()
+        counts += torch.tensor([len(target.cells), edges])
+    assert (counts > 10).all()
+    expected = 3.0 * torch.tensor([2.0, 0.5]) * sums / counts
+    actual = torch.stack([losses["loss_projection"], losses["loss_pairwise"]])
     torch.testing.assert_close(actual, expected)
-    (gradient,) = torch.autograd.grad((actual * weights).sum(), soft)
-    (reference,) = torch.autograd.grad((expected * weights).sum(), soft)
-    torch.testing.assert_close(gradient, reference)
 
 
-def test_gradient_of_pairwise_is_that_of_finite_differences(drawn):
-    soft, similar = drawn
-
-    def loss(masks):
-        return pairwise_loss(masks, similar, OFFSETS, WINDOWS, INSTANCES)
-
-    assert torch.autograd.gradcheck(loss, soft.requires_grad_())
-
-
-def test_counted_edges_are_those_of_the_loop(drawn):
-    _, similar = drawn
-    expected = [sum(1 for _ in naive_edges(similar, window)) for window in WINDOWS]
-    assert count_edges(similar, OFFSETS, WINDOWS).tolist() == expected
+def test_the_pairwise_term_warms_up_by_the_iteration():
+    model = build(box_cfg(WARMUP_ITERS=10))
+    full = model([training_item()])
+    for iteration, share in ((0, 0.0), (4, 0.4), (25, 1.0)):
+        with EventStorage(iteration):
+            losses = model([training_item()])
+        assert losses["loss_pairwise"].item() == pytest.approx(share * full["loss_pairwise"].item())
+        assert losses["loss_projection"] == full["loss_projection"]
 
 
-def test_certain_masks_have_finite_pairwise_losses_and_gradients():
-    """Each pixel against its neighbours, with logits that float32 cannot tell from 0 and 1."""
-    logits = torch.full((1, *SIZE), 200.0)
-    logits[..., ::4] = -200.0
-    logits.requires_grad_()
-    similar = torch.ones(len(OFFSETS), *SIZE, dtype=torch.bool)
-    window = torch.tensor([[2, 2, 9, 7]])
-    loss = pairwise_loss(
-        logits.sigmoid(), similar, OFFSETS, window, torch.zeros(1, dtype=torch.int64)
+def test_colours_are_those_before_normalisation_in_any_order():
+    item, turned = training_item(), training_item()
+    turned["image"] = item["image"].flip(0)
+    cfg = box_cfg()
+    cfg.INPUT.FORMAT = "RGB"
+    rgb = build(cfg)
+    cfg.INPUT.FORMAT, cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD = "BGR", [9.0] * 3, [2.0] * 3
+    bgr = build(cfg)
+    theirs, ours = (
+        model.ground_truth(of).gt_colors.at(4)[1] for model, of in ((bgr, turned), (rgb, item))
     )
-    loss.sum().backward()
-    assert torch.isfinite(loss).all() and torch.isfinite(logits.grad).all()
+    assert torch.equal(ours, theirs)
 
 
-def test_a_wrong_pixel_is_pulled_by_its_logit():
-    """-log of the probability falls by one a unit of the logit, as long as float32 knows it."""
-    logits = torch.tensor([[[-9.0, 0.0, 30.0]]], requires_grad=True)
-    similar = torch.tensor([[[True, False, False]]])
-    window, instance = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
-    pairwise_loss(logits.sigmoid(), similar, ((0, 2),), window, instance).sum().backward()
-    assert logits.grad[0, 0].tolist() == pytest.approx([-1, 0, 0], abs=1e-3)
+def test_recomputing_gives_the_same_numbers(variant):
+    cfg = box_cfg(variant)
+    plain = build(cfg)
+    cfg.MODEL.SOLO.RECOMPUTE = "cheap"
+    again = build(cfg)
+    items = [training_item(), training_item(seed=1)]
+    for model in (plain, again):
+        sum(model(items).values()).backward()
+    for (name, one), two in zip(plain.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(two.grad, one.grad, msg=name)
 
 
-def naive_projection(mask, window):
-    left, top, right, bottom = window.tolist()
-    height, width = mask.shape
-    total = 0.0
-    for shadow, first, last in (
-        ([max(mask[y, x] for y in range(height)) for x in range(width)], left, right),
-        ([max(mask[y, x] for x in range(width)) for y in range(height)], top, bottom),
-    ):
-        overlap = sum(shadow[first:last])
-        squares = sum(p * p for p in shadow) + (last - first)
-        total = total + 1 - 2 * overlap / (squares + 0.002)
-    return total
+def test_mixed_precision_is_near():
+    model = build(box_cfg())
+    exact = model([training_item()])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = model([training_item()])
+    sum(rough.values()).backward()
+    for name, loss in rough.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(exact[name].item(), rel=0.05)
 
 
-def test_projection_equals_the_loop(drawn):
-    soft = drawn[0].float().requires_grad_()
-    actual = projection_loss(soft, WINDOWS, INSTANCES)
-    expected = torch.stack(
-        [
-            naive_projection(mask, WINDOWS[instance])
-            for mask, instance in zip(soft, INSTANCES, strict=True)
-        ]
-    )
-    torch.testing.assert_close(actual, expected)
-    (gradient,) = torch.autograd.grad(actual.sum(), soft)
-    (reference,) = torch.autograd.grad(expected.sum(), soft)
-    torch.testing.assert_close(gradient, reference)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("PAIRWISE_SIZE", 4), ("DILATION", 0), ("COLOR_THRESH", 0.0), ("WARMUP_ITERS", -1)],
+)
+def test_keys_that_make_no_sense_are_told(key, value):
+    with pytest.raises(UserError, match=f"MODEL.SOLO.BOX_SUPERVISION.*{key} is {value}"):
+        build(box_cfg(**{key: value}))
 
 
-def test_gradient_of_projection_is_that_of_finite_differences(drawn):
-    soft = drawn[0].float().requires_grad_()
-    projection_loss(soft, WINDOWS, INSTANCES).sum().backward()
-    step = 1e-3  # float32, since dice is; no shadow changes its pixel within it
-    for place in [(0, 4, 4), (2, 1, 9), *map(tuple, (soft > 0.97).nonzero().tolist())]:
-        ends = [soft.detach().clone() for _ in range(2)]
-        for end, sign in zip(ends, (1, -1), strict=True):
-            end[place] += sign * step
-        above, below = (projection_loss(end, WINDOWS, INSTANCES).double().sum() for end in ends)
-        assert soft.grad[place].item() == pytest.approx(float(above - below) / step / 2, abs=2e-3)
-
-
-def test_a_mask_that_fills_its_box_has_no_projection_loss():
-    windows = torch.tensor([[2, 3, 7, 8]])
-    mask = torch.zeros(1, *SIZE)
-    mask[0, 3:8, 2] = mask[0, 5, 2:7] = 1  # a cross does: the projections are all that boxes say
-    assert projection_loss(mask, windows, torch.tensor([0])).item() < 1e-3
-
-
-def test_similarity_equals_the_loop():
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randint(90, 110, (3, 8, 12), generator=generator)
-    similar = similar_neighbours(image, 2, OFFSETS, 0.3)
-    lab = to_lab(image.float().view(3, 4, 2, 6, 2).mean(dim=(2, 4)))
-    assert similar.shape == (4, 4, 6) and 0.1 < similar.float().mean() < 0.5
-    for kind, (down, right) in enumerate(OFFSETS):
-        for y in range(4):
-            for x in range(6):
-                v, u = y + down, x + right
-                within = v < 4 and 0 <= u < 6
-                alike = within and math.exp(-float((lab[:, y, x] - lab[:, v, u]).norm()) / 2) >= 0.3
-                assert similar[kind, y, x].item() is alike
-
-
-def test_a_block_at_the_border_has_the_colour_of_its_pixels():
-    """An image of one colour has no edge of two, whatever its size is."""
-    image = torch.full((3, 10, 13), 200, dtype=torch.uint8)
-    similar = similar_neighbours(image, 4, ((0, 1), (1, 0)), 0.9)
-    assert similar.shape == (2, 3, 4)
-    assert similar[0, :, :3].all() and similar[1, :2].all()
-    assert not similar[0, :, 3].any() and not similar[1, 2].any()
-
-
-def test_windows_hold_the_pixels_whose_centres_lie_in_the_box():
-    boxes = torch.tensor(
-        [
-            [6.0, 5.9, 14.0, 14.1],
-            [6.1, 6.0, 14.1, 14.0],
-            [-9.0, 0.0, 99.0, 99.0],
-            [3.0, 7.0, 4.0, 8.0],
-        ]
-    )
-    expected = [[1, 1, 3, 4], [2, 1, 4, 3], [0, 0, 11, 9], [0, 1, 1, 2]]
-    assert box_windows(boxes, 4, SIZE).tolist() == expected
-
-
-def test_no_pairs():
-    nothing = torch.zeros(0, dtype=torch.int64)
-    soft = torch.zeros(0, *SIZE, requires_grad=True)
-    similar = torch.ones(len(OFFSETS), *SIZE, dtype=torch.bool)
-    windows = box_windows(torch.zeros(0, 4), 4, SIZE)
-    projection = projection_loss(soft, windows, nothing)
-    pairwise = pairwise_loss(soft, similar, OFFSETS, windows, nothing)
-    assert projection.shape == pairwise.shape == (0,)
-    (projection.sum() + pairwise.sum()).backward()
-    assert soft.grad.shape == soft.shape
-    assert count_edges(similar, OFFSETS, windows).shape == (0,)
+def test_images_without_colours_that_can_be_compared_are_told():
+    cfg = box_cfg()
+    cfg.INPUT.FORMAT = "YUV-BT.601"
+    with pytest.raises(UserError, match=r"INPUT.FORMAT is 'YUV-BT.601'.*RGB, BGR, L"):
+        build(cfg)

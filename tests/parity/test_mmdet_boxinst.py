@@ -19,7 +19,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
 from solo.layers.lab import to_lab
-from solo.modeling.box_supervision import (
+from solo.modeling.box_terms import (
     box_windows,
     count_edges,
     edge_offsets,
