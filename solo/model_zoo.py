@@ -14,6 +14,7 @@ from solo.config import get_cfg
 from solo.config.load import load_config
 from solo.config.merge import merge_file
 from solo.config.names import PREFIX, named_config
+from solo.config.starting_weights import starting_weights
 
 # Small and quick, and good enough to see what the method does.
 DEFAULT_MODEL = "coco/solov2_light_448_R_50_FPN_3x"
@@ -24,7 +25,8 @@ class Entry(NamedTuple):
 
     Attributes:
         name: To be written solo://NAME, too; imagenet/... is a backbone alone.
-        average_precision: Mask AP on COCO val as its authors report it, in percent; None of a backbone.
+        average_precision: On COCO val as its authors report it, in percent; None of a backbone.
+        finds: What the AP is of: "masks" or "boxes".
         parameters: How many the model learns.
         licence: Of the weights.
         file: Where they lie on this machine; None: they were not fetched yet.
@@ -34,6 +36,7 @@ class Entry(NamedTuple):
 
     name: str
     average_precision: float | None
+    finds: str
     parameters: int
     licence: str
     file: Path | None
@@ -93,7 +96,7 @@ def get_config(name: str, trained: bool = False) -> CfgNode:
     file, weights = get_config_file(name), weights_address(name) if trained else ""
     cfg = get_cfg()
     merge_file(cfg, file)
-    cfg.MODEL.WEIGHTS = weights or cfg.MODEL.WEIGHTS
+    cfg.MODEL.WEIGHTS = weights or starting_weights(cfg)
     return cfg
 
 
@@ -128,6 +131,7 @@ def _entry(name: str) -> Entry:
     return Entry(
         name=name,
         average_precision=published.average_precision,
+        finds=published.finds,
         parameters=published.parameters,
         licence=published.licence,
         file=file if is_here else None,

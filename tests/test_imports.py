@@ -21,7 +21,7 @@ SHELVES = (
     ("model_zoo",),
     ("config.load",),
     ("evaluation",),
-    ("data", "modeling", "checkpoint", "visualization"),
+    ("data", "modeling", "yolox", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
@@ -32,17 +32,9 @@ SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in she
 # Files that stand apart from their rooms: config/load.py asks the data sets, export/runtime.py runs alone.
 APART = ("config.load", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
-HEADLESS = (
-    "grids",
-    "targets",
-    "losses",
-    "box_terms",
-    "supervision",
-    "box_supervision",
-    "postprocessing",
-)
-# Names that mean the same thing in two rooms: a format of data and its evaluator.
-TWICE = {"__init__", "cityscapes", "voc"}
+HEADLESS = ("grids", "targets", "losses", "box_terms", "postprocessing")
+# Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.
+TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch"}
 
 SOURCES = sorted((ROOT / "solo").rglob("*.py"))
 

@@ -62,6 +62,14 @@ class DeformConvs(Word):
     ALL = "all"
 
 
+class NeckName(Word):
+    """What makes the levels of a pyramid of a network's features."""
+
+    FPN = "fpn"
+    PAFPN = "pafpn"
+    BIFPN = "bifpn"
+
+
 class NMS(Word):
     """How instances that were found twice are suppressed."""
 
@@ -81,6 +89,14 @@ class MaskFormat(Word):
 
     BITMASK = "bitmask"
     RLE = "rle"
+
+
+class Activation(Word):
+    """What follows the normalisation of YOLOX's convolutions."""
+
+    SILU = "silu"
+    LEAKY_RELU = "leaky_relu"
+    RELU = "relu"
 
 
 class MemoryFormat(Word):
@@ -131,6 +147,14 @@ class ClipType(Word):
     VALUE = "value"
 
 
+class Schedule(Word):
+    """How the learning rate changes."""
+
+    STEPS = "WarmupMultiStepLR"
+    COSINE = "WarmupCosineLR"
+    COSINE_FLAT = "WarmupCosineFlatLR"
+
+
 class TrainSampler(Word):
     """In which order training sees the images."""
 
@@ -165,19 +189,22 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
+    "MODEL.NECK.NAME": NeckName,
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
+    "MODEL.YOLOX.ACTIVATION": Activation,
     "MODEL.MEMORY_FORMAT": MemoryFormat,
     "MODEL.CPU.INTERSECTIONS": Intersections,
     "MODEL.CPU.PRODUCTS": Products,
     "MODEL.CPU.BFLOAT16": BFloat16,
     "SOLVER.OPTIMIZER": Optimizer,
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
+    "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
 }
-# Of these "" leaves the choice to the head.
-_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS",)
+# Of these "" leaves the choice to the head, or to the builder of the backbone.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME")
 
 
 def choose(words: type[W], text: str, key: str) -> W:

@@ -3,6 +3,8 @@
 from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from solo.config.yolox_keys import yolox_node
+
 
 def get_cfg() -> CfgNode:
     """Return detectron2's default config with the keys of solo added."""
@@ -21,9 +23,11 @@ def add_solo_config(cfg: CfgNode) -> None:
     # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"
     _add_cpu(cfg.MODEL)
+    _add_backbone(cfg.MODEL)
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
+    cfg.MODEL.YOLOX = yolox_node()
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
     _add_multi_image(cfg.INPUT)
@@ -39,6 +43,36 @@ def _add_cpu(node: CfgNode) -> None:
     node.CPU.PRODUCTS = "auto"
     # Whether mixed precision is in bfloat16, "on", or has no effect, "off".
     node.CPU.BFLOAT16 = "auto"
+
+
+def _add_backbone(node: CfgNode) -> None:
+    # The model of timm that MODEL.BACKBONE.NAME "build_timm_fpn_backbone" builds, and "build_timm_backbone" without
+    # a pyramid. Its features are res2, res3, ... by their strides 4, 8, ..., as MODEL.FPN.IN_FEATURES names them.
+    node.TIMM = CfgNode()
+    # With the tag of its weights, as "res2net50_26w_4s.in1k", they and their mean and std are known.
+    node.TIMM.NAME = ""
+    # What a training begins with where MODEL.WEIGHTS is empty: "hub": the weights of NAME, which timm fetches; or
+    # a file of weights by timm's names. Neither a resumed run nor inference looks at it.
+    node.TIMM.PRETRAINED = ""
+    # What training leaves as it is: 0: nothing; 1: the stem; 2: all up to stride 4; 3: up to stride 8; ...
+    node.TIMM.FREEZE_AT = 0
+    # Whether batch normalisation keeps the statistics and weights that it has, as with few images a GPU.
+    node.TIMM.FREEZE_NORM = False
+    # Which of timm's features, one a stride. []: those of strides 4, 8, 16 and 32.
+    node.TIMM.OUT_INDICES = []
+    # Probability that training leaves out the last block; of those before it less (stochastic depth).
+    node.TIMM.DROP_PATH = 0.0
+    # Whether each feature is normalised over its channels, as detectors on Swin and ConvNeXt do.
+    node.TIMM.OUT_NORM = False
+
+    # What makes levels p2, p3, ... of the features: "fpn", "pafpn" or "bifpn", on MODEL.FPN.IN_FEATURES, with
+    # MODEL.FPN.OUT_CHANNELS and NORM. Empty: what the builder of the backbone makes.
+    node.NECK = CfgNode()
+    node.NECK.NAME = ""
+    # Whether the coarsest feature goes through spatial pyramid pooling first.
+    node.NECK.SPP = False
+    # Rounds of "bifpn".
+    node.NECK.REPEATS = 3
 
 
 def _add_head(node: CfgNode) -> None:
@@ -173,7 +207,9 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.LOGGERS = ("tensorboard",)
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
-    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
+    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers; and
+    # LR_SCHEDULER_NAME "WarmupCosineFlatLR", YOLOX's: a quadratic warm-up from WARMUP_FACTOR, a cosine, and a
+    # twentieth of the rate in the last phase, INPUT.MULTI_IMAGE_OFF_ITERS.
 
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
@@ -205,6 +241,15 @@ def _add_augmentation(node: CfgNode) -> None:
     node.JITTER.ENABLED = False
     node.JITTER.IMAGE_SIZE = [1024, 1024]
     node.JITTER.SCALE_RANGE = [0.1, 2.0]
+
+    # The image, when it has its size, turned and sheared by up to so many degrees either way, moved by up to a
+    # share of its sides, and scaled, about its middle; what it leaves empty has the colour of PAD_VALUE.
+    node.AFFINE = CfgNode()
+    node.AFFINE.PROB = 0.0
+    node.AFFINE.DEGREES = 10.0
+    node.AFFINE.SHEAR = 2.0
+    node.AFFINE.TRANSLATE = 0.1
+    node.AFFINE.SCALE_RANGE = [0.5, 1.5]
 
     # Progressive resizing: this share of SOLVER.MAX_ITER, from the first iteration on, sees images of SCALE times
     # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much. A run that is
@@ -250,5 +295,6 @@ def _add_multi_image(node: CfgNode) -> None:
     # image, at the scale it is shown at.
     node.MIN_VISIBLE_AREA = 1
     node.MIN_VISIBLE_SHARE = 0.0
-    # Iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup.
+    # The last phase: iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup. YOLOX has
+    # its L1 loss there, and WarmupCosineFlatLR its lowest rate.
     node.MULTI_IMAGE_OFF_ITERS = 0

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from detectron2.structures import ImageList, Instances
 from detectron2.utils import comm
 from torch import Tensor, nn
 
 from solo.config.choices import Freeze, Recompute, choose
-from solo.layers.deform_conv import torchvision_deform_convs
+from solo.layers.all_workers import sum_over_workers
+from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
@@ -25,7 +26,7 @@ from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.mask_loss import MaskLoss, MaskSupervision, Supervision
-from solo.modeling.memory_format import memory_format
+from solo.modeling.necks import build_backbone
 from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -101,8 +102,7 @@ class SOLO(Declared, nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
-        with torchvision_deform_convs():
-            backbone = build_backbone(cfg)
+        backbone = build_backbone(cfg)
         recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
         if recompute is not Recompute.NONE:
             recompute_stages(backbone)
@@ -236,7 +236,7 @@ class SOLO(Declared, nn.Module):
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            normalisers = losses.sum_over_workers(self.count(targets, truth))
+            normalisers = sum_over_workers(self.count(targets, truth))
         num_positive, num_pairs = normalisers[:2].unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)

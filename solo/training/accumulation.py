@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from solo.modeling.losses import sum_over_workers
+from solo.layers.all_workers import sum_over_workers
 from solo.modeling.meta_arch import SOLO
 
 Batch = list[dict[str, Any]]
