@@ -61,3 +61,12 @@ def test_draws_stay_within_their_limits():
 def test_an_object_that_was_moved_out_is_none(cfg, tmp_path):
     record = paint(tmp_path / "a.png", (40, 60), [(0, (0, 0, 6, 6), False, "polygon")])
     assert len(mapper(cfg, SCALE_RANGE=[3.0, 3.0])(record)["instances"]) == 0
+
+
+def test_a_box_without_a_mask_becomes_the_bounds_of_its_corners(tmp_path):
+    record = paint(tmp_path / "a.png", (40, 40), [(0, (10, 8, 34, 20), False, "polygon")])
+    record["annotations"][0].pop("segmentation")
+    record["annotations"][0]["bbox"] = [10.5, 8.25, 33.5, 20]
+    turn = AffineTransform(np.array([[0.0, -1, 40], [1, 0, 0]]), (0, 0, 0))
+    mapper = SOLODatasetMapper(True, augmentations=[turn], image_format="BGR", boxes_only=True)
+    assert mapper(record)["instances"].gt_boxes.tensor.tolist() == [[20, 10.5, 31.75, 33.5]]
