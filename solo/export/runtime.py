@@ -192,7 +192,7 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
     count = int(outputs["count"])
     if "boxes" in outputs:
         scale = np.divide(frames.original[::-1], frames.resized[::-1], dtype=np.float32)
-        limits = np.float32([*frames.original[::-1]] * 2)
+        limits = np.array(frames.original[::-1] * 2, dtype=np.float32)
         boxes = (outputs["boxes"][:count] * np.tile(scale, 2)).clip(0, limits)
         shown = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
         fields = (np.zeros((count, 0, 0), bool), boxes, outputs["classes"], outputs["scores"])
@@ -215,7 +215,7 @@ def one_per_object(found: Instances) -> Instances:
     kept: list[int] = []
     if not found.masks.shape[1]:
         sides = np.hstack([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]])
-        kept += [*cv2.dnn.NMSBoxes(sides, found.scores, 0.0, 0.5 - 1e-6)]
+        kept += [*cv2.dnn.NMSBoxes(sides.tolist(), found.scores.tolist(), 0.0, 0.5 - 1e-6)]
         return Instances(*(field[kept] for field in found))
     areas = [np.count_nonzero(mask) for mask in found.masks]
     for index, area in enumerate(areas):
