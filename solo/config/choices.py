@@ -23,12 +23,40 @@ class Word(str, Enum):
 W = TypeVar("W", bound=Word)
 
 
+class LearntFrom(Word):
+    """What the masks that a model predicts are learnt from."""
+
+    MASK = "mask"
+    BOX = "box"
+
+
 class Collisions(Word):
     """What becomes of a cell that several instances claim."""
 
     ALL = "all"
     LAST = "last"
     SMALLEST = "smallest"
+
+
+class Center(Word):
+    """What the positive cells of an object lie around: the centre of its mask's mass, or of its box."""
+
+    MASS = "mass"
+    BOX = "box"
+
+
+class CategoryLoss(Word):
+    """What the category logits of a cell are: of each class against all else, or of one class among all."""
+
+    FOCAL = "focal"
+    SOFTMAX = "softmax"
+
+
+class CategoryNormalizer(Word):
+    """What is added to the positive cells that the category loss is divided by: one, or the images."""
+
+    POSITIVES = "positives"
+    IMAGES = "images"
 
 
 class Freeze(Word):
@@ -177,7 +205,11 @@ class MetricLogger(Word):
 
 
 KEYS: dict[str, type[Word]] = {
+    "MODEL.SOLO.LOSS.SUPERVISION": LearntFrom,
     "MODEL.SOLO.COLLISIONS": Collisions,
+    "MODEL.SOLO.CENTER": Center,
+    "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,
+    "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER": CategoryNormalizer,
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
