@@ -3,19 +3,23 @@
 import math
 from typing import NamedTuple
 
+import cv2
 import pytest
 import torch
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 from torchvision.ops import complete_box_iou_loss
 
+from solo.checkpoint import write_checkpoint
 from solo.config.choices import Matching
 from solo.errors import UserError
+from solo.export.export import ExportRequest, export_model
 from solo.yolox.anchors import AnchorHead, AnchorLosses, AnchorMatcher, complete_iou
 from solo.yolox.blocks import DropBlock
 from solo.yolox.detect import best_classes
 from solo.yolox.head import Raw, decode
 from tests.conftest import training_item
+from tests.export.conftest import PICTURES
 from tests.yolox.conftest import make_yolox_cfg
 from tests.yolox.drawn_images import STRIDES, draw_image
 
@@ -363,6 +367,39 @@ def test_a_model_learns_a_batch(keys) -> None:
     with torch.no_grad():
         found, again = (model.eval()(batch)[0]["instances"] for _ in range(2))
     assert torch.equal(found.scores, again.scores)
+
+
+# A few seconds to trace, and a few to translate.
+@pytest.mark.slow
+def test_an_exported_model_finds_the_same(tmp_path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    cfg = anchor_cfg(IOU_SHARE=0.4)
+    cfg.INPUT.MIN_SIZE_TEST = cfg.INPUT.MAX_SIZE_TEST = 128
+    cfg.DATASETS.TRAIN = cfg.DATASETS.TEST = ()
+    cfg.MODEL.YOLOX.PRIOR_PROB, cfg.MODEL.YOLOX.TEST.SCORE_THRESH = 0.5, 0.3
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        images = [torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture in PICTURES]
+        model.run_network(model.preprocess([{"image": image} for image in images]).tensor)
+        for predictor in (*model.head.anchor_predictors, *model.head.category_predictors):
+            torch.nn.init.normal_(predictor.weight, std=0.2)
+    weights, config = tmp_path / "weights.pth", tmp_path / "config.yaml"
+    write_checkpoint({"model": model.state_dict(), "class_names": [*"abc"]}, weights)
+    config.write_text(cfg.dump())
+    paths = [tmp_path / f"{number}.png" for number in range(len(PICTURES))]
+    for path, picture in zip(paths, PICTURES, strict=True):
+        cv2.imwrite(str(path), picture)
+    done = export_model(
+        ExportRequest(
+            config_file=config, weights=str(weights), output=tmp_path / "out", images=paths
+        )
+    )
+    assert done.agreement.instances > 20 and not done.agreement.differences
 
 
 @pytest.mark.parametrize(
