@@ -20,6 +20,7 @@ from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
 from solo.modeling.box_supervision import BoxSupervision
+from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
@@ -57,9 +58,10 @@ class SOLO(Declared, nn.Module):
         focal: dict[str, float],
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
+        category_loss: CategoryRule | None = None,
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
-        mask_loss: MaskLoss = MaskLoss(recompute=False),  # noqa: B008
+        mask_loss: MaskLoss | None = None,
         boxes: BoxSupervision | None = None,
         freeze: Freeze = Freeze.NONE,
     ) -> None:
@@ -74,9 +76,10 @@ class SOLO(Declared, nn.Module):
             focal: `alpha` and `gamma` of the focal loss.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
+            category_loss: Compares the category logits. None: by focal loss.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
-            mask_loss: Adds up the losses of soft masks in training.
+            mask_loss: Adds up the losses of soft masks. None: of all pairs at once, as the head makes them.
             boxes: What soft masks are compared with in training. None: masks.
             freeze: What training leaves as it is.
         """
@@ -87,10 +90,12 @@ class SOLO(Declared, nn.Module):
         self.postprocessor = postprocessor
         self.loss_weights = loss_weights
         self.focal = focal
+        self.category_loss = category_loss or CategoryRule()
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
-        self.mask_loss = mask_loss
+        self.mask_loss = mask_loss or MaskLoss()
+        self.mask_loss.check(self.divisor)
         self.boxes = boxes
         self.freeze = freeze
         if frozen := frozen_part(self.backbone, self.freeze):
@@ -119,11 +124,12 @@ class SOLO(Declared, nn.Module):
                 "loss_pairwise": node.LOSS.MASK_WEIGHT * node.BOX_SUPERVISION.PAIRWISE_WEIGHT,
             },
             "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
+            "category_loss": CategoryRule.from_config(cfg),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
-            "mask_loss": MaskLoss(recompute=recompute is not Recompute.NONE),
+            "mask_loss": MaskLoss.from_config(cfg),
             "boxes": BoxSupervision.from_config(cfg),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
@@ -171,7 +177,7 @@ class SOLO(Declared, nn.Module):
                 training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
                 `height` and `width`, the size of the output.
             normalisers: What the losses are divided by where the batch is a part of what makes a step:
-                int64, positive cells, pairs and, of boxes, edges, over all workers. None: those of the batch.
+                int64, what :meth:`count` returns, over all workers. None: those of the batch.
 
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}`.
@@ -237,16 +243,17 @@ class SOLO(Declared, nn.Module):
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(self.count(targets, truth))
-        num_positive, num_pairs = normalisers[:2].unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
-        category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
-        supervision = self.boxes.of_batch(truth) if self.boxes else MaskSupervision(truth)
-        masks = self._mask_sum(outputs, targets, size, supervision)
-        terms = {"loss_category": category}
+        terms = {"loss_category": self.category_loss(logits, categories, normalisers, self.focal)}
+        smooth = self.mask_loss.smooth
+        supervision = (
+            self.boxes.of_batch(truth, smooth) if self.boxes else MaskSupervision(truth, smooth)
+        )
+        sums = self._mask_sum(outputs, targets, size, supervision)
         if self.boxes:
-            terms |= self.boxes.losses(masks, num_pairs, normalisers[-1])
+            terms |= self.boxes.losses(sums, normalisers[1], normalisers[-1])
         else:
-            terms["loss_mask"] = masks / num_pairs.clamp(min=1)
+            terms["loss_mask"] = sums / normalisers[1].clamp(min=1)
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
@@ -255,7 +262,7 @@ class SOLO(Declared, nn.Module):
         return (self.boxes.truth if self.boxes else ground_truth)(item, self.device)
 
     def count(self, targets: list[Targets], truth: list[Instances]) -> Tensor:
-        """Return what the losses of some images are divided by, on the device: see :meth:`forward`."""
+        """Return what losses are divided by, on the device: of `TargetAssigner.count`, and of boxes the edges."""
         counts = to_device(self.assigner.count(targets), self.device)
         if not self.boxes:
             return counts
