@@ -162,7 +162,8 @@ def check_box_supervision(cfg: CfgNode) -> None:
             raise UserError(f"MODEL.SOLO.BOX_SUPERVISION.{key} is {node[key]}; give {remedy}.")
     if cfg.MODEL.SOLO.LOSS.NEGATIVES:
         raise UserError(
-            'MODEL.SOLO.LOSS.NEGATIVES goes with masks, and MODEL.SOLO.LOSS.SUPERVISION is "box"; set it to 0.'
+            f"MODEL.SOLO.LOSS.NEGATIVES is {cfg.MODEL.SOLO.LOSS.NEGATIVES}, which goes with masks: set it to 0 with "
+            'MODEL.SOLO.LOSS.SUPERVISION "box".'
         )
     if format_ not in _TO_RGB:
         raise UserError(

@@ -78,7 +78,7 @@ class EmptySupervision:
         full = torch.ones(1, *frame, dtype=torch.bool, device=self.device)
 
         def dice(soft: Tensor, zeros: Tensor) -> Tensor:
-            shown = to_device(zeros, full.device)
+            shown = to_device(zeros, self.device)
             return dice_loss(1 - soft, full, shown, smooth=self.smooth).sum()
 
         return dice
@@ -155,8 +155,7 @@ class MaskLoss:
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
                     for part in self._parts(chosen, frame):
-                        shown = instances[part]
-                        total = total + pair_sum(loss, decode, cells[part], shown)
+                        total = total + pair_sum(loss, decode, cells[part], instances[part])
         return total
 
     def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -245,15 +245,13 @@ class SOLO(Declared, nn.Module):
             normalisers = sum_over_workers(self.count(targets, truth))
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         terms = {"loss_category": self.category_loss(logits, categories, normalisers, self.focal)}
-        smooth = self.mask_loss.smooth
-        supervision = (
-            self.boxes.of_batch(truth, smooth) if self.boxes else MaskSupervision(truth, smooth)
-        )
-        sums = self._mask_sum(outputs, targets, size, supervision)
+        of_batch = self.boxes.of_batch if self.boxes else MaskSupervision
+        supervision = of_batch(truth, self.mask_loss.smooth)
+        masks = self._mask_sum(outputs, targets, size, supervision)
         if self.boxes:
-            terms |= self.boxes.losses(sums, normalisers[1], normalisers[-1])
+            terms |= self.boxes.losses(masks, normalisers[1], normalisers[-1])
         else:
-            terms["loss_mask"] = sums / normalisers[1].clamp(min=1)
+            terms["loss_mask"] = masks / normalisers[1].clamp(min=1)
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from detectron2.config import CfgNode
 
+from solo.architectures import check_is_solo
 from solo.checkpoint import run_files
 from solo.checkpoint.published import PUBLISHED
 from solo.config import get_cfg
@@ -35,9 +36,14 @@ class StartingPoint(NamedTuple):
     reason: str
 
     def config(self) -> CfgNode:
-        """Return the config, unfrozen."""
+        """Return the config, unfrozen.
+
+        Raises:
+            UserError: If it is of a model that nothing is planned for.
+        """
         cfg = get_cfg()
         merge_file(cfg, self.config_file)
+        check_is_solo(cfg, "A plan for --data")
         cfg.MODEL.WEIGHTS = self.weights
         return cfg
 

@@ -161,7 +161,7 @@ def test_keys_that_make_no_sense_are_told(key, value):
 def test_negatives_are_refused():
     cfg = box_cfg()
     cfg.MODEL.SOLO.LOSS.NEGATIVES = 1.0
-    with pytest.raises(UserError, match=r"NEGATIVES goes with masks"):
+    with pytest.raises(UserError, match=r"NEGATIVES is 1.0, which goes with masks"):
         build(cfg)
 
 
