@@ -4,7 +4,7 @@ from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from solo.config.input_keys import add_augmentation, add_multi_image
-from solo.config.yolox_keys import yolox_node
+from solo.config.yolox_keys import add_yolox
 
 
 def get_cfg() -> CfgNode:
@@ -28,7 +28,8 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
-    cfg.MODEL.YOLOX = yolox_node()
+    cfg.MODEL.YOLOX = CfgNode()
+    add_yolox(cfg.MODEL.YOLOX)
     _add_training(cfg)
     add_augmentation(cfg.INPUT)
     add_multi_image(cfg.INPUT)

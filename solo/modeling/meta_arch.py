@@ -84,20 +84,15 @@ class SOLO(Declared, nn.Module):
             freeze: What training leaves as it is.
         """
         super().__init__()
-        self.backbone = backbone
-        self.head = head
-        self.assigner = assigner
-        self.postprocessor = postprocessor
-        self.loss_weights = loss_weights
-        self.focal = focal
+        self.backbone, self.head = backbone, head
+        self.assigner, self.postprocessor = assigner, postprocessor
+        self.loss_weights, self.focal = loss_weights, focal
         self.category_loss = category_loss or CategoryRule()
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
-        self.input_format = input_format
         self.mask_loss = mask_loss or MaskLoss()
         self.mask_loss.check(self.divisor)
-        self.boxes = boxes
-        self.freeze = freeze
+        self.input_format, self.boxes, self.freeze = input_format, boxes, freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
         # A convolution puts its features into the format of its weights.
