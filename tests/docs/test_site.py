@@ -97,7 +97,7 @@ def test_the_table_of_keys_has_each_with_its_default():
     added = dict(flat(get_cfg()))
     for name in dict(flat(get_detectron2_cfg())):
         del added[name]
-    keys = config_keys.config_keys((ROOT / "solo" / "config" / "defaults.py").read_text())
+    keys = config_keys.all_keys(ROOT / "solo" / "config")
     assert {key.name: eval(key.default) for key in keys if key.default} == added
     page = config_keys.markdown_page(keys)
     rows = re.findall(r"^\| `(\w+)` \| `(.*)` \| (.*) \|$", page, re.M)
