@@ -1,7 +1,7 @@
-r"""Convert a checkpoint of another SOLO implementation to ours, or any to mmdetection's layout.
+r"""Convert a checkpoint of other code for SOLO or YOLOX to ours, or any to mmdetection's layout.
 
-Those of the official code, mmdetection 3.x and AdelaiDet are told by the names in them. Training
-and evaluation load them as they are, too.
+Those of the official codes, mmdetection 3.x, AdelaiDet and yolov7_d2 are told by the names in them.
+Training and evaluation load them as they are, too.
 
 example: solo convert SOLOv2_R50_3x.pth solov2.pth --config coco/solov2_R_50_FPN_3x
 """

@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
         "--post",
         choices=("nms", "raw"),
         default="nms",
-        help="with matrix NMS, or all candidates without suppression; default: nms",
+        help="with the suppression, or all candidates without it; default: nms",
     )
     parser.add_argument(
         "--images",

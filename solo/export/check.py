@@ -3,7 +3,7 @@
 Legend: n instances, H, W size of the image.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -125,21 +125,58 @@ def add_image(
     agreement: Agreement, expected: Instances, found: runtime.Instances, limit: float
 ) -> None:
     """Add one image: pair each instance with the most similar one of its class and score."""
-    masks, scores = expected.pred_masks.numpy(), expected.scores.numpy()
-    classes = expected.pred_classes.numpy()
+    masks = expected.pred_masks.numpy()
+    largest = pair_instances(
+        agreement,
+        expected,
+        found,
+        limit,
+        distance=lambda row, index: int((found.masks[index] != masks[row]).sum()),
+        most=max(MAX_MASK_ERROR * masks[:1].size, 1),
+        told="{:.0f} pixels of the mask",
+    )
+    agreement.mask_error = max(agreement.mask_error, int(largest))
+
+
+def pair_instances(
+    agreement: Agreement,
+    expected: Instances,
+    found: runtime.Instances,
+    limit: float,
+    *,
+    distance: Callable[[int, int], float],
+    most: float,
+    told: str,
+) -> float:
+    """Add one image: pair each instance with the nearest one of its class and score.
+
+    Args:
+        agreement: Is added to.
+        expected: What the model finds.
+        found: What the exported model finds.
+        limit: Score up to which instances may be missing or added.
+        distance: Between the shapes of an expected instance and of one that was found, by their numbers.
+        most: Distance up to which they are the same.
+        told: What is said of a greater one, which has a place in it.
+
+    Returns:
+        The largest distance of a pair.
+    """
+    scores, classes = expected.scores.numpy(), expected.pred_classes.numpy()
     differences: list[tuple[str, int, float]] = []
-    free = np.ones(len(found.scores), dtype=bool)
-    for mask, score, label in zip(masks, scores, classes, strict=True):
-        index = _match(mask, score, label, found, free)
-        if index is None:
+    free, largest = np.ones(len(found.scores), dtype=bool), 0.0
+    for row, (score, label) in enumerate(zip(scores, classes, strict=True)):
+        is_alike = free & (found.classes == label) & (abs(found.scores - score) <= MAX_SCORE_ERROR)
+        distances = {index: distance(row, index) for index in np.flatnonzero(is_alike).tolist()}
+        if not distances:
             if score > limit:
                 differences.append(("missing", label, score))
             continue
+        index = min(distances, key=distances.__getitem__)
         free[index] = False
-        pixels = int((found.masks[index] != mask).sum())
-        if pixels > max(MAX_MASK_ERROR * mask.size, 1):
-            differences.append((f"{pixels} pixels of the mask", label, score))
-        agreement.mask_error = max(agreement.mask_error, pixels)
+        if distances[index] > most:
+            differences.append((told.format(distances[index]), label, score))
+        largest = max(largest, distances[index])
         agreement.score_error = max(agreement.score_error, float(abs(found.scores[index] - score)))
     for index in np.flatnonzero(free & (found.scores > limit)).tolist():
         differences.append(("added", int(found.classes[index]), float(found.scores[index])))
@@ -149,12 +186,4 @@ def add_image(
     ]
     agreement.images += 1
     agreement.instances += len(scores)
-
-
-def _match(
-    mask: np.ndarray, score: float, label: int, found: runtime.Instances, free: np.ndarray
-) -> int | None:
-    """Return which of the free instances of the class and score has the most similar mask."""
-    is_alike = free & (found.classes == label) & (np.abs(found.scores - score) <= MAX_SCORE_ERROR)
-    alike: list[int] = np.flatnonzero(is_alike).tolist()
-    return min(alike, key=lambda index: int((found.masks[index] != mask).sum()), default=None)
+    return largest

@@ -12,16 +12,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from detectron2.config import CfgNode
 
+from solo.architectures import class_node, predicts_masks
 from solo.checkpoint.beside_weights import BEST_F1
 from solo.config.choices import choose
 from solo.config.load import inference_config
 from solo.errors import MissingPackageError, UserError
 from solo.export import runtime
+from solo.export.boxes import TraceableBoxes, compare_boxes
 from solo.export.check import Agreement, compare
 from solo.export.file_format import ExportFormat, FileFormat, Post
 from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
 from solo.export.torch_export import TorchExportFormat, trace
+from solo.export.traceable import Traceable
 from solo.export.wrapper import TraceableSOLO
 from solo.files import written_whole
 from solo.inference.torch_backend import TorchBackend
@@ -81,7 +84,8 @@ def export_model(request: ExportRequest) -> Exported:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
     predictor = TorchBackend(cfg)
-    network = TraceableSOLO(predictor.model, suppress=request.post == Post.NMS).eval()
+    wrapper = TraceableSOLO if predicts_masks(cfg) else TraceableBoxes
+    network = wrapper(predictor.model, suppress=request.post == Post.NMS).eval()
     metadata = describe(cfg, predictor, network, request)
     _check_images(images, metadata, request)
     program = trace(network, request.size)
@@ -90,7 +94,8 @@ def export_model(request: ExportRequest) -> Exported:
     suffix = file_format.suffix
     unchecked = request.output / f"model.unchecked{suffix}"
     file_format.write(program, unchecked, metadata)
-    agreement = compare(predictor.model, file_format.open(unchecked), images, metadata)
+    compared = compare if predicts_masks(cfg) else compare_boxes
+    agreement = compared(predictor.model, file_format.open(unchecked), images, metadata)
     try:
         agreement.check()
     except UserError as error:
@@ -116,7 +121,7 @@ def _finish(unchecked: Path, path: Path, beside: Mapping[str, bytes]) -> None:
 
 
 def describe(
-    cfg: CfgNode, predictor: TorchBackend, network: TraceableSOLO, request: ExportRequest
+    cfg: CfgNode, predictor: TorchBackend, network: Traceable, request: ExportRequest
 ) -> dict[str, Any]:
     """Return what the runtime, and whoever finds the file, has to know about it."""
     mean = list(map(float, cfg.MODEL.PIXEL_MEAN))
@@ -127,24 +132,22 @@ def describe(
             "channels": cfg.INPUT.FORMAT,
             "size": request.size,
             "divisor": network.divisor,
+            "square": network.square,
             "short_edge": cfg.INPUT.MIN_SIZE_TEST,
             "long_edge": cfg.INPUT.MAX_SIZE_TEST,
-            "pad_value": mean,
+            "pad_value": list(map(float, network.pad_value(cfg))),
         },
         "outputs": list(network.output_names),
-        "mask_stride": network.mask_stride,
-        "mask_thresh": cfg.MODEL.SOLO.TEST.MASK_THRESH,
+        **network.description(cfg),
         "threshold": THRESHOLD if predictor.threshold is None else predictor.threshold,
         BEST_F1: None if predictor.threshold is None else {"threshold": predictor.threshold},
         "post": str(request.post),
-        "num_candidates": network.num_candidates,
         "inside_the_graph": {
             "pixel_mean": mean,
             "pixel_std": list(map(float, cfg.MODEL.PIXEL_STD)),
-            "test": dict(cfg.MODEL.SOLO.TEST),
-            "max_instances": cfg.TEST.DETECTIONS_PER_IMAGE,
+            "test": dict(class_node(cfg).TEST),
+            "max_instances": network.max_instances,
         },
-        "head": type(network.model.head).__name__,
         "versions": _versions(),
     }
 

@@ -21,7 +21,7 @@ class ExportFormat(Word):
 
 
 class Post(Word):
-    """What of the test procedure is in the file: with matrix NMS, or all candidates."""
+    """What of the test procedure is in the file: with the suppression, or all candidates."""
 
     NMS = "nms"
     RAW = "raw"

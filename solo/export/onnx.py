@@ -17,6 +17,8 @@ from solo.files import written_whole
 OPSET = 20
 INPUT_NAME = "image"
 METADATA_KEY = "solo"
+# Boxes that a suppression may leave.
+_ALL = 1 << 30
 
 
 class OnnxFormat:
@@ -43,7 +45,10 @@ class OnnxFormat:
             opset_version=OPSET,
             input_names=[INPUT_NAME],
             output_names=metadata["outputs"],
-            custom_translation_table={torch.ops.torchvision.deform_conv2d.default: _deform_conv},
+            custom_translation_table={
+                torch.ops.torchvision.deform_conv2d.default: _deform_conv,
+                torch.ops.torchvision.nms.default: _nms,
+            },
             verbose=False,
         )
         assert exported is not None  # since it was not told to write a file itself
@@ -91,3 +96,12 @@ def _deform_conv(
         group=groups,
         offset_group=offset_groups,
     )
+
+
+def _nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
+    """Translate torchvision's operator for scores of 0 and more: what has less is no box, and is left out."""
+    from onnxscript import opset20 as op
+
+    batch, of_a_class = op.Unsqueeze(boxes, [0]), op.Unsqueeze(scores, [0, 1])
+    kept = op.NonMaxSuppression(batch, of_a_class, _ALL, iou_threshold, 0.0)
+    return op.Squeeze(op.Slice(kept, [2], [3], [1]), [1])  # batch, class, number of the box

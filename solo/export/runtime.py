@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 _CPU = ("CPUExecutionProvider",)
-_OUTPUTS = ("masks", "scores", "classes", "count")
+_OUTPUTS = ("scores", "classes", "count")  # beside "masks" or "boxes"
 MAX_METADATA = 1_000_000  # characters; 1200 classes take a twentieth
 MAX_PIXELS = 100_000_000  # of a graph's input: 12 bytes each there, and far more in the layers
 
@@ -43,9 +43,9 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
     "threshold": lambda v: _are([v], int, float, low=0, high=1),
     "input.channels": lambda v: v in ("RGB", "BGR"),
     "input.size": lambda v: v is None or (_are(v, int, low=1) and len(v) == 2),
+    "input.square": lambda v: isinstance(v, bool),
     "input.divisor": lambda v: _are([v], int, low=1, high=4096),
-    "input.short_edge": lambda v: _are([v], int, low=0),
-    "input.long_edge": lambda v: _are([v], int, low=0),
+    **dict.fromkeys(("input.short_edge", "input.long_edge"), lambda v: _are([v], int, low=0)),
     "input.pad_value": lambda v: _are(v, int, float, low=-1e6, high=1e6) and len(v) == 3,
 }
 
@@ -53,7 +53,7 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
 class Instances(NamedTuple):
     """What is found in an image, in descending order of score."""
 
-    masks: np.ndarray  # (n, H, W) bool
+    masks: np.ndarray  # (n, H, W) bool; of a model that finds boxes alone (n, 0, 0)
     boxes: np.ndarray  # (n, 4) float32 XYXY in pixels, the far edge exclusive; zeros: an empty mask
     classes: np.ndarray  # (n,) int64
     scores: np.ndarray  # (n,) float32
@@ -71,7 +71,7 @@ class Model:
     """An exported model.
 
     Attributes:
-        metadata: What the export wrote about the model.
+        metadata, finds: What the export wrote about the model; whether it finds "masks" or "boxes" alone.
         class_names: Name per class, or none.
         threshold: Score from which on instances are returned: of the best F1, if the model was evaluated.
     """
@@ -95,7 +95,8 @@ class Model:
         self._session = _load(self._path, threads, providers)
         self._outputs = [output.name for output in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
-        if metadata is None or not set(_OUTPUTS).issubset(self._outputs):
+        self.finds = "boxes" if "boxes" in self._outputs else "masks"
+        if metadata is None or not {*_OUTPUTS, self.finds} <= {*self._outputs}:
             raise ValueError(f"{path}: not a model of `solo export`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
         self.class_names: list[str] = self.metadata["class_names"]
@@ -126,7 +127,12 @@ class Model:
         try:
             found = self._session.run(self._outputs, {"image": inputs})
             outputs = dict(zip(self._outputs, found, strict=True))
-            _check_outputs(outputs, len(self.metadata["category_ids"]))
+            scores, classes, count = (outputs[name] for name in _OUTPUTS)
+            shapes, known = outputs[self.finds], range(len(self.metadata["category_ids"]))
+            alike = len(shapes) == len(scores) == len(classes) >= count >= 0
+            fit = {"masks": shapes.ndim == 3, "boxes": shapes.shape[1:] == (4,)}[self.finds]
+            if not (alike and fit) or not np.isin(classes[: int(count)], known).all():
+                raise ValueError("it finds no instances, or not of the classes of its metadata")
         except Exception as error:  # onnxruntime has a class of its own for each way to fail
             raise RuntimeError(f"{self._path}: fails on {inputs.shape} ({error}).") from error
         return outputs
@@ -143,14 +149,11 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
     """
     image = np.asarray(image_bgr)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(
-            f"An image must be a NumPy array (H, W, 3) uint8 with pixels, not {image.shape} {image.dtype}."
-        )
-    if rules["channels"] == "RGB":
-        image = image[:, :, ::-1]
-    height, width = resized_size(image.shape[:2], rules)
-    unit = rules["divisor"]
-    padded = tuple(rules["size"] or (-(-height // unit) * unit, -(-width // unit) * unit))
+        raise ValueError(f"Give a NumPy array (H, W, 3) uint8, not {image.shape} {image.dtype}.")
+    image = image[:, :, ::-1] if rules["channels"] == "RGB" else image
+    (height, width), unit = resized_size(image.shape[:2], rules), rules["divisor"]
+    sides = [max(height, width)] * 2 if rules.get("square") else [height, width]
+    padded = tuple(rules["size"] or (-(-side // unit) * unit for side in sides))
     if max(height * width, padded[0] * padded[1]) > MAX_PIXELS:
         raise ValueError(
             f"The image becomes {height} x {width} pixels for the network, which takes up to "
@@ -159,9 +162,8 @@ def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray
     # Pillow's filter: OpenCV's, which does not average where it shrinks, gives other pixels.
     opened = Image.fromarray(np.ascontiguousarray(image))
     pixels = np.asarray(opened.resize((width, height), Image.Resampling.BILINEAR))
-    inputs = np.empty((1, 3, *padded), dtype=np.float32)
-    # The graph subtracts the mean, and zeros are what the model was trained with.
-    inputs[...] = np.array(rules["pad_value"], dtype=np.float32)[:, None, None]
+    # The graph subtracts the mean, and what is left of this is what the model was trained with.
+    inputs = np.full((1, 3, *padded), np.float32(rules["pad_value"])[:, None, None])
     inputs[0, :, :height, :width] = pixels.transpose(2, 0, 1)
     return inputs, Frames(padded, (height, width), image_bgr.shape[:2])
 
@@ -170,28 +172,31 @@ def resized_size(size: tuple[int, int], rules: Mapping[str, Any]) -> tuple[int, 
     """Return the (height, width) that an image of this size is resized to."""
     height, width = size
     if rules["size"]:
-        scale = min(rules["size"][0] / height, rules["size"][1] / width)
-        sides = (height * scale, width * scale)
-    elif rules["short_edge"]:
+        sides, scale = size, min(rules["size"][0] / height, rules["size"][1] / width)
+    elif short := rules["short_edge"]:
         # In the order of detectron2's ResizeShortestEdge, or halves are rounded otherwise.
-        short, longest = rules["short_edge"], rules["long_edge"]
         scale = short / min(size)
         sides = (short, scale * width) if height < width else (scale * height, short)
-        if max(sides) > longest:
-            scale = longest / max(sides)
-            sides = (sides[0] * scale, sides[1] * scale)
+        scale = min(rules["long_edge"] / max(sides), 1.0)
     else:
         return size
-    return max(int(sides[0] + 0.5), 1), max(int(sides[1] + 0.5), 1)
+    return max(int(sides[0] * scale + 0.5), 1), max(int(sides[1] * scale + 0.5), 1)
 
 
 def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float) -> Instances:
-    """Bring the masks of a graph's outputs to the original image and take their boxes.
+    """Bring the masks of a graph's outputs to the original image and take their boxes; or boxes alone.
 
     Two bilinear steps, to the padded input and, cropped, to the image, as at evaluation. A pixel belongs to a
     mask if its probability is above `mask_thresh`.
     """
     count = int(outputs["count"])
+    if "boxes" in outputs:
+        scale = np.divide(frames.original[::-1], frames.resized[::-1], dtype=np.float32)
+        limits = np.array(frames.original[::-1] * 2, dtype=np.float32)
+        boxes = (outputs["boxes"][:count] * np.tile(scale, 2)).clip(0, limits)
+        shown = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+        fields = (np.zeros((count, 0, 0), bool), boxes, outputs["classes"], outputs["scores"])
+        return Instances(*(field[shown] for field in fields))
     # Zeros take no memory where nothing is written: a large photo has a hundred masks of its size.
     masks = np.zeros((count, *frames.original), dtype=bool)
     boxes = np.zeros((count, 4), dtype=np.float32)
@@ -206,24 +211,20 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
 
 
 def one_per_object(found: Instances) -> Instances:
-    """Leave out each instance whose mask is empty, or overlaps that of a more confident one by half or more."""
-    areas = [np.count_nonzero(mask) for mask in found.masks]
+    """Leave out each whose mask, or else box, is empty or overlaps a more confident one's by half or more."""
     kept: list[int] = []
+    if not found.masks.shape[1]:
+        sides = np.hstack([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]])
+        kept += [*cv2.dnn.NMSBoxes(sides.tolist(), found.scores.tolist(), 0.0, 0.5 - 1e-6)]
+        return Instances(*(field[kept] for field in found))
+    areas = [np.count_nonzero(mask) for mask in found.masks]
     for index, area in enumerate(areas):
         left, top, right, bottom = found.boxes[index].astype(int)
         own, others = (found.masks[rows, top:bottom, left:right] for rows in (index, kept))
         shared = np.count_nonzero(own & others, axis=(1, 2))
-        unions = area + np.array([areas[other] for other in kept]) - shared
-        if area and (shared < 0.5 * unions).all():
+        if area and (3 * shared < area + np.array([areas[other] for other in kept])).all():
             kept.append(index)
     return found if len(kept) == len(areas) else Instances(*(field[kept] for field in found))
-
-
-def _check_outputs(outputs: Mapping[str, np.ndarray], num_classes: int) -> None:
-    masks, scores, classes, count = (outputs[name] for name in _OUTPUTS)
-    fit = masks.ndim == 3 and len(masks) == len(scores) == len(classes) >= count >= 0
-    if not fit or not np.isin(classes[: int(count)], range(num_classes)).all():
-        raise ValueError("it finds no instances, or not of the classes of its metadata")
 
 
 def _load(path: str, threads: int, providers: Sequence[str]) -> Any:
@@ -246,7 +247,8 @@ def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
         raise ValueError(f"{path}: its metadata has {len(text)} characters: export it again.")
     try:
         metadata: dict[str, Any] = {"threshold": 0, **json.loads(text)}  # older exports have none
-        entries = metadata | {f"input.{key}": rule for key, rule in metadata["input"].items()}
+        entries = {"input.square": False, **metadata}  # likewise
+        entries |= {f"input.{key}": rule for key, rule in metadata["input"].items()}
         wrong = [entry for entry, fits in _ENTRIES.items() if not fits(entries[entry])]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path}: exported by another version: export it again.") from None
@@ -285,11 +287,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             found = model(read_image(name))
         except Exception as error:  # whatever it is, the other images are not to suffer
             failures += 1
-            problem = error if name in str(error) else f"{name}: {error}"
-            print(f"error: {problem}", file=sys.stderr)
+            print("error:", error if name in str(error) else f"{name}: {error}", file=sys.stderr)
             continue
-        fields = (found.classes.tolist(), found.scores.tolist(), found.boxes.tolist())
-        for label, score, box in zip(*fields, strict=True):
+        for box, label, score in zip(*(field.tolist() for field in found[1:]), strict=True):
             label = model.class_names[label] if label < len(model.class_names) else label
             print(json.dumps({"file": name, "class": label, "score": round(score, 5), "box": box}))
     if failures:

@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 
 from solo.errors import UserError
 from solo.export.file_format import Run
-from solo.export.wrapper import TraceableSOLO
+from solo.export.traceable import Traceable
 from solo.files import write_with
 
 # Inputs, in multiples of the divisor: smaller ones have features of one pixel, which other rules hold for.
@@ -22,7 +22,7 @@ _METADATA_FILE = "metadata.json"
 
 
 @torch.no_grad()
-def trace(network: TraceableSOLO, size: tuple[int, int] | None = None) -> ExportedProgram:
+def trace(network: Traceable, size: tuple[int, int] | None = None) -> ExportedProgram:
     """Trace a model.
 
     Args:

@@ -4,12 +4,16 @@ Legend: C cells of all levels, K classes, n candidates, D detections, H, W padde
 mask size.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from detectron2.config import CfgNode
+from torch import Tensor
 
 from solo.config.choices import NMS
 from solo.errors import UserError
 from solo.export.decoding import decode_cells
+from solo.export.traceable import Traceable
 from solo.layers.nms import matrix_nms
 from solo.layers.overlaps import ious_of
 from solo.modeling.meta_arch import SOLO
@@ -19,7 +23,7 @@ OUTPUT_NAMES = ("masks", "classes", "scores", "count")
 RAW_OUTPUT_NAMES = (*OUTPUT_NAMES, "probabilities")
 
 
-class TraceableSOLO(nn.Module):
+class TraceableSOLO(Traceable):
     """The test procedure of `PostProcessor` with a fixed number of candidates and of detections.
 
     Where there are fewer, the rest are entries with a score of 0, at the end. There are never more
@@ -67,9 +71,22 @@ class TraceableSOLO(nn.Module):
         return min(self.model.head.mask_strides)
 
     @property
-    def divisor(self) -> int:
-        """What height and width of the input are multiples of."""
-        return self.model.divisor
+    def max_instances(self) -> int:
+        """See `Traceable.max_instances`."""
+        return self.model.postprocessor.max_instances
+
+    def description(self, cfg: CfgNode) -> dict[str, Any]:
+        """See `Traceable.description`."""
+        return {
+            "mask_stride": self.mask_stride,
+            "mask_thresh": cfg.MODEL.SOLO.TEST.MASK_THRESH,
+            "num_candidates": self.num_candidates,
+            "head": type(self.model.head).__name__,
+        }
+
+    def pad_value(self, cfg: CfgNode) -> list[float]:
+        """See `Traceable.pad_value`: the model pads with zeros after the mean is gone."""
+        return [*cfg.MODEL.PIXEL_MEAN]
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Find the instances of one image.

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
 
+from solo.architectures import BBOX, SEGM
 from solo.checkpoint.beside_weights import known_threshold
 from solo.config.choices import MaskFormat, choose
 from solo.errors import UserError
-from solo.export.runtime import Model, prepare
+from solo.export.runtime import Instances as Found
+from solo.export.runtime import Model, finish, prepare
 from solo.layers.output import binary_masks, encoded_masks
 from solo.structures.image_size import ImageSize
 
@@ -51,6 +53,7 @@ class OnnxBackend:
         self.class_names = tuple(self._model.class_names)
         self.category_ids = tuple(self._model.metadata["category_ids"])
         self.threshold = known_threshold(self._model.metadata)
+        self.tasks = (BBOX, SEGM) if self._model.finds == "masks" else (BBOX,)
         self.origin: tuple[str, ...] = (Path(path).name, "onnxruntime", "cpu")
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
@@ -68,6 +71,8 @@ class OnnxBackend:
             outputs = self._model.run(inputs)
         except (ValueError, RuntimeError) as error:
             raise UserError(str(error)) from error
+        if SEGM not in self.tasks:
+            return _boxes(finish(outputs, frames, 0), frames.original)
         scores, classes, soft_masks = (
             torch.from_numpy(outputs[name][: int(outputs["count"])])
             for name in ("scores", "classes", "masks")
@@ -80,3 +85,9 @@ class OnnxBackend:
             found.pred_masks, boxes = binary_masks(*arguments)
         found.pred_boxes = Boxes(boxes)
         return found
+
+
+def _boxes(found: Found, size: tuple[int, int]) -> Instances:
+    """Return what a model that finds boxes alone found in an image of (H, W)."""
+    boxes, classes, scores = map(torch.from_numpy, found[1:])
+    return Instances(size, pred_boxes=Boxes(boxes), scores=scores, pred_classes=classes)

@@ -19,7 +19,7 @@ from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.structures.image_size import ImageSize
 from solo.yolox.blocks import Units
-from solo.yolox.detect import Detector
+from solo.yolox.detect import Candidates, Detector, best_classes
 from solo.yolox.head import Raw, YOLOXHead
 from solo.yolox.losses import Losses
 from solo.yolox.multi_scale import MultiScale
@@ -209,6 +209,10 @@ class YOLOX(nn.Module):
             features = self.neck([features[name] for name in self.in_features])
         with stage("head"):
             return cast(Raw, self.head(features))
+
+    def candidates(self, raw: Raw, image: int) -> Candidates:
+        """Return the box of each point of an image of a batch, before any suppression."""
+        return best_classes(raw, image)
 
     def find(self, raw: Raw, sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the boxes of each image, whatever the others are."""

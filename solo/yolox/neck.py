@@ -50,7 +50,7 @@ class PAFPN(nn.Module):
         ):
             way_up = reduce(current)
             ways_up.append(way_up)
-            larger = F.interpolate(way_up, scale_factor=2.0, mode="nearest")
+            larger = F.interpolate(way_up, size=feature.shape[2:], mode="nearest")
             current = blocks(torch.cat([larger, feature], dim=1))
         outputs = [current]
         for shrink, blocks, way_up in zip(
