@@ -18,6 +18,7 @@ from solo.training import Trainer
 from solo.training.schedule import resolve_schedule
 from tests.conftest import META_ARCHITECTURES, make_cfg, training_item
 from tests.toys import registered, square, toy_cfg, write_records
+from tests.yolox.conftest import make_yolox_cfg
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -67,6 +68,7 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
+        build_model(Noted(make_yolox_cfg()))
         train_and_evaluate(tmp_path_factory.mktemp("read"))
     return set(READ)
 

@@ -14,7 +14,7 @@ from solo.checkpoint import read_checkpoint
 from solo.training import Trainer
 from tests.conftest import training_item
 from tests.toys import registered, square, write_records
-from tests.yolox.test_network import tiny_cfg
+from tests.yolox.conftest import make_yolox_cfg as tiny_cfg
 
 LOSSES = {"loss_box", "loss_objectness", "loss_category"}
 LENGTH, LAST_PHASE = 6, 3
