@@ -11,6 +11,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
+from solo.errors import UserError
+
 # The tasks of COCO: what is evaluated.
 BBOX, SEGM = "bbox", "segm"
 # Where the class of an entry is that is registered as a function, so that `import solo` does not wait for it.
@@ -62,6 +64,23 @@ def class_node(cfg: CfgNode) -> CfgNode:
 def class_key(cfg: CfgNode) -> str:
     """Return the key of the number of classes, as "MODEL.SOLO.NUM_CLASSES"."""
     return f"MODEL.{node_name(cfg)}.NUM_CLASSES"
+
+
+def check_is_solo(cfg: CfgNode, what: str) -> None:
+    """Stop where something is asked of a model that only SOLO and SOLOv2, and what inherits from them, have.
+
+    Args:
+        cfg: The config.
+        what: The subject of the sentence, as "the survey of levels and grids".
+
+    Raises:
+        UserError: If it is another model that says so.
+    """
+    if node_name(cfg) != "SOLO":
+        raise UserError(
+            f"{what} is of SOLO and SOLOv2 only, and MODEL.META_ARCHITECTURE is "
+            f"{cfg.MODEL.META_ARCHITECTURE}: there is no such thing for it."
+        )
 
 
 def _said(cfg: CfgNode, name: str) -> Any:

@@ -14,6 +14,7 @@ from solo.config import get_cfg
 from solo.config.load import load_config
 from solo.config.merge import merge_file
 from solo.config.names import PREFIX, named_config
+from solo.config.starting_weights import starting_weights
 
 # Small and quick, and good enough to see what the method does.
 DEFAULT_MODEL = "coco/solov2_light_448_R_50_FPN_3x"
@@ -95,7 +96,7 @@ def get_config(name: str, trained: bool = False) -> CfgNode:
     file, weights = get_config_file(name), weights_address(name) if trained else ""
     cfg = get_cfg()
     merge_file(cfg, file)
-    cfg.MODEL.WEIGHTS = weights or cfg.MODEL.WEIGHTS
+    cfg.MODEL.WEIGHTS = weights or starting_weights(cfg)
     return cfg
 
 

@@ -74,8 +74,23 @@ class BoxFinder(Declared, nn.Module):
         return {"instances": found}
 
 
+@META_ARCH_REGISTRY.register()
+class BoxFinderElsewhere(BoxFinder):
+    """Its keys are not those of SOLO."""
+
+    node = "ELSEWHERE"
+
+
 def box_cfg() -> CfgNode:
     """The tiny config of the tests with the finder of boxes in place of SOLO."""
     cfg = make_cfg()
     cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.SOLO.HEAD = "BoxFinder", ""
+    return cfg
+
+
+def elsewhere_cfg() -> CfgNode:
+    """The same with a node of its own, which a config file cannot have."""
+    cfg = box_cfg()
+    cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.ELSEWHERE = "BoxFinderElsewhere", CfgNode()
+    cfg.MODEL.ELSEWHERE.NUM_CLASSES = 0
     return cfg

@@ -1,8 +1,14 @@
 import pytest
 
 from solo import architectures
+from solo.benchmark.models import load_model
+from solo.config.validity import check_parts
+from solo.data import resolve_num_classes
+from solo.errors import UserError
 from solo.modeling import SOLO, SOLOv2
-from tests.box_finder import BoxFinder, box_cfg
+from solo.survey.analysis import analyze_dataset
+from solo.survey.drawings import target_sheet
+from tests.box_finder import BoxFinder, box_cfg, elsewhere_cfg
 from tests.conftest import make_cfg
 
 
@@ -39,3 +45,28 @@ def test_an_unknown_name_has_no_class():
     cfg.MODEL.META_ARCHITECTURE = "NotRegistered"
     with pytest.raises(KeyError):
         architectures.architecture(cfg)
+
+
+def test_classes_are_counted_in_the_node_of_the_model():
+    cfg = elsewhere_cfg()
+    assert architectures.class_key(cfg) == "MODEL.ELSEWHERE.NUM_CLASSES"
+    with pytest.raises(UserError, match=r"Set MODEL\.ELSEWHERE\.NUM_CLASSES"):
+        resolve_num_classes(cfg)
+    resolve_num_classes(cfg, ["a", "b"])
+    assert (cfg.MODEL.ELSEWHERE.NUM_CLASSES, cfg.MODEL.SOLO.NUM_CLASSES) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (load_model, "The benchmark of stages"),
+        (lambda cfg: analyze_dataset(cfg, 1), "The survey of sizes, levels and grids"),
+        (lambda cfg: target_sheet(cfg, 1), "What --targets shows"),
+        (check_parts, r"MODEL\.SOLO\.FREEZE backbone"),
+    ],
+)
+def test_what_only_solo_has_is_refused_of_others_in_a_sentence(ask, what):
+    cfg = elsewhere_cfg()
+    cfg.MODEL.SOLO.FREEZE = "backbone"
+    with pytest.raises(UserError, match=f"{what}.* is of SOLO and SOLOv2 only, and .*Elsewhere"):
+        ask(cfg)

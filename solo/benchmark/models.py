@@ -4,6 +4,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 
+from solo.architectures import check_is_solo
 from solo.benchmark.sizes import Size
 from solo.checkpoint import SOLOCheckpointer
 from solo.config.validity import check_device
@@ -18,8 +19,10 @@ def load_model(cfg: CfgNode) -> SOLO:
 
     Raises:
         OSError: If the weights cannot be read.
-        UserError: If they do not fit, the number of classes is not known, or torch has no such device.
+        UserError: If they do not fit, the number of classes is not known, torch has no such device, or the
+            stages of another model are asked for.
     """
+    check_is_solo(cfg, "The benchmark of stages")
     check_device(cfg.MODEL.DEVICE)
     cfg = cfg.clone()
     resolve_num_classes(cfg)

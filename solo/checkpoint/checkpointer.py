@@ -12,12 +12,13 @@ from torch import nn
 from solo.checkpoint import class_rows
 from solo.checkpoint.addresses import fetching
 from solo.checkpoint.beside_weights import CATEGORY_IDS
-from solo.checkpoint.comparison import compare, is_counter, listed
+from solo.checkpoint.comparison import compare, is_counter, listed, strip_prefix
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import from_pickle, read_checkpoint, write_checkpoint
+from solo.checkpoint.timm_names import backbone_alone
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
 
@@ -169,10 +170,11 @@ class SOLOCheckpointer(DetectionCheckpointer):
 
     def _load_file(self, filename: str) -> dict[str, Any]:
         content = read_checkpoint(filename) if self._content is None else self._content
-        self._lineage, self._saved_names = (
-            recognise(content),
-            class_rows.carried_class_names(content),
-        )
+        self._lineage = recognise(content)
+        self._saved_names = class_rows.carried_class_names(content)
+        if alone := backbone_alone(self.model, content, self._path):
+            self._lineage = Lineage.TIMM
+            return alone
         if self._is_foreign:
             # Its weights alone, by our names.
             weights, lineage, dropped = to_solo(content)
@@ -205,7 +207,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"{listed(unfit)} is not a tensor."
             )
         if not checkpoint.get("matching_heuristics", False):
-            _strip_prefix(weights, "module.")
+            strip_prefix(weights, "module.")
             if self.takes_classes_by_name and class_rows.class_keys(self.model):
                 self._take_classes(weights)
             else:
@@ -286,15 +288,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 f"the model ({listed(missing)}); they would be random.",
                 "Take a checkpoint of the whole model, and the config it was trained with.",
             )
-        if self._lineage is Lineage.TORCHVISION:
+        if self._lineage in (Lineage.TORCHVISION, Lineage.TIMM):
             told = "Only the backbone was filled: %d other tensors of the model start fresh."
             self.logger.info(told, len(missing))
             return
         super()._log_incompatible_keys(incompatible)
-
-
-def _strip_prefix(weights: dict[str, Any], prefix: str) -> None:
-    """Remove, in place, the prefix that a wrapper such as DataParallel put before every name."""
-    if all(key.startswith(prefix) for key in weights):
-        for key in list(weights):
-            weights[key.removeprefix(prefix)] = weights.pop(key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import Tensor
 
@@ -87,3 +88,10 @@ def listed(names: Sequence[str], at_most: int = 10) -> str:
     """Join the first names, and say how many more there are."""
     more = f", ... {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
+
+
+def strip_prefix(weights: dict[str, Any], prefix: str) -> None:
+    """Remove, in place, the prefix that a wrapper such as DataParallel put before every name."""
+    if all(key.startswith(prefix) for key in weights):
+        for key in list(weights):
+            weights[key.removeprefix(prefix)] = weights.pop(key)

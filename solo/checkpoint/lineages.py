@@ -41,6 +41,7 @@ class Lineage(str, Enum):
     TORCHVISION = "torchvision"  # and timm: a ResNet alone
     YOLOX = "YOLOX"  # Megvii-BaseDetection/YOLOX from 0.1.1rc0 on, and the YOLOX of yolov7_d2
     MMDET_YOLOX = "YOLOX of mmdet"  # mmdetection 2.x and 3.x
+    TIMM = "timm"  # any model of it alone: told by the backbone, as all names are different
 
 
 class Converted(NamedTuple):
@@ -77,6 +78,12 @@ _RULES = {
     Lineage.MMDET_YOLOX: YOLOX,
 }
 
+# What those of a backbone alone hold of a model; of timm without what solo puts behind it.
+_PARTS = {
+    Lineage.TORCHVISION: r"^backbone\.bottom_up\.(?!.*\.conv2_offset\.)",
+    Lineage.TIMM: r"^backbone\.(bottom_up\.)?body\.",
+}
+
 # The convolution of the category tower before which the features are resized to the grid, in the config that
 # the official code and mmdetection write beside the weights; not in a comment.
 _RESIZE_KEY = re.compile(
@@ -111,7 +118,7 @@ _PREPROCESSING = {
 
 def recognise(content: Mapping[str, Any]) -> Lineage | None:
     """Tell whose checkpoint it is by its names; None where they are of no lineage."""
-    weights, _ = _split(content)
+    weights, _ = split(content)
     for lineage, mark in _MARKS.items():
         if any(re.search(mark, key) for key in weights):
             return lineage
@@ -129,7 +136,7 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
             of a head that computes otherwise than ours.
     """
     lineage = recognise(content)
-    weights, rest = _split(content)
+    weights, rest = split(content)
     if lineage is None:
         raise UserError(
             f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
@@ -149,7 +156,7 @@ def part_of(lineage: Lineage, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     But for the offsets of deformable convolutions there, which start at zero.
     """
-    mark = r"^backbone\.bottom_up\.(?!.*\.conv2_offset\.)" if lineage is Lineage.TORCHVISION else ""
+    mark = _PARTS.get(lineage, "")
     return {key: value for key, value in model.items() if re.search(mark, key)}
 
 
@@ -195,7 +202,7 @@ def check_preprocessing(lineage: Lineage, cfg: CfgNode) -> None:
     expected.check(Preprocessing.of_config(cfg), f"A checkpoint of the lineage {lineage.value}")
 
 
-def _split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+def split(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
     """Return the tensors of a file by name, and the names of whatever else it holds."""
     rest: list[str] = []
     for name in ("state_dict", "model"):

@@ -55,6 +55,14 @@ class DeformConvs(Word):
     ALL = "all"
 
 
+class NeckName(Word):
+    """What makes the levels of a pyramid of a network's features."""
+
+    FPN = "fpn"
+    PAFPN = "pafpn"
+    BIFPN = "bifpn"
+
+
 class NMS(Word):
     """How instances that were found twice are suppressed."""
 
@@ -173,6 +181,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
+    "MODEL.NECK.NAME": NeckName,
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
@@ -186,8 +195,8 @@ KEYS: dict[str, type[Word]] = {
     "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
 }
-# Of these "" leaves the choice to the head.
-_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS",)
+# Of these "" leaves the choice to the head, or to the builder of the backbone.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME")
 
 
 def choose(words: type[W], text: str, key: str) -> W:

@@ -23,6 +23,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"
     _add_cpu(cfg.MODEL)
+    _add_backbone(cfg.MODEL)
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
@@ -42,6 +43,36 @@ def _add_cpu(node: CfgNode) -> None:
     node.CPU.PRODUCTS = "auto"
     # Whether mixed precision is in bfloat16, "on", or has no effect, "off".
     node.CPU.BFLOAT16 = "auto"
+
+
+def _add_backbone(node: CfgNode) -> None:
+    # The model of timm that MODEL.BACKBONE.NAME "build_timm_fpn_backbone" builds, and "build_timm_backbone" without
+    # a pyramid. Its features are res2, res3, ... by their strides 4, 8, ..., as MODEL.FPN.IN_FEATURES names them.
+    node.TIMM = CfgNode()
+    # With the tag of its weights, as "res2net50_26w_4s.in1k", they and their mean and std are known.
+    node.TIMM.NAME = ""
+    # What a training begins with where MODEL.WEIGHTS is empty: "hub": the weights of NAME, which timm fetches; or
+    # a file of weights by timm's names. Neither a resumed run nor inference looks at it.
+    node.TIMM.PRETRAINED = ""
+    # What training leaves as it is: 0: nothing; 1: the stem; 2: all up to stride 4; 3: up to stride 8; ...
+    node.TIMM.FREEZE_AT = 0
+    # Whether batch normalisation keeps the statistics and weights that it has, as with few images a GPU.
+    node.TIMM.FREEZE_NORM = False
+    # Which of timm's features, one a stride. []: those of strides 4, 8, 16 and 32.
+    node.TIMM.OUT_INDICES = []
+    # Probability that training leaves out the last block; of those before it less (stochastic depth).
+    node.TIMM.DROP_PATH = 0.0
+    # Whether each feature is normalised over its channels, as detectors on Swin and ConvNeXt do.
+    node.TIMM.OUT_NORM = False
+
+    # What makes levels p2, p3, ... of the features: "fpn", "pafpn" or "bifpn", on MODEL.FPN.IN_FEATURES, with
+    # MODEL.FPN.OUT_CHANNELS and NORM. Empty: what the builder of the backbone makes.
+    node.NECK = CfgNode()
+    node.NECK.NAME = ""
+    # Whether the coarsest feature goes through spatial pyramid pooling first.
+    node.NECK.SPP = False
+    # Rounds of "bifpn".
+    node.NECK.REPEATS = 3
 
 
 def _add_head(node: CfgNode) -> None:

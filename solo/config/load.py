@@ -14,6 +14,7 @@ from detectron2.config import CfgNode
 from solo.architectures import class_node
 from solo.config import get_cfg
 from solo.config.merge import merge_file, merge_options
+from solo.config.starting_weights import starting_weights
 from solo.config.validity import check_config
 from solo.data import resolve_num_classes
 from solo.data.formats import register_coco_json
@@ -57,7 +58,8 @@ def load_config(
     if weights is not None:
         cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE = "", "cuda" if torch.cuda.is_available() else "cpu"
     merge_options(cfg, options)
-    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or cfg.MODEL.WEIGHTS)  # in a yaml no shell does
+    known = cfg.MODEL.WEIGHTS if weights is not None else starting_weights(cfg)
+    cfg.MODEL.WEIGHTS = os.path.expanduser(weights or known)  # in a yaml no shell does
     if dataset:
         cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, class_node(cfg).NUM_CLASSES = (dataset,), (), 0
     if device:

@@ -95,13 +95,15 @@ def merge_options(cfg: CfgNode, options: Sequence[str]) -> None:
 
 
 def _with_floats(node: CfgNode, given: dict[str, Any]) -> None:
-    """Make floats of whole numbers where floats belong, which yacs refuses: `EPOCHS: 50`; in place."""
+    """Make floats of whole numbers, and texts of truths, where they belong: `EPOCHS: 50`; in place."""
     for name, value in given.items():
         known = node.get(name)
         if isinstance(known, CfgNode) and isinstance(value, dict):
             _with_floats(known, value)
         elif isinstance(known, float) and type(value) is int:
             given[name] = float(value)
+        elif isinstance(known, str) and isinstance(value, bool):
+            given[name] = str(value)  # PRETRAINED: True
 
 
 def _option_value(cfg: CfgNode, key: str, value: Any) -> Any:
@@ -109,6 +111,8 @@ def _option_value(cfg: CfgNode, key: str, value: Any) -> Any:
     known: Any = cfg
     for name in key.split("."):
         known = known.get(name) if isinstance(known, CfgNode) else None
+    if isinstance(known, str) and value in ("True", "False"):
+        return repr(value)  # yacs would make a truth of it
     is_whole = isinstance(known, float) and re.fullmatch(r"[+-]?\d+", str(value))
     return float(value) if is_whole else value
 

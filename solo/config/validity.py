@@ -5,7 +5,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from fvcore.common.registry import Registry
 
-from solo.config.choices import check_words
+from solo.architectures import architecture, check_is_solo
+from solo.config.choices import Freeze, check_words
 from solo.errors import UserError
 
 
@@ -42,9 +43,11 @@ def check_parts(cfg: CfgNode) -> None:
     _check_name(META_ARCH_REGISTRY, cfg.MODEL.META_ARCHITECTURE, "MODEL.META_ARCHITECTURE")
     _check_name(BACKBONE_REGISTRY, cfg.MODEL.BACKBONE.NAME, "MODEL.BACKBONE.NAME")
     # Where a model takes heads by name, it says from where; "" leaves the choice to it.
-    heads = getattr(META_ARCH_REGISTRY.get(cfg.MODEL.META_ARCHITECTURE), "head_registry", None)
+    heads = getattr(architecture(cfg), "head_registry", None)
     if heads is not None and cfg.MODEL.SOLO.HEAD:
         _check_name(heads, cfg.MODEL.SOLO.HEAD, "MODEL.SOLO.HEAD")
+    if cfg.MODEL.SOLO.FREEZE != Freeze.NONE:
+        check_is_solo(cfg, f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE}")
 
 
 def check_solver(cfg: CfgNode) -> None:

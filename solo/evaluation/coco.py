@@ -155,7 +155,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         if not results:
             logger.warning(
                 "the model predicted no instance in %d images: every AP is 0. After a short "
-                "training, try a lower MODEL.SOLO.TEST.SCORE_THRESH",
+                "training, try a lower TEST.SCORE_THRESH of the model",
                 len(predictions),
             )
         numbers = None if img_ids is None else [self._truth.numbers[number] for number in img_ids]
@@ -177,7 +177,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             if result["category_id"] >= classes:
                 raise UserError(
                     f"the model predicted class {result['category_id']}, but the data set has "
-                    f"{classes} classes, from 0: MODEL.SOLO.NUM_CLASSES must be {classes}"
+                    f"{classes} classes, from 0: NUM_CLASSES of the model must be {classes}"
                 )
         return [
             {**r, "image_id": numbers[r["image_id"]], "category_id": r["category_id"] + 1}

@@ -6,6 +6,7 @@ from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from torch import nn
 
 from solo.layers.memory_format import memory_format
+from solo.modeling.backbones.timm_backbone import TimmBackbone
 
 
 def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:
@@ -41,3 +42,6 @@ def fuse_batch_norm(model: nn.Module) -> None:
             conv.bias = nn.Parameter(norm.bias + (bias - mean) * scale)
             conv.weight *= scale.view(-1, 1, 1, 1)
             conv.norm = None
+    for backbone in model.modules():
+        if isinstance(backbone, TimmBackbone):
+            backbone.fuse_batch_norm()

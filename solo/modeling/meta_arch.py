@@ -3,21 +3,17 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from detectron2.structures import ImageList, Instances
 from detectron2.utils import comm
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
 from solo.layers.all_workers import sum_over_workers
-from solo.layers.deform_conv import torchvision_deform_convs
-from solo.layers.masks import downsample_masks
 from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
@@ -28,13 +24,12 @@ from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
+from solo.modeling.mask_loss import MaskLoss, MaskSupervision, Supervision
+from solo.modeling.necks import build_backbone
+from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
-
-# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
-_PIXELS_AT_A_TIME = 1 << 21
 
 
 @META_ARCH_REGISTRY.register()
@@ -63,7 +58,7 @@ class SOLO(Declared, nn.Module):
         pixel_std: tuple[float, ...],
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
-        recompute: bool = False,
+        mask_loss: MaskLoss = MaskLoss(recompute=False),  # noqa: B008
         freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
@@ -79,8 +74,7 @@ class SOLO(Declared, nn.Module):
             pixel_std: Per channel.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
-            recompute: Whether the soft masks of training are decoded a few at a time, and again on
-                the way back.
+            mask_loss: Adds up the losses of soft masks in training.
             freeze: What training leaves as it is.
         """
         super().__init__()
@@ -93,7 +87,7 @@ class SOLO(Declared, nn.Module):
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
-        self.recompute = recompute
+        self.mask_loss = mask_loss
         self.freeze = freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
@@ -104,8 +98,7 @@ class SOLO(Declared, nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
-        with torchvision_deform_convs():
-            backbone = build_backbone(cfg)
+        backbone = build_backbone(cfg)
         recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
         if recompute is not Recompute.NONE:
             recompute_stages(backbone)
@@ -124,7 +117,7 @@ class SOLO(Declared, nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
-            "recompute": recompute is not Recompute.NONE,
+            "mask_loss": MaskLoss(recompute=recompute is not Recompute.NONE),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
@@ -240,41 +233,24 @@ class SOLO(Declared, nn.Module):
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
-        mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
+        supervision = MaskSupervision(truth)
+        mask = self._mask_sum(outputs, targets, size, supervision) / num_pairs.clamp(min=1)
         workers, terms = comm.get_world_size(), {"loss_category": category, "loss_mask": mask}
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
-    def _dice_sum(
+    def _mask_sum(
         self,
         outputs: HeadOutputs[Any],
         targets: list[Targets],
-        truth: list[Instances],
         size: tuple[int, int],
+        supervision: Supervision,
     ) -> Tensor:
-        """Add up the dice losses of all pairs of the batch."""
-        strides = torch.tensor(self.head.mask_strides)
+        """Add up the mask losses of all pairs of the batch."""
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
-        total = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
-        dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
-        for image, (target, instances) in enumerate(zip(targets, truth, strict=True)):
-            decode = self.head.decoder(outputs.masks, image)
-            pair_strides = strides[self.head.grids.levels_of(target.cells)]
-            for stride in pair_strides.unique().tolist():
-                pairs = (pair_strides == stride).nonzero()[:, 0]
-                frame = (size[0] // stride, size[1] // stride)
-                masks = downsample_masks(instances.gt_masks, stride, frame)
-                for part in self._parts(pairs, frame):
-                    shown = to_device(target.instances[part], masks.device)
-                    total = total + dice(decode, target.cells[part], masks, shown)
-        return total
-
-    def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Split pairs into what is decoded at a time: all of them, unless memory counts."""
-        if not self.recompute:
-            return (pairs,)
-        return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
+        anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
+        return anchor + self.mask_loss(self.head, outputs.masks, targets, size, supervision)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
@@ -293,8 +269,3 @@ class SOLOv2(SOLO):
     """SOLO with dynamic masks."""
 
     default_head = "SOLOv2Head"
-
-
-def _dice(decode: Decoder, cells: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
-    """Add up the dice losses of some pairs, given by their cells and instances."""
-    return losses.dice_loss(decode(cells), masks, instances).sum()

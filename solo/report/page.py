@@ -119,6 +119,8 @@ def _kind(kind: Kind, counts: Tally, held_out: HeldOut) -> dict[str, Any]:
 def _model(cfg: CfgNode) -> str:
     head = class_node(cfg).get("HEAD", "").removesuffix("Head") or cfg.MODEL.META_ARCHITECTURE
     backbone = cfg.MODEL.BACKBONE.NAME
+    if "timm" in backbone:
+        return f"{head}, {cfg.MODEL.TIMM.NAME}"
     return f"{head}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
 
 

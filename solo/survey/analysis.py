@@ -8,6 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from tqdm import tqdm
 
+from solo.architectures import check_is_solo
 from solo.data import build_train_loader, dataset_class_names, resolve_num_classes
 from solo.modeling.meta_arch import SOLO
 from solo.modeling.targets import TargetAssigner
@@ -44,6 +45,7 @@ def analyze_dataset(cfg: CfgNode, num_images: int) -> Analysis:
         UserError: The data cannot be trained on, or shows no objects.
         OSError: A file of the data cannot be read.
     """
+    check_is_solo(cfg, "The survey of sizes, levels and grids")
     loader = build_train_loader(cfg)
     num_records = len(cast(Sized, loader.dataset))
     num_images = min(num_images, num_records)

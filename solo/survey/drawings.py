@@ -12,6 +12,7 @@ from detectron2.structures import Boxes, Instances
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from solo.architectures import check_is_solo
 from solo.data import build_train_loader, dataset_class_names, resolve_num_classes
 from solo.errors import UserError
 from solo.modeling.targets import TargetAssigner, Targets
@@ -100,6 +101,7 @@ def training_targets(cfg: CfgNode, num_images: int) -> Iterator[ImageTargets]:
     Raises:
         UserError: The data cannot be trained on, or fewer than one image is asked for.
     """
+    check_is_solo(cfg, "What --targets shows, cells that have to find objects,")
     # First: mistakes in the data have better messages than a model without classes.
     loader = build_train_loader(cfg)
     cfg = cfg.clone()

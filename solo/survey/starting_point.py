@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from detectron2.config import CfgNode
 
+from solo.architectures import check_is_solo
 from solo.checkpoint import run_files
 from solo.checkpoint.published import PUBLISHED
 from solo.config import get_cfg
 from solo.config.merge import merge_file
 from solo.config.names import PREFIX, config_path, plain_name
+from solo.config.starting_weights import backbone_weights, starting_weights
 from solo.model_zoo import DEFAULT_MODEL
 
 # The word for no weights.
@@ -34,9 +36,14 @@ class StartingPoint(NamedTuple):
     reason: str
 
     def config(self) -> CfgNode:
-        """Return the config, unfrozen."""
+        """Return the config, unfrozen.
+
+        Raises:
+            UserError: If it is of a model that nothing is planned for.
+        """
         cfg = get_cfg()
         merge_file(cfg, self.config_file)
+        check_is_solo(cfg, "A plan for --data")
         cfg.MODEL.WEIGHTS = self.weights
         return cfg
 
@@ -61,11 +68,11 @@ def starting_point(model: str = "", weights: str = "") -> StartingPoint:
         )
     cfg = get_cfg()
     merge_file(cfg, file)
-    weights = weights or own or cfg.MODEL.WEIGHTS
+    weights = weights or own or starting_weights(cfg)
     if not weights:
         reason = f"{model} from scratch, as there are no weights for it; --weights names some"
         return StartingPoint(file, "", Trained.NOTHING, reason)
-    if _is_backbone(weights):
+    if _is_backbone(weights) or weights == backbone_weights(cfg):
         reason = f"{model}, of which the backbone is trained: {weights}"
         return StartingPoint(file, weights, Trained.BACKBONE, reason)
     return StartingPoint(file, weights, Trained.ALL, f"{model}, from the weights {weights}")

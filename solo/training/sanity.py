@@ -8,6 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
+from solo.architectures import predicts_masks
 from solo.config.choices import Freeze, Optimizer
 from solo.terminal import how_many
 from solo.training.work import LIGHT, light_share
@@ -112,7 +113,8 @@ class DurationWarning(HookBase):
             times.median(_MEASURED),
             self.trainer.max_iter - self.trainer.iter - 1,
             on_cpu=self._on_cpu,
-            light=partial(light_share, self._cfg),
+            # A light model of masks is no way out for who looks for boxes.
+            light=partial(light_share, self._cfg) if predicts_masks(self._cfg) else lambda: 1.0,
         )
         if told:
             logger.warning("%s", told)

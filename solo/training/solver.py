@@ -20,9 +20,29 @@ _FLAT_SHARE = 0.05
 # Of what torch, detectron2 and fvcore refuse.
 _REFUSED = "The config's SOLVER cannot be used"
 
+
+class _DenseAdamW(torch.optim.AdamW):
+    """AdamW that sees channels-last weights as they lie: else torch's fused step on a CPU copies them to and fro."""
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
+        gather: Callable[..., bool] = super()._init_group
+        is_complex = gather(group, *lists)
+        of_weights = [tensors for tensors in lists if len(tensors) == len(lists[0])]
+        for row, tensors in enumerate(zip(*of_weights, strict=True)):
+            # Steps are scalars.
+            if all(map(_is_channels_last, [tensor for tensor in tensors if tensor.dim()])):
+                for column, tensor in zip(of_weights, tensors, strict=True):
+                    column[row] = tensor.permute(0, 2, 3, 1) if tensor.dim() else tensor
+        return is_complex
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
 _OPTIMIZERS: dict[Optimizer, type[torch.optim.Optimizer]] = {
     Optimizer.SGD: torch.optim.SGD,
-    Optimizer.ADAMW: torch.optim.AdamW,
+    Optimizer.ADAMW: _DenseAdamW,
 }
 
 

@@ -11,6 +11,7 @@ from detectron2.config import get_cfg as get_detectron2_cfg
 from detectron2.modeling import build_model
 
 from solo.config import get_cfg
+from solo.config.starting_weights import starting_weights
 from solo.data.formats import register_coco_json
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.postprocessing import PostProcessor
@@ -69,6 +70,10 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
         build_model(Noted(make_yolox_cfg()))
+        cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"
+        cfg.MODEL.NECK.NAME, cfg.MODEL.TIMM.PRETRAINED = "bifpn", "hub"
+        build_model(Noted(cfg))
+        starting_weights(Noted(cfg))
         train_and_evaluate(tmp_path_factory.mktemp("read"))
     return set(READ)
 

@@ -1,6 +1,7 @@
 """Optimizers: the step of torch's own, after the clipping that was asked for."""
 
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from detectron2.config import CfgNode
 from torch import nn
 
 from solo.training import build_optimizer
+from solo.training.resumption import load_optimizer
 from solo.training.solver import build_scheduler
 from tests.training.training_toys import ToyModel, toy_config
 
@@ -45,6 +47,47 @@ def test_a_step_is_torchs_own_after_clipping(tmp_path: Path, name: str, clip: st
     optimizer(reference.parameters(), lr=0.05, weight_decay=0.01, **options).step()
     for parameter, expected in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(parameter, expected)
+
+
+def test_how_weights_lie_changes_no_bit_of_adamw(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path, OPTIMIZER="AdamW")
+    plain, turned = model_with_gradients(cfg), model_with_gradients(cfg)
+    channels_last(turned)
+    for model in (plain, turned):
+        optimizer = build_optimizer(cfg, model)
+        optimizer.step()
+        optimizer.step()
+    assert_equal_weights(turned, plain)
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_what_was_gathered_is_taken_over_where_weights_lie_otherwise(
+    tmp_path: Path, name: str
+) -> None:
+    cfg = toy_config(tmp_path, OPTIMIZER=name)
+    model, resumed = model_with_gradients(cfg), model_with_gradients(cfg)
+    channels_last(resumed)
+    optimizer, other = build_optimizer(cfg, model), build_optimizer(cfg, resumed)
+    optimizer.step()
+    resumed.load_state_dict(model.state_dict())
+    load_optimizer(other, build_scheduler(cfg, other), deepcopy(optimizer.state_dict()), "a.pth")
+    for group, of_model in zip(other.param_groups, optimizer.param_groups, strict=True):
+        group["lr"] = of_model["lr"]
+    optimizer.step()
+    other.step()
+    assert_equal_weights(resumed, model)
+
+
+def channels_last(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+
+
+def assert_equal_weights(model: nn.Module, expected: nn.Module) -> None:
+    for ours, theirs in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_normalisation_layers_have_their_own_weight_decay(tmp_path: Path) -> None:

@@ -113,6 +113,20 @@ def test_label_text():
     assert label_text(3, 0.5, ["zero"]) == "class 3 50%"
 
 
+def test_boxes_without_masks_are_outlined_and_not_filled():
+    image = np.full((80, 80, 3), 90, dtype=np.uint8)
+    instances = Instances((80, 80), pred_boxes=Boxes([[19.6, 20.2, 60.4, 70.0]]))
+    instances.pred_classes, instances.scores = torch.tensor([0]), torch.tensor([0.9])
+    drawn = draw_instances(image, instances)
+    changed = (drawn != image).any(axis=2)
+    assert changed[30:65, 20].all() and changed[69, 25:55].all() and changed[30:65, 59].all()
+    assert not changed[40:65, 25:55].any()
+    (cutout,) = get_cutouts(instances, size=(40, 160))
+    assert cutout.is_box and cutout.box == (39, 10, 121, 35) and cutout.mask.all()
+    instances.pred_boxes = Boxes([[100.0, 20, 120, 40]])
+    assert not get_cutouts(instances)
+
+
 def test_what_does_not_fit_is_refused():
     instances = make_instances(np.ones((1, 4, 4)))
     with pytest.raises(ValueError, match="they were predicted on"):
