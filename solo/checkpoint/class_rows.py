@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from solo.checkpoint.comparison import listed
 
+# The row beyond the classes that a head of softmax has.
+_BACKGROUND = "(background)"
 # A class of the model, and the row of the checkpoint that it starts from; None: it starts fresh.
 Sources = list[int | None]
 
@@ -55,7 +57,8 @@ def take_class_rows(
 
     A class of the model has the row of the class of that name, or its own initial values. Without names on
     both sides rows stay where they are, if there are as many; else all classes have their initial values.
-    Tensors that differ in more than their rows are left as they are.
+    Tensors that differ in more than their rows are left as they are. One row more than there are names is the
+    background's.
 
     Args:
         weights: The tensors of the checkpoint by name; changed in place.
@@ -75,6 +78,7 @@ def take_class_rows(
     if len(counts) != 1:
         return ""
     ((rows, classes),) = counts
+    saved_names, names = _of_rows(saved_names, rows), _of_rows(names, classes)
     known = len(saved_names) == rows and len(names) == classes
     sources: Sources = [*range(classes)] if rows == classes else [None] * classes
     if known:
@@ -89,6 +93,11 @@ def take_class_rows(
         "the data set does not name them" if len(names) != classes else "that does not name its own"
     )
     return f"All {classes} classes start fresh, and none of the {rows} of {path} goes on: {who}."
+
+
+def _of_rows(names: Sequence[str], rows: int) -> list[str]:
+    """Return the names of rows: of the classes, and of the background where there is one row more."""
+    return [*names, _BACKGROUND] if names and len(names) + 1 == rows else [*names]
 
 
 def carried_class_names(content: Mapping[str, Any]) -> list[str]:
@@ -131,6 +140,8 @@ def _moved(saved: Tensor, own: Tensor, sources: Sources) -> Tensor:
 
 
 def _told(sources: Sources, names: Sequence[str], path: str) -> str:
+    names = [name for name in names if name != _BACKGROUND]
+    sources = sources[: len(names)]
     taken = [name for name, source in zip(names, sources, strict=True) if source is not None]
     fresh = [name for name, source in zip(names, sources, strict=True) if source is None]
     if not taken:

@@ -31,6 +31,27 @@ class Collisions(Word):
     SMALLEST = "smallest"
 
 
+class Center(Word):
+    """What the positive cells of an object lie around: the centre of its mask's mass, or of its box."""
+
+    MASS = "mass"
+    BOX = "box"
+
+
+class CategoryLoss(Word):
+    """What the category logits of a cell are: of each class against all else, or of one class among all."""
+
+    FOCAL = "focal"
+    SOFTMAX = "softmax"
+
+
+class CategoryNormalizer(Word):
+    """What is added to the positive cells that the category loss is divided by: one, or the images."""
+
+    POSITIVES = "positives"
+    IMAGES = "images"
+
+
 class Freeze(Word):
     """Which part of the model training leaves as it is."""
 
@@ -178,6 +199,9 @@ class MetricLogger(Word):
 
 KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.COLLISIONS": Collisions,
+    "MODEL.SOLO.CENTER": Center,
+    "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,
+    "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER": CategoryNormalizer,
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,

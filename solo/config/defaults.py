@@ -123,8 +123,10 @@ def _add_head(node: CfgNode) -> None:
 def _add_targets_and_losses(node: CfgNode) -> None:
     # A level takes the objects whose sqrt(w * h), in pixels, lies in its range, both ends included.
     node.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
-    # Share of an object's box around its centre of mass whose cells are positive, epsilon.
+    # Share of an object's box around its centre whose cells are positive, epsilon.
     node.SIGMA = 0.2
+    # That centre: of the mask's mass, "mass", or of the "box".
+    node.CENTER = "mass"
     # ... but at most so many cells away from the centre's own cell. 0: no limit.
     node.CENTER_RADIUS = 1
     # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
@@ -133,6 +135,17 @@ def _add_targets_and_losses(node: CfgNode) -> None:
     node.LOSS = CfgNode()
     node.LOSS.MASK_WEIGHT = 3.0  # lambda, of the dice loss
     node.LOSS.CATEGORY_WEIGHT = 1.0
+    # Pixels of the input per pixel of the soft masks that the mask loss compares. 0: as the head makes them, SOLO's at
+    # half the stride of each level; 4: of all levels at the same scale. Even, and a divisor of the padded sides.
+    node.LOSS.MASK_STRIDE = 0
+    # Background cells per (cell, object) pair whose soft masks have to be empty, drawn per image and level.
+    node.LOSS.NEGATIVES = 0.0
+    # Added to both parts of the fraction of dice, in pixels. 0: as in the official code, .002 below.
+    node.LOSS.DICE_SMOOTH = 0.0
+    # "focal": each class against all else; "softmax": one class among all and the background, by cross entropy.
+    node.LOSS.CATEGORY = "focal"
+    # The category loss is divided by the positive cells and one, "positives", or and the "images".
+    node.LOSS.CATEGORY_NORMALIZER = "positives"
     node.LOSS.FOCAL_ALPHA = 0.25
     node.LOSS.FOCAL_GAMMA = 2.0
 

@@ -17,52 +17,58 @@ from solo.layers.transfer import to_device
 _PIXELS_AT_A_TIME = 1 << 19
 
 
-def dice_loss(soft_masks: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
+def dice_loss(
+    soft_masks: Tensor, masks: Tensor, instances: Tensor, *, smooth: float = 0.0
+) -> Tensor:
     """Return one minus the soft Dice coefficient of each pair of a soft mask and an instance.
 
     Args:
         soft_masks: (P, H, W) probabilities.
         masks: (M, H, W) bool, one for each instance.
         instances: (P,) the instance that each soft mask should show.
+        smooth: Added to both parts of the fraction, in pixels.
 
     Returns:
         (P,) float32 in [0, 1].
 
     Source:
-        SOLO equation 5, with .001 added to each squared sum as in the official code.
+        SOLO equation 5. Where nothing is `smooth`, .001 is added to each squared sum, as in the official code.
     """
-    return _Dice.apply(soft_masks.float(), masks, instances)
+    return _Dice.apply(soft_masks.float(), masks, instances, smooth)
 
 
 class _Dice(torch.autograd.Function):
     """Dice and its gradient, a few pairs at a time: nothing of the size of the soft masks but these.
 
-    With overlap o, the sum of p * t, and d the sum of the squares of p and t: the loss is 1 - 2 o / d,
-    and its gradient 4 o / d ** 2 * p - 2 / d * t.
+    With n twice the sum of p * t and d the sum of the squares of p and t, both smoothed: the loss is 1 - n / d,
+    and its gradient 2 n / d ** 2 * p - 2 / d * t.
     """
 
     @staticmethod
-    def forward(ctx: Any, soft_masks: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
-        squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + 0.002
+    def forward(
+        ctx: Any, soft_masks: Tensor, masks: Tensor, instances: Tensor, smooth: float
+    ) -> Tensor:
+        squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + (smooth or 0.002)
         overlaps = torch.empty_like(squares)
         for part in _parts(soft_masks):
             soft, target = soft_masks[part], masks[instances[part]]
             overlaps[part] = torch.where(target, soft, 0).sum(dim=(1, 2))
             squares[part] += soft.square().sum(dim=(1, 2))
-        ctx.save_for_backward(soft_masks, masks, instances, overlaps, squares)
-        return 1 - 2 * overlaps / squares
+        twice = 2 * overlaps + smooth
+        ctx.save_for_backward(soft_masks, masks, instances, twice, squares)
+        return 1 - twice / squares
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        soft_masks, masks, instances, overlaps, squares = ctx.saved_tensors
-        of_soft = (gradient * 4 * overlaps / squares.square()).view(-1, 1, 1)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        soft_masks, masks, instances, twice, squares = ctx.saved_tensors
+        of_soft = (gradient * 2 * twice / squares.square()).view(-1, 1, 1)
         of_target = (gradient * 2 / squares).view(-1, 1, 1)
         result = torch.empty_like(soft_masks)
         for part in _parts(soft_masks):
             torch.mul(soft_masks[part], of_soft[part], out=result[part])
             result[part] -= masks[instances[part]] * of_target[part]
-        return result, None, None
+        return result, None, None, None
 
 
 def _parts(soft_masks: Tensor) -> Iterator[slice]:
@@ -102,6 +108,21 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
 def _focal_term(logits: Tensor, gamma: float) -> Tensor:
     """Return the loss of calling these logits background: p ** gamma * -log(1 - p)."""
     return logits.sigmoid().pow(gamma) * F.softplus(logits)
+
+
+def softmax_loss(logits: Tensor, categories: Tensor) -> Tensor:
+    """Return the cross entropy summed over cells.
+
+    Args:
+        logits: (..., K + 1), the last of the background.
+        categories: (...) int64 in [0, K], K for the background; on the CPU nothing waits for the
+            device.
+
+    Returns:
+        A float32 scalar.
+    """
+    logits = logits.flatten(end_dim=-2).float()
+    return F.cross_entropy(logits, to_device(categories.flatten(), logits.device), reduction="sum")
 
 
 def zero_gradient_anchor(parameters: Iterable[Tensor]) -> Tensor:

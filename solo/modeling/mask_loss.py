@@ -5,16 +5,19 @@ What a soft mask should show says a `Supervision`, here the masks that were anno
 Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import torch
+from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from solo.config.choices import Recompute
+from solo.errors import UserError
 from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads import Head
@@ -41,25 +44,71 @@ class MaskSupervision:
 
     Attributes:
         truth: Of each image, with gt_masks, (M, height, width) bool.
+        smooth: See `dice_loss`.
     """
 
     truth: Sequence[Instances]
+    smooth: float = 0.0
 
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Shrink the masks of an image; see `Supervision`."""
         masks = downsample_masks(self.truth[image].gt_masks, stride, frame)
-        return lambda soft, instances: dice_loss(soft, masks, instances).sum()
+        return lambda soft, instances: dice_loss(soft, masks, instances, smooth=self.smooth).sum()
+
+
+@dataclass(frozen=True)
+class EmptySupervision:
+    """Dice between what soft masks leave free and the whole frame; of nothing itself, dice says nothing.
+
+    Attributes:
+        device: Of the soft masks.
+        smooth: See `dice_loss`.
+    """
+
+    device: torch.device
+    smooth: float
+
+    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
+        """Make the frame; see `Supervision`."""
+        full = torch.ones(1, *frame, dtype=torch.bool, device=self.device)
+        return lambda soft, zeros: dice_loss(1 - soft, full, zeros, smooth=self.smooth).sum()
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskLoss:
-    """The sum of the losses of all pairs of a batch.
+    """The sum of the losses of all pairs of a batch, and of the cells that have to show nothing.
 
     Attributes:
         recompute: Whether soft masks are decoded a few at a time, and again on the way back.
+        stride: Pixels of the input per pixel of the soft masks; 0: as the head makes them.
+        smooth: Of dice; see `dice_loss`.
     """
 
-    recompute: bool
+    recompute: bool = False
+    stride: int = 0
+    smooth: float = 0.0
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "MaskLoss":
+        """Read MODEL.SOLO."""
+        node = cfg.MODEL.SOLO
+        return cls(
+            recompute=node.RECOMPUTE != Recompute.NONE,
+            stride=node.LOSS.MASK_STRIDE,
+            smooth=node.LOSS.DICE_SMOOTH,
+        )
+
+    def check(self, divisor: int) -> None:
+        """Raise a UserError at numbers that are none of a loss; `divisor` is what padded sides are multiples of."""
+        if self.stride and (self.stride < 0 or self.stride % 2 or divisor % self.stride):
+            raise UserError(
+                f"MODEL.SOLO.LOSS.MASK_STRIDE is {self.stride}; give an even divisor of {divisor}, what the "
+                "sides of the input are multiples of, or 0 for the head's own."
+            )
+        if self.smooth < 0:
+            raise UserError(
+                f"MODEL.SOLO.LOSS.DICE_SMOOTH is {self.smooth}; give pixels, or 0 for none."
+            )
 
     def __call__(
         self,
@@ -84,25 +133,42 @@ class MaskLoss:
         again = partial(checkpoint, _pair_sum, use_reentrant=False)
         pair_sum = again if self.recompute else _pair_sum
         device = next(head.parameters()).device
-        strides = torch.tensor(head.mask_strides)
         total = torch.zeros(())
         for image, target in enumerate(targets):
-            decode = head.decoder(masks, image)
-            pair_strides = strides[head.grids.levels_of(target.cells)]
-            for stride in pair_strides.unique().tolist():
-                pairs = (pair_strides == stride).nonzero()[:, 0]
-                frame = (size[0] // stride, size[1] // stride)
-                loss = supervision(image, stride, frame)
-                for part in self._parts(pairs, frame):
-                    shown = to_device(target.instances[part], device)
-                    total = total + pair_sum(loss, decode, target.cells[part], shown)
+            decode = head.decoder(masks, image, _frame(size, self.stride) if self.stride else None)
+            nothing = torch.zeros_like(target.negatives)
+            for cells, instances, supervise in (
+                (target.cells, target.instances, supervision),
+                (target.negatives, nothing, EmptySupervision(device, self.smooth)),
+            ):
+                for stride, chosen in self._by_stride(head, cells):
+                    frame = _frame(size, stride)
+                    loss = supervise(image, stride, frame)
+                    for part in self._parts(chosen, frame):
+                        shown = to_device(instances[part], device)
+                        total = total + pair_sum(loss, decode, cells[part], shown)
         return total
+
+    def _by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield each stride that soft masks of the cells have, and which cells these are."""
+        if self.stride:
+            by_level = torch.full((head.grids.num_levels,), self.stride)
+        else:
+            by_level = torch.tensor(head.mask_strides)
+        strides = by_level[head.grids.levels_of(cells)]
+        for stride in strides.unique().tolist():
+            yield stride, (strides == stride).nonzero()[:, 0]
 
     def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
         """Split pairs into what is decoded at a time: all of them, unless memory counts."""
         if not self.recompute:
             return (pairs,)
         return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
+
+
+def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Return the size of soft masks at a stride."""
+    return size[0] // stride, size[1] // stride
 
 
 def _pair_sum(

@@ -19,6 +19,7 @@ from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
@@ -56,9 +57,10 @@ class SOLO(Declared, nn.Module):
         focal: dict[str, float],
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
+        category_loss: CategoryRule | None = None,
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
-        mask_loss: MaskLoss = MaskLoss(recompute=False),  # noqa: B008
+        mask_loss: MaskLoss | None = None,
         freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
@@ -72,9 +74,10 @@ class SOLO(Declared, nn.Module):
             focal: `alpha` and `gamma` of the focal loss.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
+            category_loss: Compares the category logits. None: by focal loss.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
-            mask_loss: Adds up the losses of soft masks in training.
+            mask_loss: Adds up the losses of soft masks. None: of all pairs at once, as the head makes them.
             freeze: What training leaves as it is.
         """
         super().__init__()
@@ -84,10 +87,12 @@ class SOLO(Declared, nn.Module):
         self.postprocessor = postprocessor
         self.loss_weights = loss_weights
         self.focal = focal
+        self.category_loss = category_loss or CategoryRule()
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
-        self.mask_loss = mask_loss
+        self.mask_loss = mask_loss or MaskLoss()
+        self.mask_loss.check(self.divisor)
         self.freeze = freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
@@ -113,11 +118,12 @@ class SOLO(Declared, nn.Module):
                 "loss_mask": node.LOSS.MASK_WEIGHT,
             },
             "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
+            "category_loss": CategoryRule.from_config(cfg),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
-            "mask_loss": MaskLoss(recompute=recompute is not Recompute.NONE),
+            "mask_loss": MaskLoss.from_config(cfg),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
@@ -164,7 +170,7 @@ class SOLO(Declared, nn.Module):
                 training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
                 `height` and `width`, the size of the output.
             normalisers: What the losses are divided by where the batch is a part of what makes a step:
-                (2,) int64, positive cells and pairs, over all workers. None: those of the batch.
+                (3,) int64, what `TargetAssigner.count` returns, over all workers. None: those of the batch.
 
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}`.
@@ -230,11 +236,10 @@ class SOLO(Declared, nn.Module):
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
-        num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
-        category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
-        supervision = MaskSupervision(truth)
-        mask = self._mask_sum(outputs, targets, size, supervision) / num_pairs.clamp(min=1)
+        category = self.category_loss(logits, categories, normalisers, self.focal)
+        supervision = MaskSupervision(truth, self.mask_loss.smooth)
+        mask = self._mask_sum(outputs, targets, size, supervision) / normalisers[1].clamp(min=1)
         workers, terms = comm.get_world_size(), {"loss_category": category, "loss_mask": mask}
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 

@@ -17,12 +17,13 @@ from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
 
-from solo.config.choices import Collisions, choose
+from solo.config.choices import Center, Collisions, choose
 from solo.errors import UserError
 from solo.layers.masks import centers_of_mass
 from solo.layers.stages import stage
 from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
+from solo.modeling.negatives import draw_negatives
 
 
 class Targets(NamedTuple):
@@ -32,11 +33,13 @@ class Targets(NamedTuple):
         categories: (C,) class of each cell, K for the background.
         cells: (P,) the cell of each positive pair, ascending in level.
         instances: (P,) the instance whose mask that cell has to give.
+        negatives: The background cells whose masks have to be empty.
     """
 
     categories: Tensor
     cells: Tensor
     instances: Tensor
+    negatives: Tensor = torch.empty(0, dtype=torch.int64)
 
 
 class _Levels(NamedTuple):
@@ -68,11 +71,14 @@ class TargetAssigner:
     Attributes:
         grids: The cells of all levels.
         scale_ranges: Per level, the smallest and largest sqrt(w * h) in pixels, both included.
-        sigma: Share of the box around the centre of mass whose cells are positive, epsilon.
+        sigma: Share of the box around the centre whose cells are positive, epsilon.
         center_radius: Cells that the region may reach beyond the centre's own; 0 for no limit.
         collisions: Of the instances that claim the same cell, all supervise its mask (the category is
             the last one's), only the last, or only the smallest.
         num_classes: K.
+        center: Of the mask's mass, or of the box.
+        negatives: Background cells per pair whose masks have to be empty.
+        seed: Of the draw of these cells.
 
     Source:
         SOLO section 3.3.1; SOLOv2 section 3.2.
@@ -84,6 +90,9 @@ class TargetAssigner:
     center_radius: int
     collisions: Collisions
     num_classes: int
+    center: Center = Center.MASS
+    negatives: float = 0.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse rules that contradict themselves."""
@@ -93,6 +102,11 @@ class TargetAssigner:
                 f"{self.grids.num_levels}; give one of each per level."
             )
         choose(Collisions, self.collisions, "MODEL.SOLO.COLLISIONS")
+        choose(Center, self.center, "MODEL.SOLO.CENTER")
+        if self.negatives < 0:
+            raise UserError(
+                f"MODEL.SOLO.LOSS.NEGATIVES is {self.negatives}; give cells per pair, or 0 for none."
+            )
 
     @classmethod
     def from_config(
@@ -120,6 +134,9 @@ class TargetAssigner:
             center_radius=node.CENTER_RADIUS,
             collisions=node.COLLISIONS or default_collisions,
             num_classes=node.NUM_CLASSES,
+            center=node.CENTER,
+            negatives=node.LOSS.NEGATIVES,
+            seed=max(cfg.SEED, 0),
         )
 
     @torch.no_grad()
@@ -155,15 +172,18 @@ class TargetAssigner:
         ]
 
     def count(self, targets: Sequence[Targets]) -> Tensor:
-        """Return (2,) int64, the positive cells and the pairs of some images, on the CPU."""
+        """Return (3,) int64: positive cells, pairs and negatives together, and images; on the CPU."""
         categories = torch.stack([target.categories for target in targets])
         positive = int((categories < self.num_classes).sum())
-        return torch.tensor([positive, sum(len(target.cells) for target in targets)])
+        masks = sum(len(target.cells) + len(target.negatives) for target in targets)
+        return torch.tensor([positive, masks, len(targets)])
 
     def _assign(
         self, boxes: Tensor, classes: Tensor, measured: Tensor, size: tuple[int, int]
     ) -> Targets:
         centers, areas = measured[:, :2].float(), measured[:, 2].long()
+        if self.center == Center.BOX:
+            centers = (boxes[:, :2] + boxes[:, 2:]) / 2
         cells, instances = self._pairs(boxes, centers, areas > 0, size)
         owners = self._owners(cells, instances, areas)
         if self.collisions != Collisions.ALL:
@@ -172,7 +192,12 @@ class TargetAssigner:
             instances = instances[kept][order]
         background = classes.new_full((1,), self.num_classes)
         # An unowned cell has owner -1: the background, appended as the last class.
-        return Targets(torch.cat([classes, background])[owners], cells, instances)
+        targets = Targets(torch.cat([classes, background])[owners], cells, instances)
+        if not self.negatives:
+            return targets
+        free = targets.categories == self.num_classes
+        drawn = draw_negatives(free, cells, self.grids, per_pair=self.negatives, seed=self.seed)
+        return targets._replace(negatives=drawn)
 
     def _pairs(
         self, boxes: Tensor, centers: Tensor, present: Tensor, size: tuple[int, int]

@@ -73,7 +73,7 @@ def _normalisers(model: SOLO, parts: Sequence[Batch]) -> Tensor:
 
     The targets say it; they are made once more with the losses, which costs little beside the network.
     """
-    counts = torch.zeros(2, dtype=torch.int64)
+    counts = torch.zeros(3, dtype=torch.int64)
     for part in parts:
         truth = [ground_truth(item, model.device) for item in part]
         heights, widths = zip(*(item["image"].shape[-2:] for item in part), strict=True)

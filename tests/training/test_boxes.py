@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import tests.box_finder  # noqa: F401  (registers it)
 from solo.checkpoint.run_files import METRICS, read_run_record
 from solo.config.load import inference_config
 from solo.demo.page_content import find_instances, list_instances
@@ -17,9 +18,9 @@ from solo.report.pages import write_curves, write_page, write_sheet
 from solo.report.run_folder import open_run
 from solo.survey.drawings import batch_sheet
 from solo.training.start import start
-from tests.box_finder import box_cfg
 from tests.toys import registered, toy_cfg, write_config, write_records
 from tests.training.test_start import flags
+from tests.yolox.conftest import make_yolox_cfg
 
 PLACES = [(4, 4, 0), (36, 12, 1), (20, 28, 0), (44, 28, 1)]
 
@@ -43,6 +44,17 @@ def bright_records(folder):
     return records
 
 
+def for_boxes(cfg, folder):
+    """Train and evaluate on the images as they are, and now and then on some put together."""
+    cfg.MODEL.DEVICE, cfg.MODEL.WEIGHTS = "cpu", ""
+    cfg.DATASETS.TEST = cfg.DATASETS.TRAIN
+    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MIN_SIZE_TEST = (48,), 48
+    cfg.INPUT.MOSAIC.PROB = cfg.INPUT.MIXUP.PROB = cfg.INPUT.COPY_PASTE.PROB = 0.1
+    cfg.OUTPUT_DIR = str(folder / "out")
+    cfg.SOLVER.STEPS, cfg.SOLVER.WARMUP_ITERS = (), 0
+    return cfg
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Train the finder of boxes; return the name of its data, its folder and its records."""
@@ -50,15 +62,10 @@ def run(tmp_path_factory):
     records = bright_records(folder)
     with registered(records) as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr("solo.training.start.setup_run", lambda cfg, args: None)
-        cfg = toy_cfg(name)
-        cfg.MODEL.META_ARCHITECTURE = box_cfg().MODEL.META_ARCHITECTURE
-        cfg.MODEL.SOLO.HEAD, cfg.MODEL.DEVICE, cfg.MODEL.WEIGHTS = "", "cpu", ""
-        cfg.DATASETS.TEST = (name,)
-        cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MIN_SIZE_TEST = (48,), 48
-        cfg.INPUT.MOSAIC.PROB = cfg.INPUT.MIXUP.PROB = cfg.INPUT.COPY_PASTE.PROB = 0.1
-        cfg.OUTPUT_DIR = str(folder / "out")
-        cfg.SOLVER.MAX_ITER, cfg.SOLVER.STEPS, cfg.SOLVER.WARMUP_ITERS = 40, (), 0
-        cfg.SOLVER.BASE_LR, cfg.TEST.EVAL_PERIOD, cfg.TEST.PATIENCE = 0.2, 20, 5
+        cfg = for_boxes(toy_cfg(name), folder)
+        cfg.MODEL.META_ARCHITECTURE, cfg.MODEL.SOLO.HEAD = "BoxFinder", ""
+        cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR = 40, 0.2
+        cfg.TEST.EVAL_PERIOD, cfg.TEST.PATIENCE = 20, 5
         start(flags(write_config(cfg, folder)))
         yield name, folder / "out", records
 
@@ -130,3 +137,20 @@ def test_the_page_lists_boxes(run, predictor, tmp_path):
     _, _, records = run
     rows = list_instances(find_instances(tmp_path / records[0]["file_name"], predictor))
     assert rows and all(0 < row.area <= 16 * 16 + 1 for row in rows)
+
+
+def test_yolox_goes_the_same_way(tmp_path, monkeypatch):
+    monkeypatch.setattr("solo.training.start.setup_run", lambda cfg, args: None)
+    with registered(bright_records(tmp_path)) as name:
+        cfg = make_yolox_cfg(NUM_CLASSES=0)
+        cfg.DATASETS.TRAIN, cfg.SOLVER.IMS_PER_BATCH, cfg.SEED = (name,), 2, 1
+        cfg.DATALOADER.NUM_WORKERS, cfg.INPUT.MAX_SIZE_TRAIN = 0, 128
+        for_boxes(cfg, tmp_path).SOLVER.MAX_ITER = 2
+        start(flags(write_config(cfg, tmp_path)))
+        assert read_run_record(tmp_path / "out").last.outcome.best["metric"] == "bbox/AP"
+        predictor = Predictor.from_run(tmp_path / "out", device="cpu")
+        assert predictor.tasks == ("bbox",) and predictor.class_names == ("red", "green", "blue")
+        found = predictor.raw(cv2.imread(str(tmp_path / "0.png")))
+        assert len(found) and "pred_masks" not in found.get_fields()
+        write_page(open_run(tmp_path / "out"), tmp_path / "a.html", device="cpu")
+        assert "YOLOX" in (tmp_path / "a.html").read_text()

@@ -19,7 +19,7 @@ from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 
 from solo.errors import MissingPackageError, UserError, shortened
 from solo.modeling.backbones.timm_backbone import TimmBackbone, TimmName
-from solo.modeling.necks.neck import pyramid_features
+from solo.modeling.necks.neck_base import pyramid_features
 
 # Of the features that a pyramid is made of.
 _STRIDES = (4, 8, 16, 32)

@@ -17,7 +17,7 @@ from detectron2.utils.registry import Registry
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.config.choices import Collisions
+from solo.config.choices import CategoryLoss, Collisions
 from solo.layers.conv import Tower, conv_tower, init_conv
 from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
@@ -41,6 +41,28 @@ class Predictor(nn.Conv2d):
         """Build it; `prior` is the probability that it says before training."""
         super().__init__(in_channels, channels, kernel_size, padding=kernel_size // 2)
         init_conv(self, bias=-math.log((1 - prior) / prior))
+
+
+class SoftmaxPredictor(Predictor):
+    """A category predictor for softmax, with one more channel, the last one, for the background.
+
+    In training it gives the logits of the K + 1 classes; at test K log-odds, whose sigmoids are the
+    probabilities: whatever comes after it is the same for both kinds of category loss.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, kernel_size: int, prior: float) -> None:
+        """Build it; `prior` is the probability, before training, of all classes together."""
+        super().__init__(in_channels, num_classes + 1, kernel_size, prior)
+        nn.init.constant_(self.bias[:-1], math.log(prior / num_classes))
+        nn.init.constant_(self.bias[-1:], math.log(1 - prior))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Turn (N, C, S, S) into (N, K + 1, S, S) logits, or at test (N, K, S, S) log-odds."""
+        logits = super().forward(features)
+        if self.training:
+            return logits
+        # As near to 0 and 1 as float32 allows: a log-odds stays finite.
+        return logits.float().softmax(dim=1)[:, :-1].logit(eps=1e-7)
 
 
 class Predictors(nn.ModuleList):
@@ -106,6 +128,13 @@ class Head(nn.Module, ABC, Generic[M]):
         """Build a convolution from a tower to logits."""
         return Predictor(self.config.conv_dim, channels, kernel_size, self.config.prior_prob)
 
+    def _category_predictor(self) -> Predictor:
+        """Build the convolution from the category tower to what LOSS.CATEGORY takes."""
+        config = self.config
+        if config.category == CategoryLoss.SOFTMAX:
+            return SoftmaxPredictor(config.conv_dim, config.num_classes, 3, config.prior_prob)
+        return self._predictor(config.num_classes)
+
     @property
     def features_read(self) -> set[str]:
         """Names of the features that the head looks at."""
@@ -123,7 +152,7 @@ class Head(nn.Module, ABC, Generic[M]):
 
     @property
     def category_parameters(self) -> list[nn.Parameter]:
-        """What has a row per class, in the order of the classes.
+        """What has a row per class, in the order of the classes, and of the background after them, if any.
 
         A training that begins from a model of other classes takes these rows over by the names of the
         classes; of a head that declares none it takes over nothing but the same number of classes.

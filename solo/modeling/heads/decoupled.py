@@ -115,7 +115,7 @@ class DecoupledHead(Head[AxisFeatures]):
         """Build the branches."""
         super().__init__(config)
         self._add_mask_towers()
-        self.category_predictor = self._predictor(config.num_classes)
+        self.category_predictor = self._category_predictor()
         self.mask_predictors_x = self._axis_branch()
         self.mask_predictors_y = self._axis_branch()
 

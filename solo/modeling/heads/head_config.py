@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 
-from solo.config.choices import Recompute
+from solo.config.choices import CategoryLoss, Recompute
 from solo.errors import UserError
 from solo.layers.conv import Deform, Norm
 
@@ -28,6 +28,7 @@ class HeadConfig:
         num_grids: Cells per side, S, of each level.
         deform: Which convolutions of the towers are deformable.
         recompute: What training computes again in the towers; see `conv_tower`.
+        category: What the category logits are.
     """
 
     in_channels: int
@@ -42,6 +43,7 @@ class HeadConfig:
     num_grids: Sequence[int]
     deform: Deform = field(default_factory=Deform)
     recompute: Recompute = Recompute.NONE
+    category: CategoryLoss = CategoryLoss.FOCAL
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths."""
@@ -86,6 +88,7 @@ class HeadConfig:
             num_grids=node.NUM_GRIDS,
             deform=Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
             recompute=node.RECOMPUTE,
+            category=node.LOSS.CATEGORY,
         )
 
 

@@ -44,7 +44,7 @@ class SOLOHead(Head[Features]):
         """Build the branches."""
         super().__init__(config)
         self.mask_tower = self._tower("xy")
-        self.category_predictor = self._predictor(config.num_classes)
+        self.category_predictor = self._category_predictor()
         self.mask_predictors = Predictors(
             self._predictor(side * side, kernel_size=1) for side in self.grids.sides
         )

@@ -67,7 +67,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         """
         super().__init__(config)
         self.kernel_tower = self._tower(more_channels=2)
-        self.category_predictor = self._predictor(config.num_classes)
+        self.category_predictor = self._category_predictor()
         num_weights = mask_feature_dim * kernel_size**2
         # No prior: a kernel is no probability.
         self.kernel_predictor = nn.Conv2d(config.conv_dim, num_weights, 3, padding=1)

@@ -11,7 +11,7 @@ from solo.config.choices import NeckName, choose
 from solo.errors import UserError
 from solo.layers.deform_conv import torchvision_deform_convs
 from solo.modeling.necks.bifpn import BiFPN
-from solo.modeling.necks.neck import Neck, pyramid_features
+from solo.modeling.necks.neck_base import Neck, pyramid_features
 from solo.modeling.necks.pyramids import PAFPN, TopDown
 
 __all__ = ["PAFPN", "BiFPN", "Neck", "TopDown", "build_backbone"]

@@ -7,7 +7,7 @@ from detectron2.layers import Conv2d, get_norm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solo.modeling.necks.neck import Neck
+from solo.modeling.necks.neck_base import Neck
 
 
 class BiFPN(Neck):

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from solo.modeling.necks.neck import Neck
+from solo.modeling.necks.neck_base import Neck
 
 
 class TopDown(Neck):

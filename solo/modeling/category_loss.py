@@ -1,0 +1,58 @@
+"""What the category logits of a batch are compared by, and divided by.
+
+Legend: N images, C cells of all levels, K classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detectron2.config import CfgNode
+from torch import Tensor
+
+from solo.config.choices import CategoryLoss, CategoryNormalizer, choose
+from solo.modeling.losses import focal_loss, softmax_loss
+
+
+@dataclass(frozen=True)
+class CategoryRule:
+    """The category loss.
+
+    Attributes:
+        loss: Focal loss of each class, or cross entropy over the classes and the background.
+        normalizer: What is added to the positive cells: one, or the number of images.
+    """
+
+    loss: CategoryLoss = CategoryLoss.FOCAL
+    normalizer: CategoryNormalizer = CategoryNormalizer.POSITIVES
+
+    def __post_init__(self) -> None:
+        """Refuse words that mean nothing."""
+        choose(CategoryLoss, self.loss, "MODEL.SOLO.LOSS.CATEGORY")
+        choose(CategoryNormalizer, self.normalizer, "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER")
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "CategoryRule":
+        """Read MODEL.SOLO.LOSS."""
+        node = cfg.MODEL.SOLO.LOSS
+        return cls(node.CATEGORY, node.CATEGORY_NORMALIZER)
+
+    def __call__(
+        self, logits: Tensor, categories: Tensor, counts: Tensor, focal: Mapping[str, float]
+    ) -> Tensor:
+        """Compare all cells with their categories.
+
+        Args:
+            logits: (N, C, K), for softmax (N, C, K + 1).
+            categories: (N, C) int64, K for the background.
+            counts: What `TargetAssigner.count` returns, over all that makes a step.
+            focal: `alpha` and `gamma` of the focal loss.
+
+        Returns:
+            A float32 scalar.
+        """
+        if self.loss == CategoryLoss.SOFTMAX:
+            total = softmax_loss(logits, categories)
+        else:
+            total = focal_loss(logits, categories, **focal)
+        per_image = self.normalizer == CategoryNormalizer.IMAGES
+        return total / (counts[0] + (counts[2] if per_image else 1))
