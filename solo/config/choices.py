@@ -23,6 +23,13 @@ class Word(str, Enum):
 W = TypeVar("W", bound=Word)
 
 
+class LearntFrom(Word):
+    """What the masks that a model predicts are learnt from."""
+
+    MASK = "mask"
+    BOX = "box"
+
+
 class Collisions(Word):
     """What becomes of a cell that several instances claim."""
 
@@ -198,6 +205,7 @@ class MetricLogger(Word):
 
 
 KEYS: dict[str, type[Word]] = {
+    "MODEL.SOLO.LOSS.SUPERVISION": LearntFrom,
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.CENTER": Center,
     "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,

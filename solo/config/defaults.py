@@ -148,6 +148,21 @@ def _add_targets_and_losses(node: CfgNode) -> None:
     node.LOSS.CATEGORY_NORMALIZER = "positives"
     node.LOSS.FOCAL_ALPHA = 0.25
     node.LOSS.FOCAL_GAMMA = 2.0
+    # What masks learn from: "mask", or "box": boxes alone and the colours of the image, as BoxInst does
+    # (arXiv 2012.02310): the shadows of a mask on both axes fill its box, and neighbours of one colour are
+    # both in the mask or both not. Masks are not looked at, and data needs none.
+    node.LOSS.SUPERVISION = "mask"
+    node.BOX_SUPERVISION = CfgNode()
+    # Weights of the two terms, of which LOSS.MASK_WEIGHT is a factor, too ...
+    node.BOX_SUPERVISION.PROJECTION_WEIGHT = 1.0
+    node.BOX_SUPERVISION.PAIRWISE_WEIGHT = 1.0
+    # ... and iterations in which that of the second rises from 0.
+    node.BOX_SUPERVISION.WARMUP_ITERS = 10000
+    # Side of the neighbourhood of a pixel, odd, and the pixels of the soft mask from one neighbour to the next.
+    node.BOX_SUPERVISION.PAIRWISE_SIZE = 3
+    node.BOX_SUPERVISION.DILATION = 2
+    # Similarity from which two pixels are of one colour, tau: exp(-d / 2), d their distance in CIE LAB.
+    node.BOX_SUPERVISION.COLOR_THRESH = 0.3
 
 
 def _add_inference(node: CfgNode) -> None:

@@ -3,6 +3,7 @@
 from detectron2.config import CfgNode
 
 from solo.architectures import BBOX, SEGM
+from solo.config.choices import LearntFrom
 from solo.modeling.heads import SOLO_HEAD_REGISTRY
 
 
@@ -20,4 +21,4 @@ class Declared:
     @classmethod
     def needs_masks(cls, cfg: CfgNode) -> bool:
         """Return whether training needs masks."""
-        return True
+        return bool(cfg.MODEL.SOLO.LOSS.SUPERVISION != LearntFrom.BOX)

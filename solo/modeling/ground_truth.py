@@ -18,12 +18,7 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
         UserError: If objects have no masks.
         ValueError: If there are no annotations.
     """
-    if "instances" not in item:
-        raise ValueError(
-            f"The training image {item.get('file_name', '')} has no 'instances'; "
-            "its annotations were not loaded."
-        )
-    instances = item["instances"]
+    instances = annotations(item)
     if not instances.has("gt_masks"):
         if len(instances):
             raise UserError(
@@ -39,3 +34,18 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     moved.gt_classes = instances.gt_classes
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
+
+
+def annotations(item: dict[str, Any]) -> Instances:
+    """Return the annotations of a training image.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if "instances" not in item:
+        raise ValueError(
+            f"The training image {item.get('file_name', '')} has no 'instances'; "
+            "its annotations were not loaded."
+        )
+    instances: Instances = item["instances"]
+    return instances

@@ -2,7 +2,7 @@
 
 What a soft mask should show says a `Supervision`, here the masks that were annotated.
 
-Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size.
+Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size, T terms of the loss.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from solo.modeling.targets import Targets
 _PIXELS_AT_A_TIME = 1 << 21
 
 PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the device, into the sum of their losses."""
+"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into the sums of T losses."""
 
 
 class Supervision(Protocol):
@@ -53,7 +53,12 @@ class MaskSupervision:
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Shrink the masks of an image; see `Supervision`."""
         masks = downsample_masks(self.truth[image].gt_masks, stride, frame)
-        return lambda soft, instances: dice_loss(soft, masks, instances, smooth=self.smooth).sum()
+
+        def dice(soft: Tensor, instances: Tensor) -> Tensor:
+            shown = to_device(instances, masks.device)
+            return dice_loss(soft, masks, shown, smooth=self.smooth).sum()
+
+        return dice
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,12 @@ class EmptySupervision:
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Make the frame; see `Supervision`."""
         full = torch.ones(1, *frame, dtype=torch.bool, device=self.device)
-        return lambda soft, zeros: dice_loss(1 - soft, full, zeros, smooth=self.smooth).sum()
+
+        def dice(soft: Tensor, zeros: Tensor) -> Tensor:
+            shown = to_device(zeros, self.device)
+            return dice_loss(1 - soft, full, shown, smooth=self.smooth).sum()
+
+        return dice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +138,7 @@ class MaskLoss:
             supervision: What the soft masks are compared with.
 
         Returns:
-            A scalar.
+            A scalar; (T,) where the supervision has several terms and there are pairs.
         """
         again = partial(checkpoint, _pair_sum, use_reentrant=False)
         pair_sum = again if self.recompute else _pair_sum
@@ -141,15 +151,14 @@ class MaskLoss:
                 (target.cells, target.instances, supervision),
                 (target.negatives, nothing, EmptySupervision(device, self.smooth)),
             ):
-                for stride, chosen in self._by_stride(head, cells):
+                for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
                     for part in self._parts(chosen, frame):
-                        shown = to_device(instances[part], device)
-                        total = total + pair_sum(loss, decode, cells[part], shown)
+                        total = total + pair_sum(loss, decode, cells[part], instances[part])
         return total
 
-    def _by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield each stride that soft masks of the cells have, and which cells these are."""
         if self.stride:
             by_level = torch.full((head.grids.num_levels,), self.stride)

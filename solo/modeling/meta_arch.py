@@ -19,6 +19,7 @@ from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.box_supervision import BoxSupervision
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
@@ -61,6 +62,7 @@ class SOLO(Declared, nn.Module):
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
         mask_loss: MaskLoss | None = None,
+        boxes: BoxSupervision | None = None,
         freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
@@ -70,7 +72,7 @@ class SOLO(Declared, nn.Module):
             head: Turns features into category logits and soft masks.
             assigner: Gives instances to cells in training.
             postprocessor: Turns probabilities and masks into instances at test.
-            loss_weights: Of `loss_category` and `loss_mask`.
+            loss_weights: Of `loss_category` and `loss_mask`, or of what boxes have in place of the latter.
             focal: `alpha` and `gamma` of the focal loss.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
@@ -78,6 +80,7 @@ class SOLO(Declared, nn.Module):
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
             mask_loss: Adds up the losses of soft masks. None: of all pairs at once, as the head makes them.
+            boxes: What soft masks are compared with in training. None: masks.
             freeze: What training leaves as it is.
         """
         super().__init__()
@@ -93,6 +96,7 @@ class SOLO(Declared, nn.Module):
         self.input_format = input_format
         self.mask_loss = mask_loss or MaskLoss()
         self.mask_loss.check(self.divisor)
+        self.boxes = boxes
         self.freeze = freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
@@ -116,6 +120,8 @@ class SOLO(Declared, nn.Module):
             "loss_weights": {
                 "loss_category": node.LOSS.CATEGORY_WEIGHT,
                 "loss_mask": node.LOSS.MASK_WEIGHT,
+                "loss_projection": node.LOSS.MASK_WEIGHT * node.BOX_SUPERVISION.PROJECTION_WEIGHT,
+                "loss_pairwise": node.LOSS.MASK_WEIGHT * node.BOX_SUPERVISION.PAIRWISE_WEIGHT,
             },
             "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
             "category_loss": CategoryRule.from_config(cfg),
@@ -124,6 +130,7 @@ class SOLO(Declared, nn.Module):
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
             "mask_loss": MaskLoss.from_config(cfg),
+            "boxes": BoxSupervision.from_config(cfg),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
@@ -170,7 +177,7 @@ class SOLO(Declared, nn.Module):
                 training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
                 `height` and `width`, the size of the output.
             normalisers: What the losses are divided by where the batch is a part of what makes a step:
-                (3,) int64, what `TargetAssigner.count` returns, over all workers. None: those of the batch.
+                int64, what :meth:`count` returns, over all workers. None: those of the batch.
 
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}`.
@@ -183,7 +190,7 @@ class SOLO(Declared, nn.Module):
         outputs = self.run_network(images.tensor)
         size = tuple(images.tensor.shape[-2:])
         if self.training:
-            truth = [ground_truth(item, self.device) for item in batched_inputs]
+            truth = [self.ground_truth(item) for item in batched_inputs]
             return self.losses(outputs, truth, size, normalisers)
         sizes = [
             ImageSize(size, (height, width), (item.get("height", height), item.get("width", width)))
@@ -222,26 +229,43 @@ class SOLO(Declared, nn.Module):
 
         Args:
             outputs: Of N images.
-            truth: N Instances with gt_boxes, gt_classes and gt_masks, (M, h, w) bool.
+            truth: N Instances, see :meth:`ground_truth`.
             size: (H, W) of the padded input.
             normalisers: See :meth:`forward`.
 
         Returns:
-            `loss_category` and `loss_mask`, scalars. Each is divided by its normaliser over all
-            workers and multiplied by their number, since DDP averages the gradients: so N workers
-            take the step that one would take on their N shards.
+            `loss_category` and `loss_mask`, or what boxes have in place of the latter: scalars. Each is
+            divided by its normaliser over all workers and multiplied by their number, since DDP averages
+            the gradients: so N workers take the step that one would take on their N shards.
         """
         targets = self.assigner.of_batch(truth, size)
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
+            normalisers = sum_over_workers(self.count(targets, truth))
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
-        category = self.category_loss(logits, categories, normalisers, self.focal)
-        supervision = MaskSupervision(truth, self.mask_loss.smooth)
-        mask = self._mask_sum(outputs, targets, size, supervision) / normalisers[1].clamp(min=1)
-        workers, terms = comm.get_world_size(), {"loss_category": category, "loss_mask": mask}
+        terms = {"loss_category": self.category_loss(logits, categories, normalisers, self.focal)}
+        if self.boxes:
+            masks = self._mask_sum(outputs, targets, size, self.boxes.of_batch(truth))
+            terms |= self.boxes.losses(masks, normalisers[1], normalisers[-1])
+        else:
+            supervision = MaskSupervision(truth, self.mask_loss.smooth)
+            masks = self._mask_sum(outputs, targets, size, supervision)
+            terms["loss_mask"] = masks / normalisers[1].clamp(min=1)
+        workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
+
+    def ground_truth(self, item: dict[str, Any]) -> Instances:
+        """Bring to the device what a training item says and the losses ask for."""
+        return (self.boxes.truth if self.boxes else ground_truth)(item, self.device)
+
+    def count(self, targets: list[Targets], truth: list[Instances]) -> Tensor:
+        """Return what the losses of some images are divided by, on the device: see :meth:`forward`."""
+        counts = to_device(self.assigner.count(targets), self.device)
+        if not self.boxes:
+            return counts
+        strides = [self.mask_loss.by_stride(self.head, target.cells) for target in targets]
+        return torch.cat([counts, self.boxes.count_edges(truth, targets, strides)])
 
     def _mask_sum(
         self,

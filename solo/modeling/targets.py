@@ -162,10 +162,11 @@ class TargetAssigner:
         """Assign the instances of all images, and wait for the device once.
 
         Args:
-            images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool.
+            images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool. Without
+                masks, boxes are measured in their place.
             size: (H, W) of the padded input.
         """
-        measured = to_host(torch.cat([_measure(image.gt_masks) for image in images]))
+        measured = to_host(torch.cat([*map(_measured, images)]))
         return [
             self._assign(to_host(image.gt_boxes.tensor), to_host(image.gt_classes), part, size)
             for image, part in zip(images, measured.split([*map(len, images)]), strict=True)
@@ -257,6 +258,16 @@ class TargetAssigner:
         if self.collisions == Collisions.SMALLEST and len(areas):
             owners = torch.where(owners >= 0, rank.argsort()[owners], -1)
         return owners
+
+
+def _measured(image: Instances) -> Tensor:
+    """Return what `_measure` does, of the masks that boxes fill where there are no others."""
+    if image.has("gt_masks"):
+        return _measure(image.gt_masks)
+    boxes = image.gt_boxes.tensor.double()
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)
+    # Centres are pixel indices, without the half pixel. The least object has a pixel.
+    return torch.cat([(boxes[:, :2] + boxes[:, 2:] - 1) / 2, areas.ceil()], dim=1)
 
 
 def _measure(masks: Tensor) -> Tensor:

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from solo.layers.all_workers import sum_over_workers
-from solo.layers.transfer import to_device
-from solo.modeling.ground_truth import ground_truth
 from solo.modeling.meta_arch import SOLO
 
 Batch = list[dict[str, Any]]
@@ -73,15 +71,16 @@ def _normalisers(model: SOLO, parts: Sequence[Batch]) -> Tensor:
 
     The targets say it; they are made once more with the losses, which costs little beside the network.
     """
-    counts = torch.zeros(3, dtype=torch.int64)
+    counts = []
     for part in parts:
-        truth = [ground_truth(item, model.device) for item in part]
+        truth = [model.ground_truth(item) for item in part]
         heights, widths = zip(*(item["image"].shape[-2:] for item in part), strict=True)
         height, width = (
             -(-max(side) // model.divisor) * model.divisor for side in (heights, widths)
         )
-        counts += model.assigner.count(model.assigner.of_batch(truth, (height, width)))
-    return sum_over_workers(to_device(counts, model.device))
+        targets = model.assigner.of_batch(truth, (height, width))
+        counts.append(model.count(targets, truth))
+    return sum_over_workers(torch.stack(counts).sum(dim=0))
 
 
 def _alone(model: nn.Module) -> AbstractContextManager[None]:
