@@ -41,7 +41,7 @@ def toy_cspdarknet(pretrained=False, **kwargs):
 
 @register_model
 def toy_swin(pretrained=False, **kwargs):
-    shape = {"embed_dim": 8, "depths": (2, 2, 1, 1), "num_heads": (1, 2, 2, 2)}
+    shape = {"embed_dim": 8, "depths": (2, 2, 2, 2), "num_heads": (1, 2, 2, 2)}
     return build_model_with_cfg(SwinTransformer, "toy_swin", pretrained, **shape, **kwargs)
 
 

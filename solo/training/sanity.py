@@ -86,6 +86,13 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
             f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "
             "MODEL.WEIGHTS is empty."
         )
+    timm = cfg.MODEL.TIMM
+    frozen = "timm" in cfg.MODEL.BACKBONE.NAME and (timm.FREEZE_AT or timm.FREEZE_NORM)
+    if frozen and not cfg.MODEL.WEIGHTS:
+        yield (
+            f"MODEL.TIMM.FREEZE_AT {timm.FREEZE_AT} and FREEZE_NORM {timm.FREEZE_NORM} leave random weights as "
+            "they are, since MODEL.WEIGHTS is empty: set 0 and False, or MODEL.TIMM.PRETRAINED."
+        )
 
 
 def _tenth(cfg: CfgNode) -> int:
