@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from detectron2.structures import Instances
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
+from torchvision.ops import deform_conv2d, nms
 
 
 def _stub_compiled_operators() -> None:
-    """Let mmcv-lite be imported by mmdet: none of the compiled operators is used by SOLO."""
+    """Let mmcv-lite be imported by mmdet: of the compiled operators only `nms` is used, by YOLOX."""
 
     class Operators(types.ModuleType):
         def __getattr__(self, name: str) -> Any:
@@ -33,7 +33,13 @@ def _stub_compiled_operators() -> None:
     if importlib.util.find_spec("mmcv._ext") is None:
         module = Operators("mmcv._ext")
         module.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
+        module.nms = _nms
         sys.modules["mmcv._ext"] = module
+
+
+def _nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    assert offset == 0  # as torchvision's
+    return nms(boxes, scores, iou_threshold)
 
 
 _stub_compiled_operators()

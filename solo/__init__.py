@@ -1,6 +1,6 @@
 """solo: box-free instance segmentation for detectron2.
 
-Importing it registers the meta-architectures `SOLO` and `SOLOv2` and the data set `digits`.
+Importing it registers the meta-architectures `SOLO`, `SOLOv2` and `YOLOX` and the data set `digits`.
 """
 
 import importlib
@@ -55,7 +55,7 @@ def _register() -> None:
             "brings or names what is missing.",
             name=error.name,
         ) from error
-    for name in ("data", "model_zoo", "modeling"):
+    for name in ("data", "model_zoo", "modeling", "yolox"):
         importlib.import_module(f"solo.{name}")
 
 

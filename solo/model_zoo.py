@@ -25,7 +25,8 @@ class Entry(NamedTuple):
 
     Attributes:
         name: To be written solo://NAME, too; imagenet/... is a backbone alone.
-        average_precision: Mask AP on COCO val as its authors report it, in percent; None of a backbone.
+        average_precision: On COCO val as its authors report it, in percent; None of a backbone.
+        finds: What the AP is of: "masks" or "boxes".
         parameters: How many the model learns.
         licence: Of the weights.
         file: Where they lie on this machine; None: they were not fetched yet.
@@ -35,6 +36,7 @@ class Entry(NamedTuple):
 
     name: str
     average_precision: float | None
+    finds: str
     parameters: int
     licence: str
     file: Path | None
@@ -129,6 +131,7 @@ def _entry(name: str) -> Entry:
     return Entry(
         name=name,
         average_precision=published.average_precision,
+        finds=published.finds,
         parameters=published.parameters,
         licence=published.licence,
         file=file if is_here else None,

@@ -48,12 +48,25 @@ def _counted(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield line, step if is_end else step + 1
 
 
-def best_metric(datasets: Sequence[str]) -> str:
-    """Return the name of the mask AP that chooses the best checkpoint: that of the first of the data sets."""
-    return f"{datasets[0]}/segm/AP" if len(datasets) > 1 else "segm/AP"
+def best_metric(datasets: Sequence[str], tasks: Sequence[str] = ("segm",)) -> str:
+    """Return the name of the AP that chooses the best checkpoint: of masks, else boxes, on the first data set.
+
+    Args:
+        datasets: Names of those that are evaluated on.
+        tasks: That they are evaluated by.
+    """
+    metric = "segm/AP" if "segm" in tasks else "bbox/AP"
+    return f"{datasets[0]}/{metric}" if len(datasets) > 1 else metric
 
 
-def best_of(found: list[Reached], metric: str) -> Reached | None:
+def metric_of(found: Sequence[Reached], datasets: Sequence[str]) -> str:
+    """Return the name of the AP that chooses the best checkpoint, by what the evaluations of a run measured."""
+    masks, boxes = (best_metric(datasets, [task]) for task in ("segm", "bbox"))
+    has_boxes_only = best_of(found, boxes) and not best_of(found, masks)
+    return boxes if has_boxes_only else masks
+
+
+def best_of(found: Sequence[Reached], metric: str) -> Reached | None:
     """Return the evaluation of the highest value, the first of several; None if none has any."""
     having = [item for item in found if metric in item.metrics]
     return max(having, key=lambda item: item.metrics[metric], default=None)

@@ -186,7 +186,7 @@ def how_many(count: int, what: str) -> str:
 
 def plural(what: str) -> str:
     """Return the word for several."""
-    return what + ("es" if what.endswith("s") else "s")
+    return what + ("es" if what.endswith(("s", "x")) else "s")
 
 
 def duration(seconds: float) -> str:

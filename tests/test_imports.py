@@ -21,10 +21,11 @@ SHELVES = (
     ("model_zoo",),
     ("config.load",),
     ("evaluation",),
-    ("data", "modeling", "checkpoint", "visualization"),
+    ("data", "modeling", "yolox", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
     ("structures", "config", "images"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
+    ("architectures",),
     ("errors", "others_warnings"),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}
@@ -32,8 +33,8 @@ SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in she
 APART = ("config.load", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
 HEADLESS = ("grids", "targets", "losses", "postprocessing")
-# Names that mean the same thing in two rooms: a format of data and its evaluator.
-TWICE = {"__init__", "cityscapes", "voc"}
+# Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.
+TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch"}
 
 SOURCES = sorted((ROOT / "solo").rglob("*.py"))
 

@@ -101,6 +101,9 @@ def publish(folder: Path, name: str, content: Mapping) -> Published:
     path = folder / entry.path
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(content, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if entry.digest:
+        return dataclasses.replace(entry, digest=digest)
+    digest = digest[:8]
     path = path.rename(path.with_name(path.name.replace(entry.sha256, digest)))
     return dataclasses.replace(entry, path=path.relative_to(folder).as_posix())

@@ -15,9 +15,9 @@ from solo.benchmark.synthetic import draw_ellipses
 from solo.config.choices import Intersections, Products
 from solo.errors import UserError
 from solo.layers import cpu
+from solo.layers.memory_format import memory_format
 from solo.layers.overlaps import mask_intersections
 from solo.layers.product import product
-from solo.modeling.memory_format import memory_format
 
 HEADERS = ("work", "way", "median, ms", "times the chosen", "chosen")
 _SIZE = (800, 1088)

@@ -1,4 +1,4 @@
-"""The checkpoints of all SOLO implementations, and of backbones: whose they are, and how they become ours.
+"""The checkpoints of all implementations of SOLO and YOLOX, and of backbones: whose they are, and how they become ours.
 
 Renaming is all there is to it: no tensor changes its values, its shape or the order of its channels.
 """
@@ -20,9 +20,12 @@ from solo.checkpoint.rules import (
     OFFICIAL,
     TO_MMDET,
     TORCHVISION,
+    YOLOX,
+    YOLOX_TO_MMDET,
     Rules,
     is_dropped,
-    is_ours,
+    is_solo,
+    is_yolox,
     rename,
 )
 from solo.errors import UserError
@@ -36,6 +39,8 @@ class Lineage(str, Enum):
     MMDET = "mmdet"  # mmdetection 3.x
     ADELAIDET = "AdelaiDet"
     TORCHVISION = "torchvision"  # and timm: a ResNet alone
+    YOLOX = "YOLOX"  # Megvii-BaseDetection/YOLOX from 0.1.1rc0 on, and the YOLOX of yolov7_d2
+    MMDET_YOLOX = "YOLOX of mmdet"  # mmdetection 2.x and 3.x
     TIMM = "timm"  # any model of it alone: told by the backbone, as all names are different
 
 
@@ -55,17 +60,22 @@ class Converted(NamedTuple):
 
 # One look at the names that only this lineage has.
 _MARKS = {
+    # Of YOLOX, too: its rows of classes are in head.category_predictors.
     Lineage.SOLO: r"^head\.(category|mask|kernel)_",
     Lineage.OFFICIAL: r"^bbox_head\.(cate_convs\.|kernel_convs\.|d?solo_)",
     Lineage.MMDET: r"^mask_head\.(cls_convs|kernel_convs|mask_convs|conv_(cls|kernel|mask_list))",
     Lineage.ADELAIDET: r"^ins_head\.(cate|kernel)_",
     Lineage.TORCHVISION: r"^layer1\.0\.conv1\.weight$",
+    Lineage.YOLOX: r"^head\.(cls|reg|obj)_preds\.\d\.",
+    Lineage.MMDET_YOLOX: r"^bbox_head\.multi_level_conv_obj\.",
 }
 _RULES = {
     Lineage.OFFICIAL: OFFICIAL,
     Lineage.MMDET: OFFICIAL,
     Lineage.ADELAIDET: ADELAIDET,
     Lineage.TORCHVISION: TORCHVISION,
+    Lineage.YOLOX: YOLOX,
+    Lineage.MMDET_YOLOX: YOLOX,
 }
 
 # What those of a backbone alone hold of a model; of timm without what solo puts behind it.
@@ -94,11 +104,15 @@ _MSRA = Preprocessing(
     pixel_std=(1.0, 1.0, 1.0),
     stride_in_1x1=True,
 )
+# YOLOX, whose older weights have the same names and want what torchvision's do: only their owner can tell.
+_RAW = Preprocessing(input_format="BGR", pixel_mean=(0.0, 0.0, 0.0), pixel_std=(1.0, 1.0, 1.0))
 _PREPROCESSING = {
     Lineage.OFFICIAL: _TORCHVISION,
     Lineage.MMDET: _TORCHVISION,
     Lineage.ADELAIDET: _MSRA,
     Lineage.TORCHVISION: _TORCHVISION,
+    Lineage.YOLOX: _RAW,
+    Lineage.MMDET_YOLOX: _RAW,
 }
 
 
@@ -126,8 +140,8 @@ def to_solo(content: Mapping[str, Any]) -> Converted:
     if lineage is None:
         raise UserError(
             f"The layout is not known: the first names are {listed(list(weights) or rest, 5)}. Give "
-            "a checkpoint of SOLO, Decoupled SOLO or SOLOv2 from this project, the official code, "
-            "mmdetection 3.x or AdelaiDet, or a ResNet of torchvision or timm."
+            "a checkpoint of SOLO, Decoupled SOLO, SOLOv2 or YOLOX from this project, the official code, "
+            "mmdetection 3.x, AdelaiDet or yolov7_d2, or a ResNet of torchvision or timm."
         )
     if lineage is Lineage.SOLO:
         return Converted(weights, lineage, tuple(rest))
@@ -155,17 +169,19 @@ def to_mmdet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         UserError: If some weights have no counterpart there.
     """
-    if foreign := [key for key in weights if not (is_ours(key) or is_counter(key))]:
+    yolox = any(map(is_yolox, weights))
+    has_name = is_yolox if yolox else is_solo
+    if foreign := [key for key in weights if not (has_name(key) or is_counter(key))]:
         raise UserError(
             f"mmdetection has no counterpart of {listed(foreign, 5)}; only a ResNet with a pyramid "
-            "and a head of this package can be exported."
+            "and a head of this package, or its YOLOX, can be exported."
         )
     counters = {
         key.replace(".running_mean", ".num_batches_tracked"): torch.zeros((), dtype=torch.int64)
         for key in weights
         if key.endswith(".running_mean")
     }
-    return _renamed({**counters, **weights}, TO_MMDET)
+    return _renamed({**counters, **weights}, YOLOX_TO_MMDET if yolox else TO_MMDET)
 
 
 def expected_preprocessing(lineage: Lineage) -> Preprocessing:

@@ -8,6 +8,8 @@ from solo.errors import UserError, shortened
 
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection/v2.0/"
 _PYTORCH = "https://download.pytorch.org/models/"
+# The release of YOLOX, and every one after it, whose weights take pixels as they are.
+_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +20,12 @@ class Published:
         name: Of the config that comes with solo and goes with it; imagenet/... is a backbone alone.
         base: Beginning of the address, in whose place a mirror may stand.
         path: End of the address.
-        average_precision: Mask AP on COCO val as its authors report it, in percent; None of a backbone.
+        average_precision: On COCO val as its authors report it, in percent; None of a backbone.
         parameters: How many the model learns.
         licence: Of the weights.
-        source_config: What its authors call the config: of mmdetection, or the weights of torchvision.
+        source_config: What its authors call the config: of mmdetection or YOLOX, or the weights of torchvision.
+        finds: What the AP is of: "masks" or "boxes".
+        digest: Its sha256, where the end of its name does not say how it begins.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Published:
     source_config: str
     base: str = _OPENMMLAB
     licence: str = "Apache-2.0"
+    finds: str = "masks"
+    digest: str = ""
 
     @property
     def is_backbone(self) -> bool:
@@ -49,8 +55,8 @@ class Published:
 
     @property
     def sha256(self) -> str:
-        """How its sha256 begins, which the end of its name says: 8 hex digits."""
-        return PurePosixPath(self.path).stem.rpartition("-")[2]
+        """How its sha256 begins: all of it, or the 8 hex digits at the end of its name."""
+        return self.digest or PurePosixPath(self.path).stem.rpartition("-")[2]
 
 
 def _mmdet(
@@ -73,6 +79,19 @@ def _mmdet(
         average_precision=average_precision,
         parameters=parameters,
         source_config=f"{config}.py",
+    )
+
+
+def _yolox(name: str, average_precision: float, parameters: int, digest: str) -> Published:
+    return Published(
+        name=f"coco/{name}",
+        base=_YOLOX,
+        path=f"{name}.pth",
+        average_precision=average_precision,
+        parameters=parameters,
+        source_config=f"exps/default/{name}.py",
+        finds="boxes",
+        digest=digest,
     )
 
 
@@ -116,6 +135,19 @@ _TABLE = (
            "solov2_light_r34_fpn_3x_coco/20220511_091839-e51659d3", 31.9, 28_362_896),
     _mmdet("solov2_light_448_R_50_FPN_3x", "solov2/solov2-light_r50_fpn_ms-3x_coco",
            "solov2_light_r50_fpn_3x_coco/20220512_165256-c93a6074", 33.7, 31_287_440),
+    # The hashes are those that several projects, independent of each other, check these files by.
+    _yolox("yolox_nano", 25.8, 912_159,
+           "cd28f55fbbc1829f99d9ac9b38a16d259a22889739c8728ea877610201feff7b"),
+    _yolox("yolox_tiny", 32.8, 5_055_855,
+           "9de513de589ac98bb92d3bca53b5af7b9acfa9b0bacb831f7999d0f7afaee8f0"),
+    _yolox("yolox_s", 40.5, 8_968_255,
+           "f55ded7181e1b0c13285c56e7790b8f0e8f8db590fe4edb37f0b7f345c913a30"),
+    _yolox("yolox_m", 46.9, 25_326_495,
+           "60076992b32da82951c90cfa7bd6ab70eba9eda243e08b940a396f60ac2d19b6"),
+    _yolox("yolox_l", 49.7, 54_208_895,
+           "1e6b7fa6240375370b2a8a8eab9066b3cdd43fd1d0bfa8d2027fd3a51def2917"),
+    _yolox("yolox_x", 51.1, 99_071_455,
+           "5652330b6ae860043f091b8f550a60c10e1129f416edfdb65c259be6caf355cf"),
     _torchvision("resnet18", "resnet18-f37072fd.pth", "ResNet18_Weights.IMAGENET1K_V1", 11_689_512),
     _torchvision("resnet34", "resnet34-b627a593.pth", "ResNet34_Weights.IMAGENET1K_V1", 21_797_672),
     _torchvision("resnext101_64x4d", "resnext101_64x4d-173b62eb.pth",

@@ -1,4 +1,4 @@
-"""How the weights of other SOLO implementations are named, as rewriting rules.
+"""How the weights of other implementations of SOLO and YOLOX are named, as rewriting rules.
 
 A rule is (pattern, replacement). All that match a name are applied to it, in order.
 """
@@ -55,6 +55,66 @@ ADELAIDET: Rules = (
     (r"^mask_head\.conv_pred\.1\.", "head.mask_feature.predictor.norm."),
 )
 
+_CSP = r"^(backbone\.dark[234]\.1|backbone\.dark5\.2|neck\.(?:top_down|bottom_up)\.\d)\."
+
+# YOLOX: the official code's names; those of yolov7_d2, which has a level less at their beginning; and those of
+# mmdetection. Of two words, the second is mmdetection's.
+YOLOX: Rules = (
+    (r"^backbone\.backbone\.", "backbone."),
+    *((rf"^backbone\.stage{k}\.", f"backbone.dark{k + 1}.") for k in (1, 2, 3, 4)),
+    (r"^backbone\.stem\.conv\.", "backbone.stem."),
+    (r"^(backbone|neck)\.lateral_conv0\.", "neck.reduce.0."),
+    (r"^(backbone|neck)\.reduce_conv1\.", "neck.reduce.1."),
+    *((rf"^(backbone|neck)\.C3_p{4 - k}\.", f"neck.top_down.{k}.") for k in (0, 1)),
+    *((rf"^(backbone|neck)\.bu_conv{2 - k}\.", f"neck.downsample.{k}.") for k in (0, 1)),
+    *((rf"^(backbone|neck)\.C3_n{3 + k}\.", f"neck.bottom_up.{k}.") for k in (0, 1)),
+    (r"^neck\.reduce_layers\.", "neck.reduce."),
+    (r"^neck\.(top_down|bottom_up)_blocks\.", r"neck.\1."),
+    (r"^neck\.downsamples\.", "neck.downsample."),
+    (r"^neck\.out_convs\.", "head.stems."),
+    (r"^bbox_head\.multi_level_conv_(cls|reg|obj)\.", r"head.\1_preds."),
+    (r"^bbox_head\.multi_level_", "head."),
+    (r"^head\.cls_convs\.", "head.category_towers."),
+    (r"^head\.reg_convs\.", "head.box_towers."),
+    (r"^head\.cls_preds\.", "head.category_predictors."),
+    (r"^head\.reg_preds\.", "head.box_predictors."),
+    (r"^head\.obj_preds\.", "head.objectness_predictors."),
+    (r"\.(dconv|depthwise_conv)\.", ".depthwise."),
+    (r"\.(pconv|pointwise_conv)\.", ".pointwise."),
+    (rf"{_CSP}(conv1|main_conv)\.", r"\1.main."),
+    (rf"{_CSP}(conv2|short_conv)\.", r"\1.short."),
+    (rf"{_CSP}(conv3|final_conv)\.", r"\1.final."),
+    (rf"{_CSP}m\.", r"\1.blocks."),
+    (r"\.conv\.weight$", ".weight"),
+    (r"\.bn\.", ".norm."),
+)
+
+_YOLOX_PARTS = (
+    r"(backbone\.(stem|dark\d)|neck\.(reduce|top_down|downsample|bottom_up)|"
+    r"head\.(stems|(category|box)_towers|(category|box|objectness)_predictors))\."
+)
+
+# Ours to mmdetection's YOLOX: the inverse of YOLOX, by mmdetection's words.
+YOLOX_TO_MMDET: Rules = (
+    (rf"{_CSP}(main|short|final)\.", r"\1.\2_conv."),
+    (r"\.(depthwise|pointwise)\.", r".\1_conv."),
+    # A normalised convolution: all but the predictors.
+    (r"^((?!head\.\w+_predictors\.).*)\.weight$", r"\1.conv.weight"),
+    (r"\.norm\.conv\.weight$", ".norm.weight"),
+    (r"\.norm\.", ".bn."),
+    (r"^backbone\.stem\.", "backbone.stem.conv."),
+    *((rf"^backbone\.dark{k + 1}\.", f"backbone.stage{k}.") for k in (1, 2, 3, 4)),
+    (r"^neck\.reduce\.", "neck.reduce_layers."),
+    (r"^neck\.(top_down|bottom_up)\.", r"neck.\1_blocks."),
+    (r"^neck\.downsample\.", "neck.downsamples."),
+    (r"^head\.stems\.", "neck.out_convs."),
+    (r"^head\.category_towers\.", "bbox_head.multi_level_cls_convs."),
+    (r"^head\.box_towers\.", "bbox_head.multi_level_reg_convs."),
+    (r"^head\.category_predictors\.", "bbox_head.multi_level_conv_cls."),
+    (r"^head\.box_predictors\.", "bbox_head.multi_level_conv_reg."),
+    (r"^head\.objectness_predictors\.", "bbox_head.multi_level_conv_obj."),
+)
+
 _TOWER = r"^head\.(?:\w+_tower(?:_x|_y)?\.\d+|mask_feature\.(?:levels\.\d\.\d|predictor))"
 
 # Ours to mmdetection's: the inverse of OFFICIAL, by mmdetection's words.
@@ -109,6 +169,16 @@ def is_dropped(key: str) -> bool:
 
 
 def is_ours(key: str) -> bool:
+    """Return whether a SOLO or a YOLOX of this package has such a name."""
+    return is_solo(key) or is_yolox(key)
+
+
+def is_solo(key: str) -> bool:
     """Return whether a ResNet with a pyramid and a head of this package has such a name."""
     prefixes = ("head.", "backbone.bottom_up.", "backbone.fpn_")
     return key.startswith(prefixes) and not rename(key, TO_MMDET).startswith(prefixes)
+
+
+def is_yolox(key: str) -> bool:
+    """Return whether a YOLOX of this package on its own backbone has such a name."""
+    return bool(re.match(_YOLOX_PARTS, key))

@@ -7,7 +7,7 @@ import yaml
 
 from solo.checkpoint import run_files
 from solo.errors import UserError
-from solo.reached import best_metric
+from solo.reached import evaluations, metric_of
 
 
 class RunCaption(NamedTuple):
@@ -28,7 +28,7 @@ def run_caption(folder: Path) -> RunCaption:
         batch, tests = _batch(cfg["SOLVER"], record), list(cfg["DATASETS"]["TEST"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
         return RunCaption(folder.resolve().name, best_file=best)
-    metric = best_metric(tests)
+    metric = metric_of(evaluations(folder / run_files.METRICS), tests)
     if not record:
         return RunCaption(folder.resolve().name, 0.0, metric, best)
     parts = [folder.resolve().name, Path(record.last.config_file).name, _state(record.last)]

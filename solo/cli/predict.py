@@ -50,7 +50,7 @@ def add_outputs(parser: argparse._ActionsContainer, threshold: str) -> None:
         "--json",
         type=user_path,
         metavar="FILE",
-        help="COCO-style list of the instances, masks as RLE",
+        help="COCO-style list of the instances, masks, if any, as RLE",
     )
     parser.add_argument("--show", action="store_true", help="open a window; q ends")
     parser.add_argument(

@@ -19,7 +19,7 @@ from solo.files import write_text
 if TYPE_CHECKING:
     from solo.model_zoo import Entry
 
-_HEADERS = ("name", "AP", "parameters", "size", "licence", "here")
+_HEADERS = ("name", "AP", "of", "parameters", "size", "licence", "here")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -90,7 +90,7 @@ def _table(entries: list["Entry"]) -> str:
     rows = [
         (
             entry.name,
-            "-" if entry.average_precision is None else f"{entry.average_precision:.1f}",
+            *_precision(entry),
             f"{entry.parameters / 1e6:.1f} M",
             _size(entry),
             entry.licence,
@@ -99,8 +99,15 @@ def _table(entries: list["Entry"]) -> str:
         for entry in entries
     ]
     right, left = "right", "left"
-    aligned = (left, right, right, right, left, left)
+    aligned = (left, right, left, right, right, left, left)
     return str(tabulate(rows, headers=_HEADERS, colalign=aligned, disable_numparse=True))
+
+
+def _precision(entry: "Entry") -> tuple[str, str]:
+    """Return the AP, and what it is of; of a backbone there is none."""
+    if entry.average_precision is None:
+        return "-", "-"
+    return f"{entry.average_precision:.1f}", entry.finds
 
 
 def _size(entry: "Entry") -> str:

@@ -84,6 +84,14 @@ class MaskFormat(Word):
     RLE = "rle"
 
 
+class Activation(Word):
+    """What follows the normalisation of YOLOX's convolutions."""
+
+    SILU = "silu"
+    LEAKY_RELU = "leaky_relu"
+    RELU = "relu"
+
+
 class MemoryFormat(Word):
     """How weights and features lie in memory."""
 
@@ -132,6 +140,14 @@ class ClipType(Word):
     VALUE = "value"
 
 
+class Schedule(Word):
+    """How the learning rate changes."""
+
+    STEPS = "WarmupMultiStepLR"
+    COSINE = "WarmupCosineLR"
+    COSINE_FLAT = "WarmupCosineFlatLR"
+
+
 class TrainSampler(Word):
     """In which order training sees the images."""
 
@@ -149,6 +165,7 @@ class AnnotationFormat(Word):
     VIA = "via"
     CVAT = "cvat"
     VOC_XML = "voc_xml"
+    VISDRONE = "visdrone"
 
 
 class MetricLogger(Word):
@@ -168,12 +185,14 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,
     "MODEL.SOLO.TEST.MASK_FORMAT": MaskFormat,
+    "MODEL.YOLOX.ACTIVATION": Activation,
     "MODEL.MEMORY_FORMAT": MemoryFormat,
     "MODEL.CPU.INTERSECTIONS": Intersections,
     "MODEL.CPU.PRODUCTS": Products,
     "MODEL.CPU.BFLOAT16": BFloat16,
     "SOLVER.OPTIMIZER": Optimizer,
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
+    "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
 }
 # Of these "" leaves the choice to the head, or to the builder of the backbone.

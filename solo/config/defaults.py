@@ -3,6 +3,8 @@
 from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from solo.config.yolox_keys import yolox_node
+
 
 def get_cfg() -> CfgNode:
     """Return detectron2's default config with the keys of solo added."""
@@ -14,6 +16,9 @@ def get_cfg() -> CfgNode:
 def add_solo_config(cfg: CfgNode) -> None:
     """Add the keys of solo to a detectron2 config, in place."""
     cfg.MODEL.SOLO = CfgNode()
+    # Whether there are masks, and training needs them, with a meta-architecture that does not say so itself.
+    # Those of solo do; for them the key is without effect.
+    cfg.MODEL.MASK_ON = True
     # How weights and features lie in memory: "channels_last", "contiguous", or "auto": on a CPU what suits
     # it, on a GPU channels_last in mixed precision. Same results up to rounding.
     cfg.MODEL.MEMORY_FORMAT = "auto"
@@ -22,6 +27,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     _add_targets_and_losses(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
+    cfg.MODEL.YOLOX = yolox_node()
     _add_training(cfg)
     _add_augmentation(cfg.INPUT)
     _add_multi_image(cfg.INPUT)
@@ -186,13 +192,15 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.LOGGERS = ("tensorboard",)
     # "SGD" as in the papers, or "AdamW", which trains faster from scratch.
     cfg.SOLVER.OPTIMIZER = "SGD"
-    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers.
+    # CLIP_GRADIENTS.CLIP_TYPE may be "full_model", too: the norm over all parameters, as in the papers; and
+    # LR_SCHEDULER_NAME "WarmupCosineFlatLR", YOLOX's: a quadratic warm-up from WARMUP_FACTOR, a cosine, and a
+    # twentieth of the rate in the last phase, INPUT.MULTI_IMAGE_OFF_ITERS.
 
     # Data sets in COCO's format to register before training or evaluation, each
     # ["name", "annotations.json", "image folder"]. DATASETS.TRAIN and TEST then take the names.
     cfg.DATASETS.COCO_JSON = []
     # ... and in any format, each ["name", "format", "annotations", "image folder"]: "coco", "yolo", "labelme",
-    # "via", "cvat", "voc_xml", or "auto", which tells them apart.
+    # "via", "cvat", "voc_xml", "visdrone", or "auto", which tells them apart.
     cfg.DATASETS.FILES = []
     # Whether their file names may lead out of the image folder, as ../secret.jpg does.
     cfg.DATASETS.LEAVE_FOLDER = False
@@ -218,6 +226,15 @@ def _add_augmentation(node: CfgNode) -> None:
     node.JITTER.ENABLED = False
     node.JITTER.IMAGE_SIZE = [1024, 1024]
     node.JITTER.SCALE_RANGE = [0.1, 2.0]
+
+    # The image, when it has its size, turned and sheared by up to so many degrees either way, moved by up to a
+    # share of its sides, and scaled, about its middle; what it leaves empty has the colour of PAD_VALUE.
+    node.AFFINE = CfgNode()
+    node.AFFINE.PROB = 0.0
+    node.AFFINE.DEGREES = 10.0
+    node.AFFINE.SHEAR = 2.0
+    node.AFFINE.TRANSLATE = 0.1
+    node.AFFINE.SCALE_RANGE = [0.5, 1.5]
 
     # Progressive resizing: this share of SOLVER.MAX_ITER, from the first iteration on, sees images of SCALE times
     # MIN_SIZE_TRAIN (and MAX_SIZE_TRAIN, JITTER.IMAGE_SIZE), which cost about SCALE ** 2 as much. A run that is
@@ -263,5 +280,6 @@ def _add_multi_image(node: CfgNode) -> None:
     # image, at the scale it is shown at.
     node.MIN_VISIBLE_AREA = 1
     node.MIN_VISIBLE_SHARE = 0.0
-    # Iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup.
+    # The last phase: iterations before SOLVER.MAX_ITER that go without mosaic, copy-paste and mixup. YOLOX has
+    # its L1 loss there, and WarmupCosineFlatLR its lowest rate.
     node.MULTI_IMAGE_OFF_ITERS = 0

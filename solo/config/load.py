@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from detectron2.config import CfgNode
 
+from solo.architectures import class_node
 from solo.config import get_cfg
 from solo.config.merge import merge_file, merge_options
 from solo.config.starting_weights import starting_weights
@@ -43,7 +44,7 @@ def load_config(
         dataset: Registered name, in place of DATASETS.TRAIN and TEST. It says how many classes
             there are, too.
         gpus: Whether a GPU that is there may be used; if not, MODEL.DEVICE becomes cpu in its place.
-        needs_classes: Whether MODEL.SOLO.NUM_CLASSES 0 becomes the number of the data sets.
+        needs_classes: Whether NUM_CLASSES 0 of the model becomes the number of the data sets.
 
     Returns:
         The config, frozen. Entries of DATASETS.COCO_JSON are registered.
@@ -60,7 +61,7 @@ def load_config(
     known = cfg.MODEL.WEIGHTS if weights is not None else starting_weights(cfg)
     cfg.MODEL.WEIGHTS = os.path.expanduser(weights or known)  # in a yaml no shell does
     if dataset:
-        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, cfg.MODEL.SOLO.NUM_CLASSES = (dataset,), (), 0
+        cfg.DATASETS.TRAIN, cfg.DATASETS.TEST, class_node(cfg).NUM_CLASSES = (dataset,), (), 0
     if device:
         cfg.MODEL.DEVICE = device
     elif weights is None:
@@ -79,7 +80,7 @@ def inference_config(
     """Return the config to run a trained model with, whose checkpoint may know its classes.
 
     See :func:`load_config`; an empty `device` is cuda where there is one, else cpu, and
-    MODEL.SOLO.NUM_CLASSES may be 0 still.
+    NUM_CLASSES of the model may be 0 still.
     """
     return load_config(config_file, opts, device=device, weights=weights, needs_classes=False)
 

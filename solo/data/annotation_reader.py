@@ -122,6 +122,9 @@ class AnnotationReader:
         if entry.get("bbox"):
             if box := box_of(entry["bbox"]):
                 annotation["bbox"] = box
+            elif mask is None and not annotation["iscrowd"]:  # there is nothing else of it
+                tell(Kind.BROKEN_BOX, problem_of_box(entry["bbox"]), Effect.LEFT_OUT)
+                return
             else:
                 tell(Kind.BROKEN_BOX, problem_of_box(entry["bbox"]))
         if (area := number_of(entry.get("area"))) is not None and area >= 0:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +70,10 @@ class Checked:
         """Return what was found of a document, which was read from a path, an image folder and a format."""
         counts = len(document.records), document.kept, document.lost, document.is_refused
         return cls(name, findings, *counts, *files)
+
+    def without(self, kind: Kind) -> "Checked":
+        """Return it without the findings of a kind, for those whom they do not hinder."""
+        return replace(self, findings=[one for one in self.findings if one.kind is not kind])
 
     @property
     def errors(self) -> int:

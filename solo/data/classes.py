@@ -7,6 +7,7 @@ from typing import TypedDict
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, Metadata, MetadataCatalog
 
+from solo.architectures import class_key, class_node
 from solo.data.formats.coco_categories import read_categories
 from solo.data.identities import Identity
 from solo.data.kept_records import load_records
@@ -52,7 +53,7 @@ def dataset_classes(dataset_names: Sequence[str]) -> DatasetClasses:
 
 
 def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:
-    """Set MODEL.SOLO.NUM_CLASSES, in place, to the number of classes of DATASETS.TRAIN.
+    """Set NUM_CLASSES of the model, in place, to the number of classes of DATASETS.TRAIN.
 
     A number that is set already, stays; it must then agree with the data sets. A frozen config
     is frozen again afterwards.
@@ -66,11 +67,12 @@ def resolve_num_classes(cfg: CfgNode, class_names: Sequence[str] = ()) -> None:
             if none of them says how many classes there are.
     """
     number = len(class_names) or check_class_counts(cfg)[0]
-    if number == cfg.MODEL.SOLO.NUM_CLASSES:
+    node = class_node(cfg)
+    if number == node.NUM_CLASSES:
         return
     frozen = cfg.is_frozen()
     cfg.defrost()
-    cfg.MODEL.SOLO.NUM_CLASSES = number
+    node.NUM_CLASSES = number
     if frozen:
         cfg.freeze()
 
@@ -79,13 +81,13 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
     """Return the number of classes that config and data sets agree on, and their names.
 
     Returns:
-        The number, which MODEL.SOLO.NUM_CLASSES 0 leaves to the data sets, and the names in the
+        The number, which NUM_CLASSES 0 of the model leaves to the data sets, and the names in the
         order of the model's class channels: empty if no data set has names.
 
     Raises:
         UserError: If they disagree, or if none of them says how many classes there are.
     """
-    number = cfg.MODEL.SOLO.NUM_CLASSES
+    number = class_node(cfg).NUM_CLASSES
     source = ""
     names: list[str] = []
     for key in ("TRAIN", "TEST"):
@@ -102,13 +104,13 @@ def check_class_counts(cfg: CfgNode) -> tuple[int, list[str]]:
                 source, names = f"DATASETS.{key} {dataset}", found
     if number > 0 and names and number != len(names):
         raise UserError(
-            f"MODEL.SOLO.NUM_CLASSES is {number}, but {source} has {len(names)} classes "
+            f"{class_key(cfg)} is {number}, but {source} has {len(names)} classes "
             f"({', '.join(names)}): set the key to {len(names)}, or to 0 to take it from the data"
         )
     if number <= 0 and not names:
         raise UserError(
             f"the number of classes is not known: DATASETS.TRAIN {tuple(cfg.DATASETS.TRAIN)} and "
-            f"DATASETS.TEST {tuple(cfg.DATASETS.TEST)} name none. Set MODEL.SOLO.NUM_CLASSES, or "
+            f"DATASETS.TEST {tuple(cfg.DATASETS.TEST)} name none. Set {class_key(cfg)}, or "
             "DATASETS.TRAIN to a registered data set whose metadata has thing_classes"
         )
     return (number if number > 0 else len(names)), names

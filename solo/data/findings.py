@@ -67,7 +67,8 @@ class Kind(Enum):
     )
     BOXES_ONLY = (
         "no mask",
-        "SOLO learns from masks: annotate polygons or RLE masks, or mark crowds with iscrowd.",
+        "SOLO learns from masks: annotate polygons or RLE masks, mark crowds with iscrowd, or train on boxes "
+        "(docs/boxes.md); --config tells the check of a model that needs no masks.",
     )
     BROKEN_POLYGON = (
         "broken polygon",

@@ -1,4 +1,4 @@
-"""From a record of a data set to what the model takes: the moved image, and exact masks of it."""
+"""From a record of a data set to what the model takes: the moved image, and exact masks or boxes of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from PIL import Image
 
+from solo.architectures import needs_masks
 from solo.data.augmentation.build import build_augmentations, build_test_resize, build_visibility
 from solo.data.augmentation.geometry import RESIZING, FastResizeTransform, fitting_size
 from solo.data.augmentation.sample import Sample, Visibility
@@ -23,11 +24,12 @@ from solo.images import MAX_PIXELS, UnreadableImageError, check_size, read_image
 
 
 class SOLODatasetMapper(DatasetMapper):
-    """Map a record to a training or test item, as detectron2's mapper does, but for masks.
+    """Map a record to a training or test item, as detectron2's mapper does, but for masks and boxes.
 
     Polygons, RLE (compressed or not) and per-pixel masks may be mixed in a data set: training
     always gets ``BitMasks``, and ``INPUT.MASK_FORMAT`` has no say. Boxes are the tight bounds of
-    the moved masks, which an annotated box is not after a crop or a rotation.
+    the moved masks, which an annotated box is not after a crop or a rotation. For a model that needs no
+    masks there are none: boxes are the annotated ones, moved, to a fraction of a pixel.
 
     ``augmentations`` are those of detectron2, or users' own. They may ask for ``regions``, the
     objects' masks, as they may for the ``image``.
@@ -40,19 +42,22 @@ class SOLODatasetMapper(DatasetMapper):
         *,
         visibility: Visibility | None = None,
         max_pixels: int = MAX_PIXELS,
+        boxes_only: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Take what detectron2's mapper takes; masks are always used.
+        """Take what detectron2's mapper takes; `boxes_only` says whether masks are used.
 
         Args:
             is_train: Whether to hand out annotations.
             visibility: Which objects to keep. None: all that have a pixel left.
             max_pixels: Of an image that is read.
+            boxes_only: Whether items have no masks, and boxes suffice.
             **kwargs: Of ``detectron2.data.DatasetMapper``.
         """
         super().__init__(is_train, **kwargs)
         self.visibility = visibility or Visibility()
         self.max_pixels = max_pixels
+        self.boxes_only = boxes_only
         self._vanished = VanishedObjects()
         self._of_parts = [a for a in self.augmentations.augs if not isinstance(a, RESIZING)]
 
@@ -73,6 +78,7 @@ class SOLODatasetMapper(DatasetMapper):
             arguments["visibility"] = build_visibility(cfg)
         else:
             arguments["augmentations"] = [build_test_resize(cfg)]
+        arguments["boxes_only"] = not needs_masks(cfg)
         arguments["use_instance_mask"] = True
         arguments["instance_mask_format"] = "bitmask"
         arguments["recompute_boxes"] = True
@@ -86,8 +92,8 @@ class SOLODatasetMapper(DatasetMapper):
 
         Returns:
             The record with ``image``, (3, H, W) uint8 after the augmentations. For training also
-            ``instances`` with ``gt_masks``, ``gt_boxes`` and ``gt_classes``, without crowds and
-            without objects that left the image; there may be none.
+            ``instances`` with ``gt_masks``, unless boxes suffice, ``gt_boxes`` and ``gt_classes``, without
+            crowds and without objects that left the image; there may be none.
 
         Raises:
             UnreadableImageError: If the image file cannot be read.
@@ -130,7 +136,8 @@ class SOLODatasetMapper(DatasetMapper):
                 resize = FastResizeTransform(*size, *fitting_size(size, fit))
                 augmentations = T.AugmentationList([resize, *self._of_parts])
             check_size(record, size)
-        scene = Scene(image, size, record, own_areas=self.visibility.min_share > 0)
+        own_areas = self.visibility.min_share > 0
+        scene = Scene(image, size, record, own_areas=own_areas, boxes_only=self.boxes_only)
         augmentations(scene)
         self._vanished.count(len(scene.regions), scene.vanished)
         return Sample(scene.image, self.visibility(scene.regions))
@@ -142,7 +149,8 @@ class SOLODatasetMapper(DatasetMapper):
         """
         item = {key: value for key, value in record.items() if key != "annotations"}
         item["image"] = _as_tensor(sample.image)
-        item["instances"] = replace(sample, regions=self.visibility(sample.regions)).instances()
+        seen = replace(sample, regions=self.visibility(sample.regions))
+        item["instances"] = seen.instances(with_masks=not self.boxes_only)
         return item
 
 

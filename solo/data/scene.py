@@ -8,7 +8,7 @@ import numpy as np
 from detectron2.data import transforms as T
 
 from solo.data.mask_forms import read_mask
-from solo.data.segmentations import decode_mask, moved_region
+from solo.data.segmentations import annotated_box, decode_mask, moved_box, moved_region
 from solo.errors import UserError
 from solo.structures.box import Box
 from solo.structures.region import Region
@@ -18,13 +18,29 @@ class Scene(T.AugInput):
     """An image on its way through the augmentations, and its objects, as they are now."""
 
     def __init__(
-        self, image: np.ndarray, size: tuple[int, int], record: dict[str, Any], *, own_areas: bool
+        self,
+        image: np.ndarray,
+        size: tuple[int, int],
+        record: dict[str, Any],
+        *,
+        own_areas: bool,
+        boxes_only: bool = False,
     ) -> None:
-        """Take the image, its full (H, W), its record, and whether to measure uncut objects."""
+        """Take an image with its record.
+
+        Args:
+            image: (h, w, 3), which may have been reduced.
+            size: Its full (H, W).
+            record: In detectron2's standard format.
+            own_areas: Whether to measure uncut objects.
+            boxes_only: Whether boxes suffice, and masks are not looked at where there are boxes.
+        """
         super().__init__(image)
         self._size = size
         self._record = record
         self._own_areas = own_areas
+        self._boxes_only = boxes_only
+        self._move = moved_box if boxes_only else moved_region
         self._transforms: list[T.Transform] = []
         self._sizes: list[tuple[int, int]] = []
 
@@ -71,20 +87,26 @@ class Scene(T.AugInput):
 
     def _is_cut_off(self, annotation: dict[str, Any]) -> bool:
         """Tell whether the middle of an object lies in the original, but not in what is shown of it."""
-        middle = np.floor(_middle(annotation["segmentation"], self._size)) + 0.5  # of a pixel
+        middle = np.floor(self._middle(annotation)) + 0.5  # of a pixel
         height, width = self._size
         if not Box(0, 0, width, height).holds(_pixel(middle)):
             return False
         moved = T.TransformList(self._transforms).apply_coords(middle[None].copy())[0]
         return not self._window.holds(_pixel(moved))
 
+    def _middle(self, annotation: dict[str, Any]) -> np.ndarray:
+        """Return the middle of the bounds of an object, x and y."""
+        if self._boxes_only:
+            return annotated_box(annotation, self._size).reshape(2, 2).mean(axis=0)
+        return _middle(annotation["segmentation"], self._size)
+
     def _region(self, annotation: dict[str, Any], transforms: T.TransformList) -> Region | None:
         category = int(annotation["category_id"])
-        region = moved_region(annotation, transforms, self._size, self.image.shape[:2])
-        if region and isinstance(annotation["segmentation"], list):
+        region = self._move(annotation, transforms, self._size, self.image.shape[:2])
+        if region and (self._boxes_only or isinstance(annotation["segmentation"], list)):
             region = region.within(self._window)
         if region and self._own_areas:
-            whole = moved_region(annotation, T.TransformList([]), self._size, self._size)
+            whole = self._move(annotation, T.TransformList([]), self._size, self._size)
             area = whole.area if whole else 0
             region = region._replace(own_area=area * _magnification(transforms, self._size))
         return region and region._replace(category=category)
@@ -93,7 +115,7 @@ class Scene(T.AugInput):
     def _window(self) -> Box:
         """What the image shows of the original; what a crop removed, a later pad must not bring back.
 
-        Bitmasks lose it as the image does, polygons keep it. Exact for all but turned images, of
+        Bitmasks lose it as the image does, polygons and boxes keep it. Exact for all but turned images, of
         which this is the box around.
         """
         height, width = self._size

@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 from detectron2.data import get_detection_dataset_dicts
 from detectron2.data.samplers import RepeatFactorTrainingSampler
 
+from solo.architectures import needs_masks
 from solo.config.choices import TrainSampler, choose
 from solo.data.catalog import check_registered
 from solo.data.kept_records import forget_records, keep_records
@@ -14,9 +15,15 @@ from solo.errors import UserError, told_as
 
 Record = dict[str, Any]
 
+# What else can be done with boxes than to draw masks.
+WAYS_OUT = (
+    ', or train on the boxes: MODEL.SOLO.LOSS.SUPERVISION "box" makes masks of them, and a YOLOX finds '
+    "boxes (see docs/boxes.md)"
+)
+
 
 def training_records(cfg: CfgNode, *, keep: bool = False) -> list[Record]:
-    """Return the records of DATASETS.TRAIN, after checking that they teach masks.
+    """Return the records of DATASETS.TRAIN, after checking that they teach what the model learns.
 
     Images without objects are left out where DATALOADER.FILTER_EMPTY_ANNOTATIONS says so.
 
@@ -25,7 +32,7 @@ def training_records(cfg: CfgNode, *, keep: bool = False) -> list[Record]:
         keep: Whether they will be asked for again; if not, only those of DATASETS.TEST are kept.
 
     Raises:
-        UserError: If there are none, or objects without a mask.
+        UserError: If there are none, or objects without a mask that the model needs.
     """
     names = tuple(cfg.DATASETS.TRAIN)
     if not names:
@@ -42,7 +49,7 @@ def training_records(cfg: CfgNode, *, keep: bool = False) -> list[Record]:
         forget_records(name)  # the loader has its own
     if not len(records):
         raise UserError(f"DATASETS.TRAIN = {names} holds no images to train on")
-    check_masks(records, names)
+    (check_masks if needs_masks(cfg) else check_boxes)(records, names)
     return records
 
 
@@ -66,12 +73,28 @@ def check_masks(records: Sequence[Record], names: Sequence[str]) -> None:
     if without == objects:
         raise UserError(
             f"DATASETS.TRAIN = {tuple(names)} has boxes only: none of its {objects} annotations "
-            "has a segmentation. SOLO learns from masks: annotate polygons or RLE masks"
+            f"has a segmentation. SOLO learns from masks: annotate polygons or RLE masks{WAYS_OUT}"
         )
     raise UserError(
         f"{without} of {objects} annotations of DATASETS.TRAIN = {tuple(names)} have no "
         f"segmentation, the first in {first}: add their masks, remove them, or mark them iscrowd"
     )
+
+
+def check_boxes(records: Sequence[Record], names: Sequence[str]) -> None:
+    """Stop if objects have neither a box nor a mask.
+
+    Raises:
+        UserError: If so; it names the first.
+    """
+    for record in records:
+        for index, item in enumerate(record.get("annotations", ())):
+            has_place = item.get("bbox") is not None or item.get("segmentation") is not None
+            if not (has_place or item.get("iscrowd", 0)):
+                raise UserError(
+                    f"annotation {item.get('id', index)} of {record.get('file_name')}, of DATASETS.TRAIN = "
+                    f"{tuple(names)}, has neither a bbox nor a segmentation: add its box, or remove it"
+                )
 
 
 def aspect_groups(records: Sequence[Record]) -> list[int]:

@@ -132,10 +132,18 @@ def list_instances(found: Found) -> list[Row]:
         Row(
             record["category_name"],
             record["score"],
-            int(mask_util.area(record["segmentation"])),
+            _area(record),
         )
         for record in found.records
     ]
+
+
+def _area(record: dict[str, Any]) -> int:
+    """Return the pixels of an object, or of its box where it has no mask."""
+    if "segmentation" in record:
+        return int(mask_util.area(record["segmentation"]))
+    _, _, width, height = record["bbox"]
+    return round(width * height)
 
 
 def write_found(found: Found, class_names: Sequence[str], folder: Path) -> tuple[Path, Path]:

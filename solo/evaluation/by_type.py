@@ -1,40 +1,46 @@
 """Which evaluator a data set gets."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
+from solo.architectures import BBOX, SEGM
 from solo.errors import UserError
 from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
 from solo.evaluation.shown import ShownEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator
 
+_OF_MASKS = ("voc_instance", "cityscapes_instance")
 
-def build_evaluator(dataset_name: str, output_dir: str | None) -> DatasetEvaluator:
+
+def build_evaluator(
+    dataset_name: str, output_dir: str | None, tasks: Sequence[str] = (BBOX, SEGM)
+) -> DatasetEvaluator:
     """Build the evaluator that a data set asks for.
 
     Args:
         dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
             or none, "voc_instance", which gets COCO's tables, too, or "cityscapes_instance".
         output_dir: Folder for the predictions in COCO's format. None: they are not written.
+        tasks: What the model predicts. Without masks it is COCO's rules for boxes that count.
 
     Raises:
         UserError: If the data set asks for another evaluator, or a package is missing.
     """
     kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
-    if kind == "coco":
-        return ShownEvaluator(dataset_name, output_dir=output_dir)
+    if kind == "coco" or (kind in _OF_MASKS and SEGM not in tasks):
+        return ShownEvaluator(dataset_name, tuple(tasks), output_dir=output_dir)
     if kind == "voc_instance":
-        coco = ShownEvaluator(dataset_name, output_dir=output_dir)
+        coco = ShownEvaluator(dataset_name, tuple(tasks), output_dir=output_dir)
         return _Several([coco, VOCInstanceEvaluator(dataset_name)])
     if kind == "cityscapes_instance":
         return CityscapesInstanceEvaluator(dataset_name)
     raise UserError(
         f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
-        "(every data set with masks can use it), 'voc_instance' and 'cityscapes_instance'"
+        "(every data set with masks or boxes can use it), 'voc_instance' and 'cityscapes_instance'"
     )
 
 

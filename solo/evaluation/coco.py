@@ -21,8 +21,10 @@ from detectron2.utils import comm
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from solo.architectures import BBOX, SEGM
 from solo.errors import MissingPackageError, UserError
 from solo.evaluation.coco_truth import Truth, indexed
+from solo.evaluation.tasks import boxes_alone
 from solo.files import Spared, write_with
 from solo.garbage import no_garbage_collection
 from solo.structures.run_lengths import rles_of
@@ -35,7 +37,7 @@ except ImportError:
 
 logger = logging.getLogger(__name__)
 
-_TASKS = ("bbox", "segm")
+_TASKS = (BBOX, SEGM)
 # One pixel, not set.
 _NO_MASK = {"size": [1, 1], "counts": "1"}
 
@@ -61,15 +63,15 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
         Args:
             dataset_name: As registered with detectron2.
-            tasks: Of "bbox" and "segm". None: both.
+            tasks: Of "bbox" and "segm". None: both. Of both, boxes alone where the data set has no masks.
             distributed: Whether to gather the predictions of all workers.
             output_dir: Folder for the predictions in COCO's format. None: they are not written.
             max_dets_per_image: Detections of an image, per class, that count. None: COCO's 100.
             use_fast_impl: Whether faster-coco-eval computes. None: if it is installed.
 
         Raises:
-            UserError: If the annotations cannot be read or have no masks, or faster-coco-eval is
-                asked for and missing.
+            UserError: If the annotations cannot be read, or some have no masks, or faster-coco-eval is asked for
+                and missing.
             ValueError: If another task is asked for.
         """
         tasks = tuple(tasks or _TASKS)
@@ -84,10 +86,10 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self._logger = logger
         self._distributed = distributed
         self._output_dir = output_dir
-        self._tasks = tasks
         self._max_dets_per_image = [1, 10, max_dets_per_image or 100]
         self._metadata = MetadataCatalog.get(dataset_name)
-        self._truth = Truth(dataset_name, needs_masks="segm" in tasks)
+        self._truth = Truth(dataset_name, needs_masks=SEGM in tasks)
+        self._tasks = boxes_alone(dataset_name, tasks) if self._truth.boxes_only else tasks
         self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
         if use_fast_impl is None and not self._fast:
             logger.info("faster-coco-eval is not installed: pycocotools evaluates, more slowly")
@@ -272,7 +274,7 @@ def _detections(
     for number, result in enumerate(results, 1):
         kept = {key: result[key] for key in ("image_id", "category_id", "score")}
         detection = {"id": number, "iscrowd": 0, **kept}
-        if task == "bbox":
+        if task == BBOX:
             detection["bbox"] = box = result["bbox"]
             detection["area"] = box[2] * box[3]
         else:

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pycocotools.mask as mask_util
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from pycocotools.coco import COCO
 from tqdm import tqdm
 
-from solo.data import load_records
-from solo.data.formats.coco_json import load_coco
 from solo.data.mask_forms import BrokenMaskError, read_mask
 from solo.errors import UserError
+from solo.evaluation.tasks import boxes_only, records_of
 from solo.images import image_size
 from solo.structures.polygons import draw_polygons
 from solo.structures.run_lengths import RLE
@@ -31,6 +30,7 @@ class Truth:
         api: COCO's objects: images, annotations and categories, each numbered from 1.
         numbers: From an image's own id to its number.
         annotated: Whether there is anything to compare with.
+        boxes_only: Whether there are objects, and none of them has a mask.
     """
 
     def __init__(self, dataset_name: str, *, needs_masks: bool) -> None:
@@ -38,17 +38,20 @@ class Truth:
 
         Args:
             dataset_name: As registered with detectron2.
-            needs_masks: Whether to refuse objects without one.
+            needs_masks: Whether to refuse objects without one, unless all are; else masks are not looked at
+                where there are boxes and areas.
 
         Raises:
             OSError: If a file cannot be read.
             UserError: If the data set cannot be loaded, or an object lacks its mask.
         """
-        records = _records(dataset_name)
+        records = records_of(dataset_name)
         self.numbers = {record["image_id"]: n for n, record in enumerate(records, 1)}
         if len(self.numbers) < len(records):
             raise UserError(f"{dataset_name}: two of its images have the same image_id.")
         self.annotated = any("annotations" in record for record in records)
+        self.boxes_only = boxes_only(records)
+        needs_masks = needs_masks and not self.boxes_only
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for record in tqdm(records, desc="objects", unit="image", disable=None, leave=False):
@@ -79,13 +82,6 @@ def indexed(api: Any, dataset: dict[str, Any]) -> Any:
     return api
 
 
-def _records(name: str) -> list[dict[str, Any]]:
-    if name in DatasetCatalog:
-        return load_records(name)
-    metadata = MetadataCatalog.get(name)  # of a file that nobody registered
-    return load_coco(metadata.json_file, metadata.get("image_root", ""), name)
-
-
 def _annotations(
     dataset: str, record: dict[str, Any], size: tuple[int, int], needs_masks: bool
 ) -> Iterator[dict[str, Any]]:
@@ -94,8 +90,9 @@ def _annotations(
         place = f"{dataset}: {record.get('file_name')}: annotation {item.get('id', index)}"
         crowd = int(item.get("iscrowd", 0))
         box = _box(item)
+        is_whole = not needs_masks and box is not None and item.get("area") is not None
         try:
-            mask = read_mask(item.get("segmentation"), size)
+            mask = read_mask(None if is_whole else item.get("segmentation"), size)
         except BrokenMaskError as error:  # of records that were not read from a file
             logger.warning("%s is left out: %s", place, error)
             continue

@@ -1,4 +1,4 @@
-"""What was found in an image beside what there is, both with pred_classes and pred_rles.
+"""What was found in an image beside what there is, both with pred_classes, and pred_rles or pred_boxes alone.
 
 Legend: P predictions, T objects or crowd regions.
 """
@@ -8,6 +8,11 @@ import pycocotools.mask as mask_util
 from detectron2.structures import Instances
 
 from solo.evaluation.best_f1 import match
+from solo.structures.instances import coco_boxes
+from solo.structures.run_lengths import RLE
+
+Shapes = list[RLE] | np.ndarray
+"""Masks, or boxes (n, 4) as COCO has them, x, y, width, height."""
 
 
 def match_objects(found: Instances, objects: Instances) -> np.ndarray:
@@ -23,14 +28,21 @@ def lie_in_crowd(found: Instances, crowds: Instances) -> np.ndarray:
     return (inside & same_class(found, crowds)).any(axis=1)
 
 
+def shapes_of(found: Instances, truth: Instances) -> tuple[Shapes, Shapes]:
+    """Return what is compared of predictions and objects: their masks where both have them, else their boxes."""
+    if found.has("pred_rles") and truth.has("pred_rles"):
+        return found.pred_rles, truth.pred_rles
+    return coco_boxes(found), coco_boxes(truth)
+
+
 def same_class(found: Instances, truth: Instances) -> np.ndarray:
     """Return (P, T) bool."""
     return (found.pred_classes[:, None] == truth.pred_classes).numpy()
 
 
 def _ious(found: Instances, truth: Instances, *, is_crowd: int) -> np.ndarray:
-    """Return (P, T); of crowds the share of each prediction that lies in them."""
+    """Return (P, T), of masks where both have them; of crowds the share of each prediction that lies in them."""
     if not len(found) or not len(truth):
         return np.zeros((len(found), len(truth)))
-    ious: np.ndarray = mask_util.iou(found.pred_rles, truth.pred_rles, [is_crowd] * len(truth))
+    ious: np.ndarray = mask_util.iou(*shapes_of(found, truth), [is_crowd] * len(truth))
     return ious

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 # Classes that fit a screen with the rest.
 FEW_CLASSES = 12
-_NAMES = {"segm": "mask", "bbox": "box"}
+NOUNS = {"segm": "mask", "bbox": "box"}
 Results = Mapping[str, Mapping[str, float]]
 
 
@@ -65,7 +65,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
 
 def _name(task: str) -> str:
     dataset, _, words = task.rpartition("/")
-    for name, said in _NAMES.items():
+    for name, said in NOUNS.items():
         words = words.replace(name, said)
     return f"{dataset} {words}".lstrip()
 

@@ -14,6 +14,7 @@ class Backend(Protocol):
         class_names: Name per class, K of them or none.
         category_ids: K of them: the data set's own where they are known; else 0 to K - 1.
         threshold: Of the best F1 in the model's own evaluation; None: not known.
+        tasks: What instances have, "bbox" and "segm"; where it does not say, both.
         origin: What it was made of and what runs it, for people: "model_final.pth", "cpu".
     """
 
@@ -30,6 +31,7 @@ class Backend(Protocol):
 
         Returns:
             Instances at the size of each image, on the CPU, in descending order of score:
-            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
+            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`,
+            unless it finds boxes only.
         """
         ...

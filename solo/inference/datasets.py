@@ -15,11 +15,13 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 from torch import nn
 
+from solo.architectures import tasks_of
 from solo.data import SOLODatasetMapper, build_test_loader, load_records
 from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
+from solo.evaluation.tasks import evaluated_tasks
 from solo.images import MAX_PIXELS
 from solo.inference.class_order import ClassOrder, go_by_number
 from solo.inference.fallback import WithCPUFallback
@@ -67,7 +69,7 @@ def _open_datasets(cfg: CfgNode) -> Iterator[OpenDataset]:
     for name in cfg.DATASETS.TEST:
         loader = build_test_loader(cfg, name, OrReason(SOLODatasetMapper(cfg, False)))
         folder = Path(cfg.OUTPUT_DIR, "inference", name)
-        yield OpenDataset(name, loader, build_evaluator(name, str(folder)))
+        yield OpenDataset(name, loader, build_evaluator(name, str(folder), tasks_of(cfg)))
 
 
 def evaluate(
@@ -124,8 +126,11 @@ def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
 
 
 def best_metric_name(cfg: CfgNode) -> str:
-    """Return the name under which training records the mask AP that chooses the best checkpoint."""
-    return best_metric(cfg.DATASETS.TEST)
+    """Return the name under which training records the AP that chooses the best checkpoint.
+
+    That is of masks where the model predicts them, and the first of DATASETS.TEST has them, else of boxes.
+    """
+    return best_metric(cfg.DATASETS.TEST, evaluated_tasks(cfg.DATASETS.TEST[0], tasks_of(cfg)))
 
 
 def evaluate_predictor(
@@ -155,7 +160,7 @@ def evaluate_predictor(
     records = load_records(dataset_name)
     order = class_order(predictor, dataset_name, records)
     records = _some(records, num_images)
-    evaluator = build_evaluator(dataset_name, output_dir)
+    evaluator = build_evaluator(dataset_name, output_dir, predictor.tasks)
     if num_images is not None and not isinstance(evaluator, COCOEvaluator):
         raise UserError(
             "The evaluator of this data set counts the objects of all images: leave out the number "

@@ -17,6 +17,7 @@ import numpy as np
 from detectron2.structures import BoxMode, Instances
 
 from solo import model_zoo
+from solo.architectures import BBOX, SEGM
 from solo.checkpoint.run_files import model_of_run
 from solo.config.choices import MaskFormat
 from solo.config.load import inference_config
@@ -44,6 +45,7 @@ class Predictor:
         threshold: Score from which on instances are returned: the one of the best F1 in the model's own
             evaluation; 0.3 where it has none.
         is_evaluated: Whether it has one.
+        tasks: What instances have: "bbox", and "segm" if there are masks.
         max_pixels: Of an image file that is read for it.
     """
 
@@ -63,9 +65,9 @@ class Predictor:
         self.class_names = backend.class_names
         self.category_ids = backend.category_ids
         self.origin = tuple(getattr(backend, "origin", ()))
-        own = getattr(backend, "threshold", None)
-        self.is_evaluated = own is not None
-        self.threshold: float = THRESHOLD if own is None else own
+        own: float | None = getattr(backend, "threshold", None)
+        self.is_evaluated, self.threshold = own is not None, THRESHOLD if own is None else own
+        self.tasks: tuple[str, ...] = getattr(backend, "tasks", (BBOX, SEGM))
 
     @classmethod
     def from_config(
@@ -187,7 +189,7 @@ class Predictor:
 
         Returns:
             Instances at the size of the image, on the CPU, in descending order of score:
-            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`.
+            `pred_boxes` (XYXY in pixels), `scores`, `pred_classes`, and `pred_masks` or `pred_rles`, if any.
 
         Raises:
             UserError: The image has another shape or type, or the file cannot be read.
@@ -271,19 +273,20 @@ class Predictor:
             instances: Of one image.
 
         Returns:
-            Per instance: category_id, category_name, score, bbox (XYWH in pixels) and segmentation,
-            an RLE of COCO with its counts as text.
+            Per instance: category_id, category_name, score, bbox (XYWH in pixels) and, if there are masks,
+            segmentation, an RLE of COCO with its counts as text.
         """
+        rles = predicted_rles(instances) or [None] * len(instances)
         boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
         tensors = (instances.pred_classes, instances.scores, boxes)
-        fields = [*(tensor.tolist() for tensor in tensors), predicted_rles(instances) or []]
+        fields = [*(tensor.tolist() for tensor in tensors), rles]
         return [
             {
                 "category_id": self.category_ids[category],
                 "category_name": class_name(category, self.class_names),
                 "score": round(score, 5),
                 "bbox": [round(value, 2) for value in box],
-                "segmentation": rle,
+                **({"segmentation": rle} if rle else {}),
             }
             for category, score, box, rle in zip(*fields, strict=True)
         ]

@@ -21,6 +21,7 @@ from solo.inference.seams import Part, Whole, join_parts, settle
 from solo.layers.output import encoded_masks
 from solo.structures.box import Box
 from solo.structures.image_size import ImageSize
+from solo.structures.instances import are_boxes, without_masks
 from solo.structures.run_lengths import boxes_of, place_rle
 
 Find = Callable[[Sequence[np.ndarray]], list[Instances]]
@@ -79,7 +80,8 @@ def find_in_tiles(image: np.ndarray, find: Find, rule: TileRule) -> Instances:
     """Find the instances of an image tile by tile, and put together what seams cut.
 
     Tiles go to `find` one at a time. What they found is kept as run lengths, so that memory grows with
-    outlines instead of areas; only a result with `pred_masks` takes its (n, H, W) in the end.
+    outlines instead of areas; only a result with `pred_masks` takes its (n, H, W) in the end. Boxes without
+    masks are put together by their pixels, and come out rounded to these.
 
     Args:
         image: (H, W, 3) uint8 BGR.
@@ -88,7 +90,7 @@ def find_in_tiles(image: np.ndarray, find: Find, rule: TileRule) -> Instances:
 
     Returns:
         Instances at the size of the image in descending order of score: `pred_boxes`, `scores`,
-        `pred_classes`, and `pred_masks` or `pred_rles`, whichever `find` returns. Of an image no
+        `pred_classes`, and `pred_masks` or `pred_rles`, whichever `find` returns, if any. Of an image no
         larger than a tile, what `find` returns.
     """
     size = image.shape[:2]
@@ -98,16 +100,17 @@ def find_in_tiles(image: np.ndarray, find: Find, rule: TileRule) -> Instances:
     parts, formats = zip(*(_look_at(image, tile, find) for tile in tiles), strict=True)
     found = join_parts(parts, rule.merge_thresh, rule.size, size)
     wholes = _find_whole(image, find, rule) if rule.whole else []
-    return to_instances(
+    joined = to_instances(
         [item.found for item in settle(found, wholes, rule.merge_thresh)],
         size=size,
-        mask_format=formats[0],
+        mask_format=formats[0] or MaskFormat.RLE,
         max_instances=rule.max_instances,
     )
+    return joined if formats[0] else without_masks(joined)
 
 
-def _look_at(image: np.ndarray, tile: Box, find: Find) -> tuple[list[Part], MaskFormat]:
-    """Find the instances of a tile, and move those with a pixel into the image; tell their format, too."""
+def _look_at(image: np.ndarray, tile: Box, find: Find) -> tuple[list[Part], MaskFormat | None]:
+    """Find the instances of a tile, and move those with a pixel into the image; tell their format, too, if any."""
     size = image.shape[:2]
     (instances,) = find([np.ascontiguousarray(image[tile.slices])])
     parts = []
@@ -116,6 +119,8 @@ def _look_at(image: np.ndarray, tile: Box, find: Find) -> tuple[list[Part], Mask
         box = Box(*boxes_of([rle])[0].tolist())
         if any(box):
             parts.append(Part(found._replace(rle=rle), box, tile))
+    if are_boxes(instances):
+        return parts, None
     return parts, MaskFormat.RLE if instances.has("pred_rles") else MaskFormat.BITMASK
 
 

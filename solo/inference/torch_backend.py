@@ -12,6 +12,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
+from solo.architectures import class_node, tasks_of
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint
 from solo.checkpoint.beside_weights import known_category_ids, known_threshold
 from solo.config.validity import check_device
@@ -32,7 +33,7 @@ class TorchBackend:
         class_names: Name per class, K of them or none: of the checkpoint, else of the metadata of
             DATASETS.TRAIN[0] as far as they are known without loading the data set.
         category_ids: The data set's own, where the checkpoint or the metadata tells; else 0 to K - 1.
-        threshold, origin: See `Backend`.
+        threshold, origin, tasks: See `Backend`.
     """
 
     def __init__(self, cfg: CfgNode) -> None:
@@ -52,10 +53,11 @@ class TorchBackend:
         metadata = MetadataCatalog.get(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else None
         names_of_metadata = tuple(metadata.get("thing_classes", ())) if metadata else ()
         content = None
-        if not cfg.MODEL.SOLO.NUM_CLASSES:
+        if not class_node(cfg).NUM_CLASSES:
             content = read_checkpoint(cfg.MODEL.WEIGHTS.partition("?")[0])
             resolve_num_classes(cfg, content.get("class_names") or names_of_metadata)
-        num_classes = cfg.MODEL.SOLO.NUM_CLASSES
+        num_classes = class_node(cfg).NUM_CLASSES
+        self.tasks = tasks_of(cfg)
 
         self.model = build_model(cfg)
         # A model with random parts would find nonsense; so the checkpoint must be complete.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solo.config.choices import Intersections
 from solo.layers.overlaps import mask_ious
-from solo.structures.instances import select_rows
+from solo.structures.instances import are_boxes, coco_boxes, select_rows
 
 # IoU from which on two masks are of one object: from there on both would be said to find it. On the digits
 # no two true masks overlap by a tenth, and of 314 second labels 3 overlap the first by less than half.
@@ -21,8 +21,11 @@ SAME_OBJECT = 0.5
 def one_per_object(instances: Instances) -> Instances:
     """Leave out each prediction whose mask overlaps that of a more confident one that is kept, or is empty.
 
+    Without masks it is the boxes that are compared.
+
     Args:
-        instances: n predictions in any order, with scores, and pred_masks or pred_rles, on any device.
+        instances: n predictions in any order, with scores, and pred_masks, pred_rles or pred_boxes alone, on any
+            device.
 
     Returns:
         Those that are kept, in their order, with the same fields.
@@ -41,7 +44,10 @@ def one_per_object(instances: Instances) -> Instances:
 
 
 def _ious(instances: Instances) -> Tensor:
-    """Return the (n, n) IoU of masks, of run lengths without a pixel decoded."""
+    """Return the (n, n) IoU of masks, of run lengths without a pixel decoded; of boxes where there are none."""
+    if are_boxes(instances):
+        boxes = coco_boxes(instances)
+        return torch.from_numpy(coco_mask.iou(boxes, boxes, [0] * len(boxes)))
     if instances.has("pred_rles"):
         rles = instances.pred_rles
         return torch.from_numpy(coco_mask.iou(rles, rles, [0] * len(rles)))

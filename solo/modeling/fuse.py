@@ -5,8 +5,8 @@ from detectron2.config import CfgNode
 from detectron2.layers import Conv2d, FrozenBatchNorm2d
 from torch import nn
 
+from solo.layers.memory_format import memory_format
 from solo.modeling.backbones.timm_backbone import TimmBackbone
-from solo.modeling.memory_format import memory_format
 
 
 def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:

@@ -1,4 +1,4 @@
-"""The losses, as pure functions in float32, and their normalisers summed over the workers.
+"""The losses, as pure functions in float32.
 
 Legend: P positive pairs, M instances, H, W soft mask size, K classes.
 """
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -103,15 +102,6 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
 def _focal_term(logits: Tensor, gamma: float) -> Tensor:
     """Return the loss of calling these logits background: p ** gamma * -log(1 - p)."""
     return logits.sigmoid().pow(gamma) * F.softplus(logits)
-
-
-def sum_over_workers(count: Tensor) -> Tensor:
-    """Add up a number over all workers, so that each divides its loss by the same."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return count
-    total = count.clone()
-    dist.all_reduce(total)
-    return total
 
 
 def zero_gradient_anchor(parameters: Iterable[Tensor]) -> Tensor:

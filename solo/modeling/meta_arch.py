@@ -3,7 +3,6 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -12,31 +11,29 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from detectron2.structures import ImageList, Instances
 from detectron2.utils import comm
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Freeze, Recompute, choose
-from solo.layers.masks import downsample_masks
+from solo.layers.all_workers import sum_over_workers
+from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.modeling import losses
+from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.memory_format import memory_format
+from solo.modeling.mask_loss import MaskLoss, MaskSupervision, Supervision
 from solo.modeling.necks import build_backbone
-from solo.modeling.postprocessing import Decoder, PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor, cell_probabilities
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
 
-# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
-_PIXELS_AT_A_TIME = 1 << 21
-
 
 @META_ARCH_REGISTRY.register()
-class SOLO(nn.Module):
+class SOLO(Declared, nn.Module):
     """Segment objects by their locations: no boxes, no proposals.
 
     Source:
@@ -46,7 +43,6 @@ class SOLO(nn.Module):
     default_head = "SOLOHead"
     pixel_mean: Tensor
     pixel_std: Tensor
-    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
     @configurable
     def __init__(
@@ -62,7 +58,7 @@ class SOLO(nn.Module):
         pixel_std: tuple[float, ...],
         input_format: str = "RGB",
         memory_format: torch.memory_format = torch.contiguous_format,
-        recompute: bool = False,
+        mask_loss: MaskLoss = MaskLoss(recompute=False),  # noqa: B008
         freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
@@ -78,8 +74,7 @@ class SOLO(nn.Module):
             pixel_std: Per channel.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
-            recompute: Whether the soft masks of training are decoded a few at a time, and again on
-                the way back.
+            mask_loss: Adds up the losses of soft masks in training.
             freeze: What training leaves as it is.
         """
         super().__init__()
@@ -92,7 +87,7 @@ class SOLO(nn.Module):
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.input_format = input_format
-        self.recompute = recompute
+        self.mask_loss = mask_loss
         self.freeze = freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
@@ -122,7 +117,7 @@ class SOLO(nn.Module):
             "pixel_std": cfg.MODEL.PIXEL_STD,
             "input_format": cfg.INPUT.FORMAT,
             "memory_format": memory_format(cfg, training=True),
-            "recompute": recompute is not Recompute.NONE,
+            "mask_loss": MaskLoss(recompute=recompute is not Recompute.NONE),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
@@ -234,46 +229,28 @@ class SOLO(nn.Module):
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
-            counts = to_device(self.assigner.count(targets), self.device)
-            normalisers = losses.sum_over_workers(counts)
+            normalisers = sum_over_workers(to_device(self.assigner.count(targets), self.device))
         num_positive, num_pairs = normalisers.unbind()
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = losses.focal_loss(logits, categories, **self.focal) / (num_positive + 1)
-        mask = self._dice_sum(outputs, targets, truth, size) / num_pairs.clamp(min=1)
+        supervision = MaskSupervision(truth)
+        mask = self._mask_sum(outputs, targets, size, supervision) / num_pairs.clamp(min=1)
         workers, terms = comm.get_world_size(), {"loss_category": category, "loss_mask": mask}
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
-    def _dice_sum(
+    def _mask_sum(
         self,
         outputs: HeadOutputs[Any],
         targets: list[Targets],
-        truth: list[Instances],
         size: tuple[int, int],
+        supervision: Supervision,
     ) -> Tensor:
-        """Add up the dice losses of all pairs of the batch."""
-        strides = torch.tensor(self.head.mask_strides)
+        """Add up the mask losses of all pairs of the batch."""
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
-        total = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
-        dice = partial(checkpoint, _dice, use_reentrant=False) if self.recompute else _dice
-        for image, (target, instances) in enumerate(zip(targets, truth, strict=True)):
-            decode = self.head.decoder(outputs.masks, image)
-            pair_strides = strides[self.head.grids.levels_of(target.cells)]
-            for stride in pair_strides.unique().tolist():
-                pairs = (pair_strides == stride).nonzero()[:, 0]
-                frame = (size[0] // stride, size[1] // stride)
-                masks = downsample_masks(instances.gt_masks, stride, frame)
-                for part in self._parts(pairs, frame):
-                    shown = to_device(target.instances[part], masks.device)
-                    total = total + dice(decode, target.cells[part], masks, shown)
-        return total
-
-    def _parts(self, pairs: Tensor, frame: tuple[int, int]) -> tuple[Tensor, ...]:
-        """Split pairs into what is decoded at a time: all of them, unless memory counts."""
-        if not self.recompute:
-            return (pairs,)
-        return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
+        anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
+        return anchor + self.mask_loss(self.head, outputs.masks, targets, size, supervision)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
@@ -292,8 +269,3 @@ class SOLOv2(SOLO):
     """SOLO with dynamic masks."""
 
     default_head = "SOLOv2Head"
-
-
-def _dice(decode: Decoder, cells: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
-    """Add up the dice losses of some pairs, given by their cells and instances."""
-    return losses.dice_loss(decode(cells), masks, instances).sum()

@@ -12,8 +12,9 @@ from solo.images import MAX_PIXELS, UnreadableImageError, WrongSizeError
 from solo.inference.datasets import read_bgr, spread_evenly
 from solo.report.held_out import judge_image
 from solo.report.looked_at import true_annotations
-from solo.report.true_objects import true_objects
+from solo.report.true_objects import have_masks, true_objects
 from solo.report.verdict_marks import marks_of
+from solo.structures.instances import are_boxes
 from solo.visualization.sheet import SheetRow
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,9 @@ def dataset_rows(
             problems.append(error)
             continue
         # A crowd region is not one instance: it is neither learnt nor expected.
-        truth = true_objects(true_annotations(record), (image.shape[0], image.shape[1]))
-        found, marks = predict(image), None
+        found, marks, objects = predict(image), None, true_annotations(record)
+        with_masks = not are_boxes(found) and have_masks(objects)
+        truth = true_objects(objects, (image.shape[0], image.shape[1]), with_masks=with_masks)
         if threshold is not None and "annotations" in record:
             result = judge_image(record, found, threshold)
             found, marks = result.found, marks_of(result.verdict)

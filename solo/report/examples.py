@@ -9,6 +9,7 @@ import pycocotools.mask as mask_util
 
 from solo.report.held_out import ImageResult
 from solo.report.verdicts import Kind
+from solo.structures.run_lengths import rles_of
 
 
 class Example(NamedTuple):
@@ -31,14 +32,14 @@ def find_examples(images: Sequence[ImageResult], kind: Kind, number: int) -> lis
     """
     by_prediction, by_object = [], []
     for image in images:
-        about = image.verdict.about
+        about, rles = image.verdict.about, rles_of(image.truth)
         for index in np.flatnonzero(image.verdict.predictions == kind).tolist():
             found = _example(image, [index], about[index])
             by_prediction.append((float(image.found.scores[index]), found))
         for index in np.flatnonzero(image.verdict.objects == kind).tolist():
             objects = about[about[:, index]].any(axis=0)
             objects[index] = True
-            area = float(mask_util.area(image.truth.pred_rles[index]))
+            area = float(mask_util.area(rles[index]))
             by_object.append((area, _example(image, [], objects)))
     ranked = [
         example

@@ -3,8 +3,9 @@
 import shlex
 from typing import NamedTuple
 
+from solo.evaluation.result_tables import NOUNS
 from solo.report.confusion import confusion_matrix, most_confused
-from solo.report.held_out import HeldOut
+from solo.report.held_out import HeldOut, judged_task
 from solo.report.run_folder import Run
 from solo.report.tally import Tally, tally
 from solo.report.verdicts import DEFINITIONS, Kind
@@ -46,10 +47,12 @@ def headline(run: Run, held_out: HeldOut) -> Headline:
 
 
 def _how_good(held_out: HeldOut, counts: Tally) -> str:
+    task = judged_task(held_out.tables)
     return (
         f"Finds {_share(counts.correct, counts.num_objects)} objects; "
         f"{_share(counts.shown - counts.correct, counts.shown)} predictions are wrong, at threshold "
-        f"{held_out.threshold:.2f}. Mask AP {held_out.tables['segm']['AP']:.1f} on {held_out.dataset}, "
+        f"{held_out.threshold:.2f}. {NOUNS[task].capitalize()} AP {held_out.tables[task]['AP']:.1f} on "
+        f"{held_out.dataset}, "
         f"{how_many(len(held_out.images), 'image')}."
     )
 
@@ -68,9 +71,8 @@ def _most_wrong(held_out: HeldOut, counts: Tally) -> str:
     count, whole = numbers[worst]
     if not count:
         return "Nothing goes wrong."
-    return (
-        f"What most goes wrong: {count:,} of {whole:,} {_WRONG[worst]}{_example(held_out, worst)}."
-    )
+    wrong = _WRONG[worst].replace("mask", NOUNS[judged_task(held_out.tables)])
+    return f"What most goes wrong: {count:,} of {whole:,} {wrong}{_example(held_out, worst)}."
 
 
 def _number(counts: Tally, kind: Kind) -> tuple[int, int]:

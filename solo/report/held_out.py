@@ -5,7 +5,7 @@ Legend: T IoU thresholds of COCO, R recalls, K classes; P predictions and T obje
 
 import math
 import time
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ import pycocotools.mask as mask_util
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 
+from solo.architectures import BBOX, SEGM
 from solo.errors import UserError
 from solo.evaluation.coco import COCOEvaluator, predicted_rles
-from solo.evaluation.compared import same_class
+from solo.evaluation.compared import Shapes, same_class, shapes_of
 from solo.evaluation.loop import run_evaluation
 from solo.images import MAX_PIXELS
 from solo.inference import Predictor
@@ -36,8 +37,8 @@ class ImageResult:
 
     Attributes:
         file_name: Of the image.
-        truth: The objects, with pred_classes and pred_rles; crowds are none.
-        found: The predictions, with pred_classes, pred_rles and scores.
+        truth: The objects, with pred_classes, and pred_rles or pred_boxes; crowds are none.
+        found: The predictions, with pred_classes, pred_rles or pred_boxes, and scores.
         verdict: The kinds of predictions and objects.
         score: See `image_score`.
     """
@@ -81,6 +82,11 @@ class HeldOut:
     speed: Speed | None
 
 
+def judged_task(tables: Mapping[str, object]) -> str:
+    """Return by which of the tasks of some tables predictions are judged: "segm" if there are masks, else "bbox"."""
+    return SEGM if SEGM in tables else BBOX
+
+
 class _CurveEvaluator(COCOEvaluator):
     """Keeps the precision of each recall, which detectron2's tables leave out."""
 
@@ -103,17 +109,17 @@ def examine(predictor: Predictor, dataset: str, num_images: int | None = None) -
 
     Args:
         predictor: With the classes of the data set, in its order.
-        dataset: As registered with detectron2, with masks.
+        dataset: As registered with detectron2, with masks or boxes.
         num_images: Look at so many images, spread evenly. None: at all.
 
     Raises:
-        UserError: There is no such data set, it has no masks, other classes than the model, or no object in an
+        UserError: There is no such data set, some of its objects have no masks, other classes than the model, or no object in an
             image that can be read.
         OSError: A file cannot be read.
     """
     chosen = choose_records(predictor, dataset, num_images)
     _check_any(map(true_annotations, chosen), f"{len(chosen)} images of {dataset}")
-    evaluator = _CurveEvaluator(dataset, distributed=False)
+    evaluator = _CurveEvaluator(dataset, getattr(predictor, "tasks", None), distributed=False)
     look = _Look(predictor)
     some = None if num_images is None else [record["image_id"] for record in chosen]
     # Whatever finds instances may stand here, also without a limit of its own.
@@ -173,7 +179,9 @@ def _lean(found: Instances) -> Instances:
     # A mask of a large image is a thousand times its run lengths.
     names = ("pred_boxes", "scores", "pred_classes")
     kept = {name: found.get(name) for name in names if found.has(name)}
-    return Instances(found.image_size, **kept, pred_rles=predicted_rles(found))
+    if (rles := predicted_rles(found)) is not None:
+        kept["pred_rles"] = rles
+    return Instances(found.image_size, **kept)
 
 
 def judge_image(record: dict[str, Any], found: Instances, threshold: float) -> ImageResult:
@@ -183,7 +191,7 @@ def judge_image(record: dict[str, Any], found: Instances, threshold: float) -> I
 
 def _judge(image: LookedAt, threshold: float) -> ImageResult:
     found = select_confident(image.found, threshold)
-    overlaps = _overlaps(found.pred_rles, image.truth.pred_rles)
+    overlaps = _overlaps(*shapes_of(found, image.truth))
     verdict = classify(
         overlaps,
         scores=found.scores.numpy(),
@@ -199,17 +207,31 @@ def _judge(image: LookedAt, threshold: float) -> ImageResult:
     )
 
 
-def _overlaps(predictions: list[RLE], objects: list[RLE]) -> Overlaps:
-    number, rles = len(predictions), [*predictions, *objects]
-    if not rles:
+def _overlaps(predictions: Shapes, objects: Shapes) -> Overlaps:
+    number = len(predictions)
+    if not number and not len(objects):
         nothing = np.zeros((0, 0))
         return Overlaps(shared=nothing, predictions=nothing, objects=nothing)
-    # One by one: more than 255 at a time overflow in pycocotools with NumPy 2.
-    areas = np.array([int(mask_util.area(rle)) for rle in rles])
-    # By the rule for crowds it is the share of a mask, the row, that lies in another, the column.
-    shared = np.rint(mask_util.iou(rles, rles, [1] * len(rles)) * areas[:, None])
+    if isinstance(predictions, list):
+        shared = _shared_pixels([*predictions, *objects])
+    else:
+        shared = _shared_areas(np.concatenate([predictions, np.asarray(objects)]))
     return Overlaps(
         shared=shared[:number, number:],
         predictions=shared[:number, :number],
         objects=shared[number:, number:],
     )
+
+
+# By the rule for crowds it is the share of a shape, the row, that lies in another, the column.
+def _shared_pixels(rles: list[RLE]) -> np.ndarray:
+    # One by one: more than 255 at a time overflow in pycocotools with NumPy 2.
+    areas = np.array([int(mask_util.area(rle)) for rle in rles])
+    pixels: np.ndarray = np.rint(mask_util.iou(rles, rles, [1] * len(rles)) * areas[:, None])
+    return pixels
+
+
+def _shared_areas(boxes: np.ndarray) -> np.ndarray:
+    shares = np.nan_to_num(mask_util.iou(boxes, boxes, [1] * len(boxes)))
+    areas: np.ndarray = shares * boxes[:, 2:].prod(axis=1)[:, None]
+    return areas

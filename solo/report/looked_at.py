@@ -14,17 +14,18 @@ from detectron2.structures import Instances
 from solo.evaluation.coco import predicted_rles
 from solo.evaluation.compared import lie_in_crowd, match_objects
 from solo.layers.one_label import one_per_object
-from solo.report.true_objects import true_objects
+from solo.report.true_objects import have_masks, true_objects
+from solo.structures.instances import are_boxes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LookedAt:
-    """An image, of which only run lengths are kept.
+    """An image, of which only run lengths are kept; boxes where the model or the objects have no masks.
 
     Attributes:
         file_name: Of the image.
-        truth: The objects, with pred_classes and pred_rles; crowds are none.
-        found: The predictions, one per object, with pred_boxes, pred_classes, pred_rles and scores.
+        truth: The objects, with pred_classes, and pred_rles or pred_boxes; crowds are none.
+        found: The predictions, one per object, with pred_boxes, pred_classes, pred_rles, if any, and scores.
         matches: (P,) which object each prediction finds, -1 for none.
         in_crowd: (P,) bool, whether half of a prediction lies in a crowd region of its class.
         second_scores: Of the predictions that are left out, as `one_per_object` does.
@@ -43,17 +44,19 @@ def look_at(record: dict[str, Any], every: Instances) -> LookedAt:
 
     Args:
         record: detectron2's.
-        every: All predictions, with pred_rles.
+        every: All predictions, with pred_rles, if the model makes masks.
     """
     found = one_per_object(every)
-    truth = _annotated(true_annotations(record), found.image_size)
+    objects = true_annotations(record)
+    with_masks = not are_boxes(every) and have_masks(objects)
+    truth = _annotated(objects, found.image_size, with_masks)
     crowds = [item for item in record.get("annotations", ()) if item.get("iscrowd", 0)]
     return LookedAt(
         file_name=record["file_name"],
         truth=truth,
         found=found,
         matches=match_objects(found, truth),
-        in_crowd=lie_in_crowd(found, _annotated(crowds, found.image_size)),
+        in_crowd=lie_in_crowd(found, _annotated(crowds, found.image_size, with_masks)),
         second_scores=_left_out(every.scores, found.scores),
     )
 
@@ -63,8 +66,13 @@ def true_annotations(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in record.get("annotations", ()) if not item.get("iscrowd", 0)]
 
 
-def _annotated(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> Instances:
+def _annotated(
+    annotations: Sequence[dict[str, Any]], size: tuple[int, int], with_masks: bool
+) -> Instances:
     """Return annotations in the form of predictions without scores."""
+    if not with_masks:
+        boxed = true_objects(annotations, size, with_masks=False)
+        return Instances(size, pred_classes=boxed.gt_classes, pred_boxes=boxed.gt_boxes)
     if not annotations:
         return Instances(size, pred_classes=torch.zeros(0, dtype=torch.int64), pred_rles=[])
     truth = true_objects(annotations, size)

@@ -10,11 +10,13 @@ import jinja2
 from detectron2.config import CfgNode
 
 import solo
+from solo.architectures import class_node
 from solo.checkpoint.run_caption import run_caption
 from solo.checkpoint.run_files import METRICS
+from solo.evaluation.result_tables import NOUNS
 from solo.report.examples import best_and_worst, find_examples
 from solo.report.headline import headline
-from solo.report.held_out import HeldOut
+from solo.report.held_out import HeldOut, judged_task
 from solo.report.page_pictures import example_image, gallery_image, plotted
 from solo.report.page_tables import class_rows, confusions
 from solo.report.run_facts import run_facts
@@ -22,6 +24,7 @@ from solo.report.run_folder import Run
 from solo.report.speed import machine
 from solo.report.tally import Tally, tally
 from solo.report.verdicts import DEFINITIONS, Kind
+from solo.terminal import plural
 from solo.visualization.accuracy import (
     MAX_CLASS_PANELS,
     plot_over_threshold,
@@ -63,13 +66,16 @@ def _content(run: Run, held_out: HeldOut, cfg: CfgNode) -> dict[str, Any]:
     """Return what the template shows."""
     counts = tally(held_out.images)
     best, worst = best_and_worst(held_out.images, _GALLERY)
-    precision, names = held_out.precisions["segm"], held_out.class_names
+    names, noun = held_out.class_names, NOUNS[judged_task(held_out.tables)]
+    precision = held_out.precisions[judged_task(held_out.tables)]
     return {
         "title": run.folder.resolve().name,
         "model": _model(run.cfg),
         "headline": headline(run, held_out),
         "facts": _facts(run, held_out, counts),
         "held_out": held_out,
+        "noun": noun,
+        "nouns": plural(noun),
         "metrics": _METRICS,
         "counts": counts,
         "speed": _speed(cfg, held_out),
@@ -111,7 +117,7 @@ def _kind(kind: Kind, counts: Tally, held_out: HeldOut) -> dict[str, Any]:
 
 
 def _model(cfg: CfgNode) -> str:
-    head = cfg.MODEL.SOLO.HEAD.removesuffix("Head") or cfg.MODEL.META_ARCHITECTURE
+    head = class_node(cfg).get("HEAD", "").removesuffix("Head") or cfg.MODEL.META_ARCHITECTURE
     backbone = cfg.MODEL.BACKBONE.NAME
     if "timm" in backbone:
         return f"{head}, {cfg.MODEL.TIMM.NAME}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solo.report.confusion import confusion_matrix, most_confused, most_confused_classes
-from solo.report.held_out import HeldOut
+from solo.report.held_out import HeldOut, judged_task
 from solo.visualization.accuracy import class_aps
 
 # Of the bar of a class with an AP of 100, in pixels.
@@ -34,9 +34,9 @@ def class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
             [image.found.pred_classes.numpy() for image in held_out.images],
         )
     )
-    aps = 100 * class_aps(held_out.precisions["segm"])
+    aps = 100 * class_aps(held_out.precisions[judged_task(held_out.tables)])
     box_aps = 100 * class_aps(held_out.precisions["bbox"]).mean(axis=0)
-    mask_aps = aps.mean(axis=0)
+    mean_aps = aps.mean(axis=0)
     for index, name in enumerate(held_out.class_names):
         yield {
             "name": name,
@@ -46,8 +46,8 @@ def class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
             "box_ap": box_aps[index],
             "ap50": aps[0, index],
             "ap75": aps[5, index],
-            "mask_ap": mask_aps[index],
-            "width": round(np.nan_to_num(mask_aps[index]) / 100 * _BAR_WIDTH),
+            "ap": mean_aps[index],
+            "width": round(np.nan_to_num(mean_aps[index]) / 100 * _BAR_WIDTH),
         }
 
 

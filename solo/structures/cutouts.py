@@ -3,15 +3,17 @@
 H, W: the picture's size in pixels. h, w: the size of one instance's crop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util
-from detectron2.structures import BitMasks, Instances, PolygonMasks, polygons_to_bitmask
+from detectron2.structures import BitMasks, Boxes, Instances, PolygonMasks, polygons_to_bitmask
 
 from solo.structures.box import Box
+from solo.structures.instances import are_boxes
+from solo.structures.run_lengths import whole_boxes
 
 
 class Cutout(NamedTuple):
@@ -23,6 +25,7 @@ class Cutout(NamedTuple):
     row: int  # in the Instances it comes from
     category: int
     score: float | None  # None: an annotation
+    is_box: bool = False  # whether no mask is known: all of the crop is set
 
     @property
     def box(self) -> Box:
@@ -38,7 +41,8 @@ def get_cutouts(
 
     Args:
         instances: Predictions with `pred_masks` (n, H, W) or `pred_rles` (n COCO RLE dicts),
-            `pred_classes` and `scores`; or annotations with `gt_masks` and `gt_classes`.
+            `pred_classes` and `scores`; or annotations with `gt_masks` and `gt_classes`. Without masks their
+            `pred_boxes` or `gt_boxes` are cut out.
         threshold: Probability below which a prediction is left out. Annotations have no score.
         size: (height, width) in pixels to which the masks are scaled. None: as they are.
 
@@ -46,24 +50,55 @@ def get_cutouts(
         The instances that have any pixel, in their order.
 
     Raises:
-        ValueError: The instances hold no masks.
+        ValueError: The instances hold neither masks nor boxes.
     """
-    read_mask = mask_reader(instances)
+    cut = _cut_boxes if are_boxes(instances) else _cut_masks
     predicted = instances.has("pred_classes")
     categories = (instances.pred_classes if predicted else instances.gt_classes).tolist()
     scores = instances.scores.tolist() if instances.has("scores") else [None] * len(categories)
 
-    cutouts = []
-    for row, (category, score) in enumerate(zip(categories, scores, strict=True)):
-        if score is not None and score < threshold:
-            continue
+    shown = [row for row, score in enumerate(scores) if score is None or score >= threshold]
+    return [
+        Cutout(crop, left, top, row, categories[row], scores[row], cut is _cut_boxes)
+        for row, crop, left, top in cut(instances, shown, size)
+    ]
+
+
+def _cut_masks(
+    instances: Instances, rows: Sequence[int], size: tuple[int, int] | None
+) -> Iterator[tuple[int, np.ndarray, int, int]]:
+    """Yield of those rows that have a pixel their crop, and where it lies: left and top."""
+    read_mask = mask_reader(instances)
+    for row in rows:
         mask = _resize_mask(np.ascontiguousarray(read_mask(row), dtype=np.uint8), size)
         left, top, width, height = cv2.boundingRect(mask)
         if width and height:
             # A copy, so that the full-size mask can go: a hundred of them are large.
-            crop = mask[top : top + height, left : left + width].copy()
-            cutouts.append(Cutout(crop, left, top, row, category, score))
-    return cutouts
+            yield row, mask[top : top + height, left : left + width].copy(), left, top
+
+
+def _cut_boxes(
+    instances: Instances, rows: Sequence[int], size: tuple[int, int] | None
+) -> Iterator[tuple[int, np.ndarray, int, int]]:
+    """Yield the same of instances without masks, whose crops are whole boxes."""
+    boxes = _boxes(instances).tensor.detach().cpu().numpy()
+    given = instances.image_size
+    size = size or given
+    scale = np.tile([size[1] / given[1], size[0] / given[0]], 2)
+    whole = whole_boxes(boxes * scale, size)
+    outside = (boxes[:, 2:] <= 0).any(axis=1) | (boxes[:, :2] >= given[::-1]).any(axis=1)
+    for row in rows:
+        if outside[row]:
+            continue
+        left, top, right, bottom = whole[row].tolist()
+        yield row, np.ones((bottom - top, right - left), dtype=np.uint8), left, top
+
+
+def _boxes(instances: Instances) -> Boxes:
+    """Return the boxes of predictions or annotations."""
+    fields = instances.get_fields()
+    boxes: Boxes = fields.get("pred_boxes", fields.get("gt_boxes"))
+    return boxes
 
 
 def mask_reader(instances: Instances) -> Callable[[int], np.ndarray]:

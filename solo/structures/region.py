@@ -1,5 +1,6 @@
-"""Masks of single objects, kept as the pixels inside their boxes: cheap to move, cut and paste."""
+"""Masks of single objects, or their boxes, kept as the pixels inside: cheap to move, cut and paste."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ class Region(NamedTuple):
         category: Class index.
         own_area: Pixels that the object has where nothing is cut off or covered, at the scale it is
             shown at; 0 if nobody asks.
+        corners: (x0, y0, x1, y1) of an object of which the box is known and no mask, in pixels, as it was before
+            anything was cut off; its pixels are all that it touches. None: of one with a mask.
     """
 
     left: int
@@ -28,6 +31,7 @@ class Region(NamedTuple):
     pixels: np.ndarray
     category: int = 0
     own_area: float = 0.0
+    corners: tuple[float, float, float, float] | None = None
 
     @property
     def box(self) -> Box:
@@ -36,9 +40,27 @@ class Region(NamedTuple):
         return Box(self.left, self.top, self.left + width, self.top + height)
 
     @property
-    def area(self) -> int:
-        """The number of pixels."""
-        return int(np.count_nonzero(self.pixels))
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The tight bounds, (x0, y0, x1, y1); of a box without a mask to a fraction of a pixel."""
+        box = self.box
+        if self.corners is None:
+            return box
+        left, top, right, bottom = self.corners
+        return (
+            max(left, box.left),
+            max(top, box.top),
+            min(right, box.right),
+            min(bottom, box.bottom),
+        )
+
+    @property
+    def area(self) -> float:
+        """The number of pixels; of a box without a mask with its fractions."""
+        count = int(np.count_nonzero(self.pixels))
+        if self.corners is None:
+            return count
+        left, top, right, bottom = self.bounds
+        return min(count, (right - left) * (bottom - top))
 
     def within(self, window: Box) -> "Region | None":
         """Return the part inside a window; None if there is none."""
@@ -52,7 +74,10 @@ class Region(NamedTuple):
 
     def moved(self, x: int, y: int) -> "Region":
         """Return the region x pixels further right and y further down."""
-        return self._replace(left=self.left + x, top=self.top + y)
+        corners = self.corners
+        if corners is not None:
+            corners = (corners[0] + x, corners[1] + y, corners[2] + x, corners[3] + y)
+        return self._replace(left=self.left + x, top=self.top + y, corners=corners)
 
     def without(self, other: "Region") -> "Region | None":
         """Return what another region does not cover; None if it covers all."""
@@ -84,6 +109,30 @@ class Region(NamedTuple):
 def region_of_mask(mask: np.ndarray) -> Region | None:
     """Return the region of an (H, W) mask of an image, bool or uint8; None if it is empty."""
     return Region(0, 0, mask.astype(bool, copy=False)).tight()
+
+
+def region_of_box(
+    corners: tuple[float, float, float, float], height: int, width: int
+) -> Region | None:
+    """Return the region of an object that only its box is known of.
+
+    Args:
+        corners: x0, y0, x1, y1 in pixels; they may lie outside the image.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+
+    Returns:
+        The region; None if less than the area of a pixel lies in the image.
+    """
+    left, top = (math.floor(max(corner, 0)) for corner in corners[:2])
+    right, bottom = (
+        math.ceil(min(*pair)) for pair in zip(corners[2:], (width, height), strict=True)
+    )
+    if right <= left or bottom <= top:
+        return None
+    pixels = np.ones((bottom - top, right - left), dtype=bool)
+    region = Region(left, top, pixels, corners=corners)
+    return region if region.area >= 1 else None
 
 
 def region_of_polygons(polygons: Sequence[np.ndarray], height: int, width: int) -> Region | None:

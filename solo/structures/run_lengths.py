@@ -152,10 +152,36 @@ def encode_masks(masks: Tensor) -> list[RLE]:
 
 
 def rles_of(instances: Instances) -> list[RLE]:
-    """Return the masks of predictions as COCO's RLE dicts, whatever they are kept in."""
+    """Return the masks of predictions as COCO's RLE dicts, whatever they are kept in; of boxes alone their pixels."""
     if instances.has("pred_rles"):
         return instances.pred_rles
+    if not instances.has("pred_masks"):
+        return rles_of_boxes(instances.pred_boxes.tensor, instances.image_size)
     return encode_masks(instances.pred_masks)
+
+
+def rles_of_boxes(boxes: Tensor, size: tuple[int, int]) -> list[RLE]:
+    """Return boxes, rounded to whole pixels, as masks.
+
+    Args:
+        boxes: (n, 4) XYXY in pixels, on any device.
+        size: (H, W) of the image.
+    """
+    rles = []
+    for left, top, right, bottom in whole_boxes(boxes.detach().cpu().numpy(), size).tolist():
+        pixels = np.ones((bottom - top, right - left), dtype=bool)
+        rles.append(place_mask(pixels, (top, left), size))
+    return rles
+
+
+def whole_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return boxes of whole pixels, (n, 4) int64 XYXY: rounded, within an image of (H, W), and of a pixel at least."""
+    height, width = size
+    limits = np.array([width, height])
+    corners = np.rint(boxes.reshape(-1, 2, 2)).astype(np.int64)
+    least = np.clip(corners[:, 0], 0, limits - 1)
+    most = np.clip(corners[:, 1], least + 1, limits)
+    return np.concatenate([least, most], axis=1)
 
 
 def boxes_of(rles: Sequence[RLE]) -> np.ndarray:

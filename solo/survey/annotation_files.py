@@ -10,9 +10,9 @@ from typing import NamedTuple
 from solo.config.choices import AnnotationFormat
 from solo.data.formats.raw_document import CLASS_FILES
 from solo.data.formats.registry import FORMATS
-from solo.data.formats.yolo import looks_like_yolo
 from solo.data.formats.yolo_files import SPLITS, YAML_SUFFIXES, read_data_yaml
 from solo.errors import UserError
+from solo.survey.image_folders import OF_TEXT
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ ROLES = {
 }
 ROLE_OF = {word: role for role, words in ROLES.items() for word in words}
 # Formats of which a folder is a data set; of the others a file is.
-_OF_FOLDERS = (AnnotationFormat.LABELME, AnnotationFormat.YOLO, AnnotationFormat.VOC_XML)
+_OF_FOLDERS = (AnnotationFormat.LABELME, AnnotationFormat.VOC_XML, *OF_TEXT)
 # Files of one kind in a folder that are looked into.
 _TRIED = 20
 # Files of a training: a folder with one of them is no data, but for the one that is named.
@@ -116,8 +116,9 @@ def _of_folder(folder: Path, names: Sequence[str], root: Path) -> Iterator[Candi
             if any(one.path == folder for one in candidates):
                 break  # and so are the others of this folder
     labels = [name for name in names if name.lower().endswith(".txt") and name not in CLASS_FILES]
-    if labels and looks_like_yolo(folder):
-        yield Candidate(AnnotationFormat.YOLO, folder, role_of(folder.relative_to(root)))
+    for form in OF_TEXT if labels else ():
+        if FORMATS[form].recognises(folder):
+            yield Candidate(form, folder, role_of(folder.relative_to(root)))
 
 
 def _of_file(file: Path, root: Path) -> Iterator[Candidate]:

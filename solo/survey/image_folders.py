@@ -13,6 +13,8 @@ from solo.data.formats.raw_document import CLASS_FILES
 from solo.data.formats.registry import read_annotations
 from solo.data.formats.yolo_files import YAML_SUFFIXES, find_files, parse_path
 
+# Formats of a text file for each image, whose name it has.
+OF_TEXT = (AnnotationFormat.YOLO, AnnotationFormat.VISDRONE)
 # Names of images that are looked for.
 _TRIED = 100
 
@@ -44,7 +46,7 @@ def image_folder(
     if names and all(name.is_absolute() for name in names):
         found = [Path(name).parent for name in names if Path(name).is_file()]
         return Path(os.path.commonpath(found)) if found else None
-    votes = _votes(names, root, with_suffix=form != AnnotationFormat.YOLO)
+    votes = _votes(names, root, with_suffix=form not in OF_TEXT)
 
     def rank(folder: Path) -> tuple[int, bool, int, int]:
         near = len(os.path.commonpath([folder, path]))
@@ -70,8 +72,8 @@ def _votes(names: list[PurePosixPath], root: Path, *, with_suffix: bool) -> Coun
 
 
 def _names(form: AnnotationFormat, path: Path, root: Path) -> list[PurePosixPath]:
-    """Return the first names of the images of annotations, of YOLO's labels without suffixes."""
-    if form == AnnotationFormat.YOLO:
+    """Return the first names of the images of annotations, of text files without suffixes."""
+    if form in OF_TEXT:
         labels = (file for file in files_below(path, ".txt") if file.name not in CLASS_FILES)
         return [PurePosixPath(file.relative_to(path).with_suffix("")) for file in labels][:_TRIED]
     with _quiet():  # what is odd is told by those who use what they read

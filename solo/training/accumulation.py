@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from solo.layers.all_workers import sum_over_workers
 from solo.layers.transfer import to_device
 from solo.modeling.ground_truth import ground_truth
-from solo.modeling.losses import sum_over_workers
 from solo.modeling.meta_arch import SOLO
 
 Batch = list[dict[str, Any]]

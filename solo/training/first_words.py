@@ -8,6 +8,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 
+from solo.architectures import class_node
 from solo.checkpoint.run_files import PREVIOUS_RUN
 from solo.config.choices import Optimizer
 from solo.data.kept_records import known_count, known_objects
@@ -69,7 +70,7 @@ def _precision(cfg: CfgNode, key: str) -> str:
 def _data(cfg: CfgNode, count: int | None) -> str:
     names = tuple(cfg.DATASETS.TRAIN)
     train = [f"train {_number(count, 'image')}", *_objects(names)]
-    train.append(f"{_number(cfg.MODEL.SOLO.NUM_CLASSES, 'class')} ({', '.join(names)})")
+    train.append(f"{_number(class_node(cfg).NUM_CLASSES, 'class')} ({', '.join(names)})")
     parts = [", ".join(train)]
     for name in cfg.DATASETS.TEST:
         parts.append(f"val {_number(known_count(name), 'image')} ({name})")

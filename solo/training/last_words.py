@@ -11,8 +11,8 @@ from detectron2.config import CfgNode
 
 from solo.checkpoint import run_files
 from solo.evaluation.result_tables import masks_first, overall_table, result_tables
-from solo.inference.datasets import PREDICTIONS, best_metric_name
-from solo.reached import Reached, best_of, evaluations
+from solo.inference.datasets import PREDICTIONS
+from solo.reached import Reached, best_of, evaluations, metric_of
 from solo.terminal import duration, tell
 
 _MANY = 4  # checkpoints that are named
@@ -96,7 +96,7 @@ def _best(cfg: CfgNode) -> Reached | None:
     if not cfg.DATASETS.TEST:
         return None
     found = evaluations(Path(cfg.OUTPUT_DIR, run_files.METRICS))
-    return best_of(found, best_metric_name(cfg))
+    return best_of(found, metric_of(found, cfg.DATASETS.TEST))
 
 
 def _rows(last: dict[str, Table], best: Reached | None, done: int) -> Iterator[tuple[str, Table]]:

@@ -26,9 +26,8 @@ from solo.checkpoint.run_files import (
 )
 from solo.data.kept_records import known_count
 from solo.files import Spared, write_text
-from solo.inference.datasets import best_metric_name
 from solo.modeling.precision import amp_dtype, device_name
-from solo.reached import best_of, evaluations, is_finite, is_result, logged_lines
+from solo.reached import best_of, evaluations, is_finite, is_result, logged_lines, metric_of
 from solo.training.resumption import describe_changes
 
 # What Ctrl-C ends a worker with.
@@ -116,13 +115,14 @@ def _outcome(cfg: CfgNode, status: RunStatus, reason: str) -> Outcome:
     """Return how a run ended, by what it logged."""
     done, metrics = None, {}
     best: dict[str, Any] = {}
-    name = best_metric_name(cfg) if cfg.DATASETS.TEST else ""
     path = Path(cfg.OUTPUT_DIR, METRICS)
     for line in logged_lines(path):
         if "total_loss" in line:
             done = line["iteration"] + 1
         metrics.update({key: _finite(line[key]) for key in line if is_result(key)})
-    if found := best_of(evaluations(path), name):
+    reached = evaluations(path)
+    name = metric_of(reached, cfg.DATASETS.TEST) if cfg.DATASETS.TEST else ""
+    if found := best_of(reached, name):
         best = {"metric": name, "value": found.metrics[name], "iteration": found.iteration}
     return Outcome(status=status, reason=reason, done=done, metrics=metrics, best=best)
 

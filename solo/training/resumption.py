@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from detectron2.config import CfgNode
 from torch.optim import Optimizer
@@ -115,8 +116,20 @@ def load_optimizer(
             f"{path} cannot be continued: {error}.",
             "Resume with the config that it was trained with.",
         ) from error
+    _lay_like_weights(optimizer)
     for group, of_config in zip(optimizer.param_groups, options, strict=True):
         group.update(of_config)
     scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
     for group, rate in zip(optimizer.param_groups, scheduler.get_lr(), strict=True):
         group["lr"] = rate
+
+
+def _lay_like_weights(optimizer: Optimizer) -> None:
+    """Let what was gathered lie in memory as the weights do, which another machine may lay otherwise.
+
+    torch's fused steps on a CPU go through both as they lie, and would mix up elements without a word.
+    """
+    for parameter, gathered in optimizer.state.items():
+        for name, value in gathered.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                gathered[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -14,6 +14,7 @@ from solo.config.validity import check_solver
 from solo.data.classes import resolve_num_classes
 from solo.data.formats import register_coco_json
 from solo.files import check_folder
+from solo.training.kept_memory import keep_freed_memory
 from solo.training.metric_services import check_loggers
 from solo.training.record import record_run, versions
 from solo.training.schedule import log_schedule, resolve_schedule
@@ -83,6 +84,8 @@ def setup_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     # Different on each worker, so that they do not augment alike, and the same in each run.
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not args.eval_only
+    if cfg.MODEL.DEVICE == "cpu" and not args.eval_only:
+        keep_freed_memory()
 
 
 def _versions(device: str) -> str:

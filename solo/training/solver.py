@@ -1,24 +1,48 @@
-"""The optimizer of a config: SGD or AdamW, gradients clipped as detectron2 or the papers do."""
+"""The optimizer of a config, SGD or AdamW, gradients clipped as detectron2 or the papers do; and its schedule."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.solver import build_lr_scheduler
+from detectron2.solver import LRMultiplier, build_lr_scheduler
 from detectron2.solver.build import get_default_optimizer_params
+from fvcore.common.param_scheduler import ParamScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from solo.config.choices import ClipType, Optimizer, choose
+from solo.config.choices import ClipType, Optimizer, Schedule, choose
 from solo.errors import told_as
 
+# Of the rate, in the last phase.
+_FLAT_SHARE = 0.05
 # Of what torch, detectron2 and fvcore refuse.
 _REFUSED = "The config's SOLVER cannot be used"
 
+
+class _DenseAdamW(torch.optim.AdamW):
+    """AdamW that sees channels-last weights as they lie: else torch's fused step on a CPU copies them to and fro."""
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
+        gather: Callable[..., bool] = super()._init_group
+        is_complex = gather(group, *lists)
+        of_weights = [tensors for tensors in lists if len(tensors) == len(lists[0])]
+        for row, tensors in enumerate(zip(*of_weights, strict=True)):
+            # Steps are scalars.
+            if all(map(_is_channels_last, [tensor for tensor in tensors if tensor.dim()])):
+                for column, tensor in zip(of_weights, tensors, strict=True):
+                    column[row] = tensor.permute(0, 2, 3, 1) if tensor.dim() else tensor
+        return is_complex
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+
+
 _OPTIMIZERS: dict[Optimizer, type[torch.optim.Optimizer]] = {
     Optimizer.SGD: torch.optim.SGD,
-    Optimizer.ADAMW: torch.optim.AdamW,
+    Optimizer.ADAMW: _DenseAdamW,
 }
 
 
@@ -61,13 +85,40 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def build_scheduler(cfg: CfgNode, optimizer: torch.optim.Optimizer) -> LRScheduler:
-    """Build detectron2's schedule of the learning rate that SOLVER describes.
+    """Build the schedule of the learning rate that SOLVER describes, one of detectron2's or `CosineFlat`.
 
     Raises:
         UserError: If the schedule is unknown, or a value of it makes no sense.
     """
+    if cfg.SOLVER.LR_SCHEDULER_NAME == Schedule.COSINE_FLAT:
+        return LRMultiplier(optimizer, CosineFlat(cfg), cfg.SOLVER.MAX_ITER)
     with told_as(_REFUSED):
         return build_lr_scheduler(cfg, optimizer)
+
+
+class CosineFlat(ParamScheduler):
+    """A quadratic warm-up, a cosine, and a twentieth of the rate for the iterations without mosaic and mixup.
+
+    SOLVER.WARMUP_FACTOR, 0 as it was published, SOLVER.WARMUP_ITERS, and INPUT.MULTI_IMAGE_OFF_ITERS have their say.
+
+    Source: the code of YOLOX, arXiv 2107.08430.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        """Take the lengths from a config."""
+        self._start, self._length = cfg.SOLVER.WARMUP_FACTOR, cfg.SOLVER.MAX_ITER
+        self._warmup = cfg.SOLVER.WARMUP_ITERS
+        self._flat = self._length - cfg.INPUT.MULTI_IMAGE_OFF_ITERS
+
+    def __call__(self, where: float) -> float:
+        """Return the factor of the learning rate at a share of the training."""
+        iteration = round(where * self._length)
+        if iteration < self._warmup:
+            return self._start + (1 - self._start) * (iteration / self._warmup) ** 2
+        if iteration >= self._flat:
+            return _FLAT_SHARE
+        done = (iteration - self._warmup) / (self._flat - self._warmup)
+        return _FLAT_SHARE + (1 - _FLAT_SHARE) * (1 + math.cos(math.pi * done)) / 2
 
 
 def _clip_before_steps(optimizer: torch.optim.Optimizer, node: CfgNode) -> None:

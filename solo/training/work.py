@@ -8,6 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import build_model
 from torch.utils.flop_counter import FlopCounterMode
 
+from solo.architectures import class_node
 from solo.config.load import load_config
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def light_share(cfg: CfgNode) -> float | None:
     """
     light = load_config(LIGHT, ["MODEL.WEIGHTS", ""], device="cpu", needs_classes=False)
     light.defrost()
-    light.MODEL.SOLO.NUM_CLASSES = cfg.MODEL.SOLO.NUM_CLASSES
+    light.MODEL.SOLO.NUM_CLASSES = class_node(cfg).NUM_CLASSES
     try:
         return step_work(light) / step_work(cfg)
     except Exception as error:  # whatever it is: an estimate is no reason to stop a training

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from solo.config.validity import check_batch_size
 from solo.errors import UserError
-from solo.modeling.memory_format import memory_format
+from solo.layers.memory_format import memory_format
 
 # The newer of two names; torch 2.15 warns of the older one.
 _BUFFERS_FLAG = (

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as mask_util
 import torch
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 
 from solo.structures.box import Box
 from solo.structures.cutouts import Cutout, get_cutouts
+from solo.structures.instances import are_boxes, select_rows
+from solo.structures.run_lengths import rles_of
 from solo.visualization.draw import draw_cutouts, draw_mask
 from solo.visualization.gallery import Panel, gallery
 from solo.visualization.marks import Marks, Side, look_of_sides
@@ -42,7 +44,7 @@ def draw_close_up(
 
     Args:
         image_bgr: (H, W, 3) uint8, BGR.
-        truth: With pred_rles and pred_classes.
+        truth: With pred_rles, or pred_boxes alone, and pred_classes.
         prediction: The same, and scores.
         class_names: Name per class.
         truth_rows: The objects. With no row of either kind the whole image is drawn.
@@ -53,8 +55,10 @@ def draw_close_up(
     Returns:
         (H, W, 3) uint8, BGR.
     """
-    chosen = [truth.pred_rles[row] for row in truth_rows]
-    chosen += [prediction.pred_rles[row] for row in prediction_rows]
+    pairs = ((truth, truth_rows), (prediction, prediction_rows))
+    chosen = [
+        rle for one, chosen_rows in pairs for rle in rles_of(select_rows(one, _index(chosen_rows)))
+    ]
     box = box_around(chosen, truth.image_size)
     part = scale_to(image_bgr[box.slices], side)
     size = (part.shape[0], part.shape[1])
@@ -87,14 +91,22 @@ def box_around(rles: Sequence[dict[str, Any]], size: tuple[int, int]) -> Box:
     return Box(left, top, min(left + side, width), min(top + side, height))
 
 
+def _index(rows: Collection[int]) -> torch.Tensor:
+    return torch.tensor([*rows], dtype=torch.int64)
+
+
 def _within(start: int, length: int, limit: int) -> int:
     return max(0, min(start, limit - length))
 
 
 def _cropped(instances: Instances, box: Box) -> Instances:
-    """Return the part of instances inside a box, with `pred_masks` in the place of `pred_rles`."""
+    """Return the part of instances inside a box, with `pred_masks` in the place of `pred_rles`, if any."""
     size = (box.bottom - box.top, box.right - box.left)
     fields = dict(instances.get_fields())
+    if are_boxes(instances):
+        corner = fields["pred_boxes"].tensor.new_tensor([box.left, box.top] * 2)
+        fields["pred_boxes"] = Boxes(fields["pred_boxes"].tensor - corner)
+        return Instances(size, **fields)
     # One at a time: all masks of a large image are gigabytes.
     masks = [
         torch.from_numpy(mask_util.decode(rle)[box.slices].astype(bool))

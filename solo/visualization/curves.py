@@ -72,7 +72,7 @@ def plot_metrics(
         output_png: The picture to write.
         title: What is known of the run. Empty: the name of its folder.
         epoch: Iterations of one. 0: not known.
-        best_metric: Name of the mask AP that says which evaluation is the best.
+        best_metric: Name of the AP that says which evaluation is the best.
         best_file: Name of the checkpoint that was kept of it.
 
     Raises:
@@ -109,9 +109,9 @@ def plot_metrics(
 def plot_runs(
     runs: Mapping[str, Path], output_png: Path, titles: Mapping[str, str] | None = None
 ) -> None:
-    """Compare runs: the total loss, the learning rate and the mask AP of each, over its iterations.
+    """Compare runs: the total loss, the learning rate and the AP of each, over its iterations.
 
-    A star marks the best evaluation of each.
+    That is of masks, or of boxes where no run measured masks. A star marks the best evaluation of each.
 
     Args:
         runs: metrics.json per name of a run.
@@ -130,12 +130,13 @@ def plot_runs(
     figure, (loss_axes, lr_axes, ap_axes) = new_panels(3, legend_lines=len(runs))
     draw_panel(loss_axes, "total loss", _pick(metrics, "total_loss"), colors)
     draw_panel(lr_axes, "learning rate", _pick(metrics, "lr"), colors)
-    aps = _pick(metrics, "segm/AP")
-    draw_panel(ap_axes, "mask AP", aps, colors, unit="percent")
+    kind = next((one for one in _APS if any(_pick(metrics, one).values())), _APS[0])
+    aps, noun = _pick(metrics, kind), _label(kind)
+    draw_panel(ap_axes, noun, aps, colors, unit="percent")
     handles = []
     for name, color in zip(runs, colors, strict=True):
         best = mark_best(ap_axes, aps[name], color)
-        told = f"; best mask AP {best[1]:.1f}, iteration {best[0]:,}" if best else ""
+        told = f"; best {noun} {best[1]:.1f}, iteration {best[0]:,}" if best else ""
         label = f"{(titles or {}).get(name, name)}{told}"
         handles.append(Line2D([], [], color=color, linewidth=2.5, label=label))
     legend = figure.legend(handles=handles, loc="outside lower left", frameon=False, labelcolor=INK)
@@ -166,7 +167,8 @@ def _tell_best(axes: Axes, series: Metrics, name: str, file: str) -> None:
     best = mark_best(axes, series[name], colors[name]) if name in series else None
     if not best:
         return
-    told = f"\N{BLACK STAR} best mask AP {best[1]:.1f}\niteration {best[0]:,}\n{file}"
+    noun = _label("/".join(name.split("/")[-2:]))  # without the name of the data set
+    told = f"\N{BLACK STAR} best {noun} {best[1]:.1f}\niteration {best[0]:,}\n{file}"
     # Below the curve, which rises.
     axes.text(
         0.98, 0.04, told.strip(), transform=axes.transAxes, ha="right", fontsize=10, color=INK

@@ -178,6 +178,8 @@ def draw_masks(canvas: np.ndarray, tags: Sequence[Tag], alpha: float, thickness:
     # Where masks overlap, the smallest has the filling: mixed colours are those of none.
     free = np.ones(canvas.shape[:2], dtype=np.uint8)
     for cutout, _, color, _, mark in rising:
+        if cutout.is_box:
+            continue  # it holds more than the object
         patch = free[cutout.box.slices]
         mask = cv2.bitwise_and(cutout.mask, patch)
         cv2.subtract(patch, cutout.mask, dst=patch)

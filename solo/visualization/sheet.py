@@ -10,7 +10,7 @@ from detectron2.structures import Instances
 
 from solo.structures.box import Box
 from solo.structures.cutouts import get_cutouts
-from solo.structures.instances import THRESHOLD
+from solo.structures.instances import THRESHOLD, are_boxes
 from solo.visualization.draw import check_picture, draw_cutouts
 from solo.visualization.legend import LegendItem, draw_legend, mark_swatch
 from solo.visualization.marks import Mark, Marks, look_of_sides
@@ -28,7 +28,7 @@ class SheetRow(NamedTuple):
     """One image of the sheet."""
 
     image: np.ndarray  # (H, W, 3) uint8, BGR
-    truth: Instances  # with gt_masks and gt_classes
+    truth: Instances  # with gt_masks, or gt_boxes alone, and gt_classes
     prediction: Instances
     marks: Marks | None = None  # what became of objects and predictions, where that is known
 
@@ -117,14 +117,15 @@ def _legend(rows: Sequence[SheetRow], threshold: float, width: int) -> list[np.n
             of_truth.update(filter(None, row.marks.truth))
     # What a prediction and its object have in common is counted once; an object alone has a sign, too.
     counts = {mark: found[mark] or of_truth[mark] for mark in Mark}
+    noun = "box" if all(are_boxes(row.prediction) for row in rows) else "mask"
     items = [
-        LegendItem(mark_swatch(mark), f"{count} {mark.value.meaning}")
+        LegendItem(mark_swatch(mark), f"{count} {mark.value.meaning.replace('mask', noun)}")
         for mark, count in counts.items()
         if count
     ]
     if not items:
         return []
-    items.append(LegendItem(None, "Found: the right class and a mask IoU of 0.5 or more."))
+    items.append(LegendItem(None, f"Found: the right class and a {noun} IoU of 0.5 or more."))
     legend = draw_legend(items, width - 2 * _MARGIN)
     return [np.pad(legend, ((0, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)]
 

@@ -54,8 +54,18 @@ def test_the_table_is_the_published_one():
     )
     assert (entry.sha256, entry.average_precision) == ("c93a6074", 33.7)
     models = [entry for entry in PUBLISHED.values() if entry.average_precision]
-    assert len(models) == 13 and {entry.licence for entry in models} == {"Apache-2.0"}
-    assert all(len(entry.sha256) == 8 and int(entry.sha256, 16) for entry in PUBLISHED.values())
+    assert [entry.finds for entry in models] == 13 * ["masks"] + 6 * ["boxes"]
+    assert {entry.licence for entry in models} == {"Apache-2.0"}
+    for entry in PUBLISHED.values():
+        assert len(entry.sha256) == (64 if entry.finds == "boxes" else 8) and int(entry.sha256, 16)
+
+
+def test_the_address_of_a_yolox_is_that_of_its_release():
+    entry = find_published("coco/yolox_s")
+    assert entry.address == (
+        "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_s.pth"
+    )
+    assert (entry.average_precision, entry.sha256[:8]) == (40.5, "f55ded71")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_the_table(cache, capsys):
     assert row.split() == [
         "coco/solov2_R_50_FPN_3x",
         "37.5",
+        "masks",
         "46.5",
         "M",
         "~186",

@@ -19,6 +19,7 @@ from solo.training import Trainer
 from solo.training.schedule import resolve_schedule
 from tests.conftest import META_ARCHITECTURES, make_cfg, training_item
 from tests.toys import registered, square, toy_cfg, write_records
+from tests.yolox.conftest import make_yolox_cfg
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -68,6 +69,7 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
+        build_model(Noted(make_yolox_cfg()))
         cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"
         cfg.MODEL.NECK.NAME, cfg.MODEL.TIMM.PRETRAINED = "bifpn", "hub"
         build_model(Noted(cfg))
@@ -92,7 +94,7 @@ def train_and_evaluate(folder: Path) -> None:
         cfg.MODEL.SOLO.TEST.SCORE_THRESH = 0.0
         cfg.INPUT.CROP.ENABLED = cfg.INPUT.JITTER.ENABLED = True
         cfg.INPUT.JITTER.IMAGE_SIZE = [48, 64]
-        for step in ("COLOR_JITTER", "MOSAIC", "COPY_PASTE", "MIXUP"):
+        for step in ("COLOR_JITTER", "AFFINE", "MOSAIC", "COPY_PASTE", "MIXUP"):
             cfg.INPUT[step].PROB = 1.0
         noted = Noted(cfg)
         register_coco_json(noted)
@@ -132,7 +134,8 @@ def test_every_config_is_in_the_table():
 def test_every_config_trains_a_step_and_finds_instances(name):
     cfg = get_cfg()
     cfg.merge_from_file(str(ROOT / "configs" / name))
-    cfg.MODEL.SOLO.NUM_CLASSES = cfg.MODEL.SOLO.NUM_CLASSES or 10
+    for node in (cfg.MODEL.SOLO, cfg.MODEL.YOLOX):
+        node.NUM_CLASSES = node.NUM_CLASSES or 10
     cfg.MODEL.DEVICE = "cpu"
     model = build_model(cfg)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -255,6 +255,23 @@ def write_voc_xml(root, scenes):
     return folder, write_images(root / "images", scenes)
 
 
+def write_visdrone(root, scenes):
+    """Boxes of what is drawn, of VisDrone's classes in the place of ours, and a region to ignore."""
+    folder = root / "annotations"
+    images = write_images(root / "images", scenes)
+    for scene in scenes:
+        lines = ["0,0,5,4,0,0,0,0", "6,1,3,2,1,11,0,0"] if scene.objects else []
+        for drawn in scene.objects:
+            rows, columns = (np.flatnonzero(mask_of(drawn, scene.size).any(a)) for a in (1, 0))
+            box = columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
+            numbers = *box, 1, 1 + CLASSES.index(drawn.label), 0, 2
+            lines.append(",".join(map(str, numbers)))
+        path = (folder / scene.file_name).with_suffix(".txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines))
+    return folder, images
+
+
 WRITERS = {
     "coco": write_coco,
     "labelme": write_labelme,

@@ -10,6 +10,7 @@ from detectron2.data import transforms as T
 from detectron2.structures import BitMasks
 
 from solo.data.mapper import SOLODatasetMapper
+from solo.errors import UserError
 from solo.images import UnreadableImageError
 
 
@@ -199,3 +200,51 @@ def test_broken_annotation_is_named(records, segmentation, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         mapper_of()(records[1])
     assert "1.png" in str(caught.value)
+
+
+def boxes_of(record, *augmentations):
+    """The boxes and classes of an item of a mapper for a model that needs no masks."""
+    mapper = SOLODatasetMapper(
+        True, augmentations=list(augmentations), image_format="RGB", boxes_only=True
+    )
+    instances = mapper(record)["instances"]
+    assert not instances.has("gt_masks")
+    return instances.gt_boxes.tensor, instances.gt_classes.tolist()
+
+
+@pytest.fixture
+def boxed(records):
+    """An image of 24 x 16 with one small box, to a fraction of a pixel, and no mask."""
+    box = {"bbox": [2.3, 3.6, 1.5, 1.2], "bbox_mode": 1, "category_id": 1}
+    return {**records[1], "annotations": [box]}
+
+
+@pytest.mark.parametrize(
+    ("augmentations", "expected"),
+    [
+        ([], [[2.3, 3.6, 3.8, 4.8]]),
+        ([T.HFlipTransform(16)], [[12.2, 3.6, 13.7, 4.8]]),
+        ([T.ResizeTransform(24, 16, 60, 40)], [[5.75, 9.0, 9.5, 12.0]]),
+        ([T.RotationTransform(24, 16, 90, expand=True)], [[3.6, 12.2, 4.8, 13.7]]),
+        ([T.CropTransform(3, 0, 9, 20), T.ResizeTransform(20, 9, 40, 9)], [[0, 7.2, 0.8, 9.6]]),
+        # What a crop removed, a pad does not bring back.
+        ([T.CropTransform(0, 4, 9, 9), T.PadTransform(0, 4, 9, 0)], [[2.3, 4, 3.8, 4.8]]),
+        ([T.CropTransform(3, 4, 9, 9)], []),  # less than the area of a pixel is left
+    ],
+    ids=["none", "flip", "enlarged", "turned", "crop", "crop and pad", "corner"],
+)
+def test_boxes_without_masks_move_to_a_fraction_of_a_pixel(boxed, augmentations, expected):
+    boxes, classes = boxes_of(boxed, *augmentations)
+    assert classes == [1] * len(expected)
+    assert torch.allclose(boxes, torch.tensor(expected).reshape(-1, 4), atol=1e-4)
+
+
+def test_a_box_is_taken_before_a_mask_and_a_mask_where_there_is_no_box(records):
+    (item,) = records[1]["annotations"]
+    record = {**records[1], "annotations": [{**item, "bbox": [2.25, 3.5, 7, 8], "bbox_mode": 1}]}
+    assert boxes_of(record)[0].tolist() == [[2.25, 3.5, 9.25, 11.5]]
+    record["annotations"] = [{**item, "bbox": None}]
+    assert boxes_of(record)[0].tolist() == [[2, 3, 10, 12]]
+    record["annotations"] = [{"category_id": 0}]
+    with pytest.raises(UserError, match="neither a box with an area nor a segmentation"):
+        boxes_of(record)

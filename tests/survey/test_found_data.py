@@ -13,11 +13,12 @@ from tests.data.annotated import (
     scenes,
     write_coco,
     write_labelme,
+    write_visdrone,
     write_voc_xml,
     write_yolo,
 )
 
-ALL = {**WRITERS, "voc_xml": write_voc_xml}
+ALL = {**WRITERS, "voc_xml": write_voc_xml, "visdrone": write_visdrone}
 
 
 def written(form, folder):

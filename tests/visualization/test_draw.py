@@ -124,6 +124,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="color_by"):
         draw_instances(np.zeros((4, 4, 3), np.uint8), instances, color_by="x")
     instances.remove("pred_masks")
+    instances.remove("pred_boxes")
     with pytest.raises(ValueError, match="no masks to draw"):
         draw_instances(np.zeros((4, 4, 3), np.uint8), instances)
 

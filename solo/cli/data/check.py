@@ -81,8 +81,10 @@ def check(args: argparse.Namespace) -> list["Checked"]:
         UserError: An argument is wrong, or a data set cannot be loaded.
         OSError: A file cannot be read.
     """
+    from solo.architectures import needs_masks
     from solo.config.load import load_config
     from solo.data.checkup import Look, check_file, check_known
+    from solo.data.findings import Kind
 
     _check_files(args)
     cfg = load_config(args.config_file, args.opts, device="cpu", needs_classes=False)
@@ -97,6 +99,8 @@ def check(args: argparse.Namespace) -> list["Checked"]:
     leave_folder = cfg.DATASETS.LEAVE_FOLDER
     checked = [check_file(one[0], *one, look, leave_folder=leave_folder) for one in files]
     checked += [check_known(name, look) for name in names]
+    if args.config_file and not needs_masks(cfg):
+        checked = [one.without(Kind.BOXES_ONLY) for one in checked]
     if args.fix and (len(checked) > 1 or not checked[0].annotations):
         raise UserError("--fix mends one file: name it by --annotations.")
     return checked

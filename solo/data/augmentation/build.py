@@ -6,6 +6,7 @@ from detectron2.config import CfgNode
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 
+from solo.data.augmentation.affine import Affine
 from solo.data.augmentation.color import ColorJitter
 from solo.data.augmentation.copy_paste import CopyPaste
 from solo.data.augmentation.geometry import (
@@ -59,6 +60,8 @@ def build_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
     if node.JITTER.ENABLED:
         # Last, so that the padding keeps its colour.
         augmentations.append(CropOrPad(size, pad_value(cfg)))
+    if affine := Affine.from_config(cfg):
+        augmentations.append(affine)
     return augmentations
 
 

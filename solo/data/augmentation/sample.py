@@ -1,4 +1,4 @@
-"""An image with the masks of its objects, between the reading of files and the tensors of the model."""
+"""An image with the masks or boxes of its objects, between the reading of files and the tensors of the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,15 +29,16 @@ class Sample:
         height, width = self.image.shape[:2]
         return Box(0, 0, width, height)
 
-    def instances(self) -> Instances:
-        """Return the objects as the model takes them: masks of full size, tight boxes, classes."""
+    def instances(self, *, with_masks: bool = True) -> Instances:
+        """Return the objects as the model takes them: masks of full size, if any, tight boxes, classes."""
         size = self.image.shape[:2]
-        masks = np.zeros((len(self.regions), *size), dtype=bool)
-        for mask, region in zip(masks, self.regions, strict=True):
-            mask[region.box.slices] = region.pixels
-        boxes = np.array([region.box for region in self.regions], dtype=np.float32)
+        boxes = np.array([region.bounds for region in self.regions], dtype=np.float32)
         instances = Instances(size)
-        instances.gt_masks = BitMasks(torch.from_numpy(masks))
+        if with_masks:
+            masks = np.zeros((len(self.regions), *size), dtype=bool)
+            for mask, region in zip(masks, self.regions, strict=True):
+                mask[region.box.slices] = region.pixels
+            instances.gt_masks = BitMasks(torch.from_numpy(masks))
         instances.gt_classes = torch.tensor([r.category for r in self.regions], dtype=torch.int64)
         instances.gt_boxes = Boxes(torch.from_numpy(boxes.reshape(-1, 4)))
         return instances

@@ -91,9 +91,9 @@ class RawDocument:
             self._rectangles += len(parts) == 1 and parts[0].is_rectangle
             self._add(parts[0].place, parts[0].label, {"segmentation": mask})
 
-    def add_box(self, place: str, label: Any, bbox: list[Any]) -> None:
-        """Add an object of the latest image that has no mask, by its XYWH box in pixels."""
-        self._add(place, label, {"bbox": bbox})
+    def add_box(self, place: str, label: Any, bbox: list[Any], *, is_crowd: bool = False) -> None:
+        """Add an object, or a crowd, of the latest image that has no mask, by its XYWH box in pixels."""
+        self._add(place, label, {"bbox": bbox, "iscrowd": int(is_crowd)})
 
     def document(self, names: Sequence[str] = ()) -> Raw:
         """Return what was collected, in COCO's shape, and warn of what is no object.

@@ -12,6 +12,7 @@ from solo.data.formats.file_heads import json_keys
 from solo.data.formats.labelme import looks_like_labelme, read_labelme
 from solo.data.formats.pascal_xml import looks_like_voc_xml, read_voc_xml
 from solo.data.formats.via import looks_like_via, read_via
+from solo.data.formats.visdrone import looks_like_visdrone, read_visdrone
 from solo.data.formats.yolo import looks_like_yolo, read_yolo
 from solo.data.formats.yolo_files import YAML_SUFFIXES, parse_path
 from solo.errors import UserError
@@ -63,6 +64,7 @@ _OTHERS = (
     Format(AnnotationFormat.VIA, "a VIA project", read_via, looks_like_via),
     Format(AnnotationFormat.CVAT, "an export of CVAT", read_cvat, looks_like_cvat),
     Format(AnnotationFormat.VOC_XML, "VOC's boxes", read_voc_xml, looks_like_voc_xml),
+    Format(AnnotationFormat.VISDRONE, "VisDrone's boxes", read_visdrone, looks_like_visdrone),
 )
 FORMATS = {
     form.name: form

@@ -14,6 +14,11 @@ WRONG = {
     "COLOR_JITTER.CONTRAST": 1.5,
     "COLOR_JITTER.SATURATION": -0.5,
     "COLOR_JITTER.HUE": 0.6,
+    "AFFINE.PROB": -0.5,
+    "AFFINE.DEGREES": 190.0,
+    "AFFINE.SHEAR": 61.0,
+    "AFFINE.TRANSLATE": 1.5,
+    "AFFINE.SCALE_RANGE": [0.0, 1.0],
     "MOSAIC.PROB": -1.0,
     "MOSAIC.CUT_RANGE": [0.5, 1.5],
     "MOSAIC.SCALE_RANGE": [1.0, 0.5],
@@ -52,7 +57,9 @@ def test_wrong_values_are_refused_by_name(cfg, key):
         build(cfg)
 
 
-@pytest.mark.parametrize("name", ["JITTER.ENABLED", "COLOR_JITTER.PROB", "MOSAIC.PROB"])
+@pytest.mark.parametrize(
+    "name", ["JITTER.ENABLED", "COLOR_JITTER.PROB", "AFFINE.PROB", "MOSAIC.PROB"]
+)
 def test_formats_without_three_colors_are_refused(name):
     cfg = get_cfg()
     cfg.INPUT.FORMAT = "L"

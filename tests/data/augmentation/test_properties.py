@@ -68,6 +68,7 @@ ALONE = {
     "jitter": {"JITTER.ENABLED": True},
     "vertical": {"VERTICAL_FLIP_PROB": 0.5},
     "crop": {"CROP.ENABLED": True, "CROP.SIZE": [0.5, 0.6], "CROP.MIN_KEPT_SHARE": 0.6},
+    "affine": {"AFFINE.PROB": 1.0, "AFFINE.DEGREES": 40.0, "AFFINE.SHEAR": 10.0},
     "mosaic": {"MOSAIC.PROB": 1.0},
     "copy-paste": {"COPY_PASTE.PROB": 1.0},
     "copy-paste, same image": {"COPY_PASTE.PROB": 1.0, "COPY_PASTE.SAME_IMAGE_PROB": 1.0},

@@ -11,9 +11,17 @@ from solo.data.formats.registry import FORMATS, find_format, read_annotations
 from solo.data.kept_records import load_records
 from solo.data.segmentations import moved_region
 from solo.errors import UserError
-from tests.data.annotated import CLASSES, WRITERS, mask_of, scenes, write_coco, write_voc_xml
+from tests.data.annotated import (
+    CLASSES,
+    WRITERS,
+    mask_of,
+    scenes,
+    write_coco,
+    write_visdrone,
+    write_voc_xml,
+)
 
-ALL = {**WRITERS, "voc_xml": write_voc_xml}
+ALL = {**WRITERS, "voc_xml": write_voc_xml, "visdrone": write_visdrone}
 
 
 def loaded(path, images, form="auto"):

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from solo.layers import cpu
+from solo.layers.memory_format import memory_format
 from solo.modeling.fuse import prepare_for_inference
-from solo.modeling.memory_format import memory_format
 from tests.conftest import build, make_cfg, training_item
 
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format

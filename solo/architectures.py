@@ -1,0 +1,71 @@
+"""What a meta-architecture says of itself: what it predicts, what it needs, and where its classes are counted.
+
+One that says nothing, as detectron2's own, goes by MODEL.MASK_ON, and has the classes of MODEL.SOLO.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, cast
+
+from detectron2.config import CfgNode
+from detectron2.modeling import META_ARCH_REGISTRY
+from torch import nn
+
+# The tasks of COCO: what is evaluated.
+BBOX, SEGM = "bbox", "segm"
+# Where the class of an entry is that is registered as a function, so that `import solo` does not wait for it.
+_HOMES = {"YOLOX": "solo.yolox.meta_arch"}
+
+
+def architecture(cfg: CfgNode) -> Callable[[CfgNode], nn.Module]:
+    """Return the class of MODEL.META_ARCHITECTURE, or the function that somebody registered in its place.
+
+    Raises:
+        KeyError: If nobody registered the name.
+    """
+    name = cfg.MODEL.META_ARCHITECTURE
+    entry = META_ARCH_REGISTRY.get(name)
+    if not isinstance(entry, type) and name in _HOMES:
+        entry = getattr(importlib.import_module(_HOMES[name]), name)
+    return cast(Callable[[CfgNode], nn.Module], entry)
+
+
+def tasks_of(cfg: CfgNode) -> tuple[str, ...]:
+    """Return what the model predicts, and is evaluated by: "bbox", or "bbox" and "segm"."""
+    tasks: Callable[[CfgNode], tuple[str, ...]] | None = _said(cfg, "tasks")
+    if tasks is not None:
+        return tasks(cfg)
+    return (BBOX, SEGM) if cfg.MODEL.MASK_ON else (BBOX,)
+
+
+def predicts_masks(cfg: CfgNode) -> bool:
+    """Return whether the model predicts masks."""
+    return SEGM in tasks_of(cfg)
+
+
+def needs_masks(cfg: CfgNode) -> bool:
+    """Return whether training the model needs masks; else boxes suffice."""
+    needs: Callable[[CfgNode], bool] | None = _said(cfg, "needs_masks")
+    return bool(cfg.MODEL.MASK_ON) if needs is None else needs(cfg)
+
+
+def node_name(cfg: CfgNode) -> str:
+    """Return the name of the node of MODEL that holds the model's keys, as "SOLO"."""
+    return cast(str, _said(cfg, "node") or "SOLO")
+
+
+def class_node(cfg: CfgNode) -> CfgNode:
+    """Return the node whose NUM_CLASSES is the number of classes of the model."""
+    return cfg.MODEL[node_name(cfg)]
+
+
+def class_key(cfg: CfgNode) -> str:
+    """Return the key of the number of classes, as "MODEL.SOLO.NUM_CLASSES"."""
+    return f"MODEL.{node_name(cfg)}.NUM_CLASSES"
+
+
+def _said(cfg: CfgNode, name: str) -> Any:
+    """Return what the meta-architecture declares by that name; None: nothing, or it is not known (yet)."""
+    if cfg.MODEL.META_ARCHITECTURE not in META_ARCH_REGISTRY:
+        return None
+    return getattr(architecture(cfg), name, None)
