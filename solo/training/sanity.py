@@ -9,6 +9,7 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from solo.config.choices import Freeze, Optimizer
+from solo.config.starting_weights import starting_weights
 from solo.terminal import how_many
 from solo.training.work import LIGHT, light_share
 
@@ -88,7 +89,7 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
         )
     timm = cfg.MODEL.TIMM
     frozen = "timm" in cfg.MODEL.BACKBONE.NAME and (timm.FREEZE_AT or timm.FREEZE_NORM)
-    if frozen and not cfg.MODEL.WEIGHTS:
+    if frozen and not starting_weights(cfg):
         yield (
             f"MODEL.TIMM.FREEZE_AT {timm.FREEZE_AT} and FREEZE_NORM {timm.FREEZE_NORM} leave random weights as "
             "they are, since MODEL.WEIGHTS is empty: set 0 and False, or MODEL.TIMM.PRETRAINED."

@@ -64,6 +64,7 @@ def build_timm_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmBackbone:
         ),
         freeze_at=node.FREEZE_AT,
         freeze_norm=node.FREEZE_NORM,
+        windowed="strict_img_size" in takes,
     )
     if node.OUT_NORM:
         backbone.normalise(timm.layers.LayerNorm2d)
