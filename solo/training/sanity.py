@@ -10,6 +10,7 @@ from detectron2.utils import comm
 
 from solo.architectures import predicts_masks
 from solo.config.choices import Freeze, Optimizer
+from solo.config.starting_weights import starting_weights
 from solo.terminal import how_many
 from solo.training.work import LIGHT, light_share
 
@@ -86,6 +87,13 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
         yield (
             f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "
             "MODEL.WEIGHTS is empty."
+        )
+    timm = cfg.MODEL.TIMM
+    frozen = "timm" in cfg.MODEL.BACKBONE.NAME and (timm.FREEZE_AT or timm.FREEZE_NORM)
+    if frozen and not starting_weights(cfg):
+        yield (
+            f"MODEL.TIMM.FREEZE_AT {timm.FREEZE_AT} and FREEZE_NORM {timm.FREEZE_NORM} leave random weights as "
+            "they are, since MODEL.WEIGHTS is empty: set 0 and False, or MODEL.TIMM.PRETRAINED."
         )
 
 
