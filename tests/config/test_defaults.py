@@ -69,6 +69,8 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
+        cfg.MODEL.SOLO.LOSS.SUPERVISION = "box"
+        build_model(Noted(cfg))
         build_model(Noted(make_yolox_cfg()))
         cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"
         cfg.MODEL.NECK.NAME, cfg.MODEL.TIMM.PRETRAINED = "bifpn", "hub"
