@@ -170,29 +170,3 @@ def test_images_without_colours_that_can_be_compared_are_told():
     cfg.INPUT.FORMAT = "YUV-BT.601"
     with pytest.raises(UserError, match=r"INPUT.FORMAT is 'YUV-BT.601'.*RGB, BGR, L"):
         build(cfg)
-
-
-def test_a_cross_is_learnt_from_its_box():
-    """The box itself would have an IoU of 5 / 9 with it."""
-    image = torch.full((3, 64, 64), 60.0)
-    cross = torch.zeros(64, 64, dtype=torch.bool)
-    cross[8:56, 24:40] = cross[24:40, 8:56] = True
-    image[:, cross] = torch.tensor([[30.0], [90.0], [220.0]])
-    item = boxed(training_item(((8, 8, 56, 56),), (0,)))
-    item["image"] = image
-    cfg = box_cfg(DILATION=1, COLOR_THRESH=0.3, WARMUP_ITERS=30)
-    cfg.MODEL.RESNETS.NORM = "GN"
-    model = build(cfg)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.003)
-    for iteration in range(100):
-        with EventStorage(iteration):
-            losses = model([item])
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-    with torch.no_grad():
-        outputs = model.run_network(model.preprocess([item]).tensor)
-    (target,) = model.assigner.of_batch([model.ground_truth(item)], (64, 64))
-    found = model.head.soft_masks(outputs.masks, 0, target.cells).mean(dim=0) > 0.5
-    truth = cross[2::4, 2::4]
-    assert (found & truth).sum() / (found | truth).sum() > 0.8
