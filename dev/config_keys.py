@@ -1,9 +1,12 @@
-"""The keys that solo adds, read from the source of solo/config/defaults.py, as a page of tables."""
+"""The keys that solo adds, read from the sources that have their defaults, as a page of tables."""
 
 import ast
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+# Below solo/config/.
+SOURCES = ("defaults.py", "input_keys.py", "yolox_keys.py")
 
 
 class Key(NamedTuple):
@@ -26,20 +29,29 @@ def config_keys(source: str) -> list[Key]:
     """Return the keys in the order of their nodes, and within a node in that of the source.
 
     Args:
-        source: Text of functions that set the attributes of one config node each; one of them calls the others.
+        source: Text of functions that set the attributes of one config node each, and call others.
     """
     functions = {
         node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)
     }
-    places = {"add_solo_config": ""}
-    for call in ast.walk(functions["add_solo_config"]):
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in functions:
-            places[ast.unparse(call.func)] = _below_config(ast.unparse(call.args[0]))
     lines = source.splitlines()
     keys = [
-        key for name, place in places.items() for key in _keys_of(functions[name], place, lines)
+        key
+        for name, place in _calls("add_solo_config", "", functions)
+        for key in _keys_of(functions[name], place, lines)
     ]
     return sorted(keys, key=lambda key: key.node)
+
+
+def _calls(
+    name: str, place: str, functions: dict[str, ast.FunctionDef]
+) -> Iterator[tuple[str, str]]:
+    """Yield a function and all that it calls, directly or not, each with the node that it gets."""
+    yield name, place
+    for call in ast.walk(functions[name]):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in functions:
+            given = f"{place}.{_below_config(ast.unparse(call.args[0]))}".strip(".")
+            yield from _calls(ast.unparse(call.func), given, functions)
 
 
 def markdown_page(keys: list[Key]) -> str:
@@ -47,7 +59,7 @@ def markdown_page(keys: list[Key]) -> str:
     parts = [
         "# Config keys\n",
         "What solo adds to detectron2's keys, with its defaults; those of detectron2 itself keep their meaning. The "
-        "page is made from `solo/config/defaults.py`. A key is set in a yaml, or at the end of a command: "
+        "page is made from `solo/config/`. A key is set in a yaml, or at the end of a command: "
         "`solo train --config cats.yaml SOLVER.EPOCHS 50`.",
     ]
     for node in sorted({key.node for key in keys}):

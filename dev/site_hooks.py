@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from config_keys import config_keys, markdown_page
+from config_keys import SOURCES, config_keys, markdown_page
 
 ROOT = Path(__file__).parents[1]
 # Where a file of the repository stands in the site; files below docs/ keep their paths.
@@ -30,7 +30,8 @@ def on_files(files: Any, config: Any) -> Any:
             continue
         text = (ROOT / file).read_text(encoding="utf-8")
         if file.endswith(".py"):
-            text = markdown_page(config_keys(text))
+            sources = [(ROOT / file).with_name(name).read_text("utf-8") for name in SOURCES]
+            text = markdown_page(config_keys("\n".join(sources)))
         files.append(File.generated(config, page, content=text))
     return files
 

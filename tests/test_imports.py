@@ -34,7 +34,7 @@ APART = ("config.load", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
 HEADLESS = ("grids", "targets", "losses", "box_terms", "postprocessing")
 # Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.
-TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch"}
+TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch", "neck"}
 
 SOURCES = sorted((ROOT / "solo").rglob("*.py"))
 

@@ -1,12 +1,15 @@
 """Models of timm in small: the kinds that configs/coco has, each of a few thousand weights. Importing registers them."""
 
 from timm.models import build_model_with_cfg, register_model
+from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.convnext import ConvNeXt
 from timm.models.cspnet import CspModelCfg, CspNet, CspStagesCfg, CspStemCfg
+from timm.models.efficientnet import EfficientNet
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.res2net import Bottle2neck
 from timm.models.resnet import ResNet
 from timm.models.swin_transformer import SwinTransformer
+from torch import nn
 
 
 @register_model
@@ -40,8 +43,20 @@ def toy_cspdarknet(pretrained=False, **kwargs):
 
 
 @register_model
+def toy_efficientnet(pretrained=False, **kwargs):
+    """Pads as TensorFlow does, as the tf_ ones."""
+    stages = [["ds_r1_k3_s1_e1_c8"], ["ir_r1_k3_s2_e2_c8"], ["ir_r1_k5_s2_e2_c8"]]
+    stages += [["ir_r1_k3_s2_e2_c16"], ["ir_r1_k5_s2_e2_c16"]]
+    shape = {"block_args": decode_arch_def(stages), "stem_size": 8, "num_features": 32}
+    kind = {"pad_type": "same", "act_layer": nn.ReLU6}
+    return build_model_with_cfg(
+        EfficientNet, "toy_efficientnet", pretrained, **shape, **kind, **kwargs
+    )
+
+
+@register_model
 def toy_swin(pretrained=False, **kwargs):
-    shape = {"embed_dim": 8, "depths": (2, 2, 1, 1), "num_heads": (1, 2, 2, 2)}
+    shape = {"embed_dim": 8, "depths": (2, 2, 2, 2), "num_heads": (1, 2, 2, 2)}
     return build_model_with_cfg(SwinTransformer, "toy_swin", pretrained, **shape, **kwargs)
 
 

@@ -3,16 +3,14 @@
 from detectron2.config import CfgNode
 
 
-def yolox_node() -> CfgNode:
-    """Return MODEL.YOLOX."""
-    node = CfgNode()
+def add_yolox(node: CfgNode) -> None:
+    """Add the keys of MODEL.YOLOX, in place."""
     # Classes, K. 0: as many as the metadata of DATASETS.TRAIN[0] names.
     node.NUM_CLASSES = 0
     _add_network(node)
     _add_anchors(node)
-    _add_training(node)
-    _add_inference(node)
-    return node
+    _add_yolox_training(node)
+    _add_yolox_inference(node)
 
 
 def _add_network(node: CfgNode) -> None:
@@ -63,7 +61,7 @@ def _add_anchors(node: CfgNode) -> None:
     node.ANCHORS.IOU_WEIGHT = 1.0
 
 
-def _add_training(node: CfgNode) -> None:
+def _add_yolox_training(node: CfgNode) -> None:
     # SimOTA: a point lies well for an object less than so many strides from its centre, on both axes, ...
     node.CENTER_RADIUS = 2.5
     # ... and inside its box. Later versions of the official code have 1.5 and False.
@@ -83,7 +81,7 @@ def _add_training(node: CfgNode) -> None:
     node.MULTI_SCALE = []
 
 
-def _add_inference(node: CfgNode) -> None:
+def _add_yolox_inference(node: CfgNode) -> None:
     node.TEST = CfgNode()
     # Least score, objectness times class, of what enters the suppression. Few and certain: 0.25.
     node.TEST.SCORE_THRESH = 0.001

@@ -7,7 +7,7 @@ worker matches its images as they come, and the scripts compute AP from the matc
 
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import create_small_table
 
 from solo.errors import MissingPackageError
+from solo.evaluation.cityscapes_shown import FIRST_INSTANCE, Tally, best_of, tally
 from solo.images import opened
 from solo.structures.cutouts import mask_reader
 
@@ -27,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 _SCRIPTS = "cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling"
 _IMAGE_END, _IDS_END = "_leftImg8bit.png", "_gtFine_instanceIds.png"
-# An instance has the number label * 1000 + k; a group that nobody told apart has its label.
-_FIRST_INSTANCE = 1000
 
 
 class CityscapesInstanceEvaluator(DatasetEvaluator):
     """Evaluate masks by Cityscapes' rules: AP and AP50, in percent, and AP per class.
+
+    Beside them stand `F1` of what is shown, each object once, in percent at IoU 0.5, and its `threshold`.
 
     Takes ``pred_masks`` as pixels or ``pred_rles``, and works with several workers.
     """
@@ -66,7 +67,7 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
 
     def reset(self) -> None:
         """Forget all images."""
-        self._matches: dict[str, Any] = {}
+        self._matches: dict[str, tuple[dict[str, Any], Tally]] = {}
 
     def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         """Match the detections of some images.
@@ -81,12 +82,16 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
             truth = self._gt_dir / image.parent.name / image.name.replace(_IMAGE_END, _IDS_END)
             with opened(truth) as labels:
                 ids = np.asarray(labels)
-            self._matches[str(truth)] = self._match(ids, output["instances"])
+            found = output["instances"]
+            covered = _covered(ids, found)
+            objects = self._truths(ids)
+            shown = tally(found, covered, objects, self._names, self._void)
+            self._matches[str(truth)] = self._match(objects, found, covered), shown
 
     def evaluate(
         self, image_ids: Collection[Any] | None = None
     ) -> OrderedDict[str, dict[str, float]] | None:
-        """Return ``{"segm": {"AP", "AP50", "AP-person", ...}}`` on the main worker.
+        """Return ``{"segm": {"AP", "AP50", "F1", "threshold", "AP-person", ...}}`` on the main worker.
 
         Args:
             image_ids: Not needed: only the objects of processed images count.
@@ -95,7 +100,8 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         if not comm.is_main_process():
             return None
         scripts = import_module(_SCRIPTS)
-        matches = {name: match for part in gathered for name, match in part.items()}
+        images = {name: image for part in gathered for name, image in part.items()}
+        matches = {name: match for name, (match, _) in images.items()}
         scripts.setInstanceLabels(scripts.args)
         aps = scripts.evaluateMatches(matches, scripts.args)
         averages = scripts.computeAverages(aps, scripts.args)
@@ -103,22 +109,25 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         classes = averages["classes"].items()
         results |= {f"AP-{name}": values["ap"] for name, values in classes}
         results = {name: float(value) * 100 for name, value in results.items()}
+        best = best_of([shown for _, shown in images.values()])
+        results |= {"F1": 100 * best.f1, "threshold": best.threshold}
         logger.info("Masks by Cityscapes' rules:\n%s", create_small_table(results))
         return OrderedDict(segm=results)
 
-    def _match(self, ids: np.ndarray, instances: Instances) -> dict[str, Any]:
-        """Return what the scripts' ``evaluateMatches`` takes of an image, (H, W) instance numbers.
+    def _match(
+        self,
+        truths: dict[str, list[dict[str, Any]]],
+        instances: Instances,
+        covered_by: Sequence[Counter[int]],
+    ) -> dict[str, Any]:
+        """Return what the scripts' ``evaluateMatches`` takes of an image.
 
         That is "groundTruth" and "prediction", by class name: dicts of numbers, each with those of
         the other kind that it shares pixels with.
         """
-        truths = self._truths(ids)
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in truths}
         classes, scores = instances.pred_classes.tolist(), instances.scores.tolist()
-        read_mask = mask_reader(instances)
-        for row, (index, score) in enumerate(zip(classes, scores, strict=True)):
-            # How many pixels of each number the detection covers.
-            covered = Counter(dict(zip(*_counted(ids[read_mask(row).astype(bool)]), strict=True)))
+        for index, score, covered in zip(classes, scores, covered_by, strict=True):
             if not covered:
                 continue
             prediction = {
@@ -139,13 +148,22 @@ class CityscapesInstanceEvaluator(DatasetEvaluator):
         """Return the objects and groups of an image, by class name."""
         truths: dict[str, list[dict[str, Any]]] = {name: [] for name in self._evaluated.values()}
         for number, area in zip(*_counted(ids), strict=True):
-            label = number if number < _FIRST_INSTANCE else number // _FIRST_INSTANCE
+            label = number if number < FIRST_INSTANCE else number // FIRST_INSTANCE
             if label in self._evaluated:
                 # Distances are not known: with these values every object takes part.
                 unknown = {"medDist": -1, "distConf": 0.0}
                 truth = {"instID": number, "pixelCount": area, "matchedPred": [], **unknown}
                 truths[self._evaluated[label]].append(truth)
         return truths
+
+
+def _covered(ids: np.ndarray, instances: Instances) -> list[Counter[int]]:
+    """Return how many pixels of each number, of (H, W), each detection covers."""
+    read_mask = mask_reader(instances)
+    rows = range(len(instances))
+    return [
+        Counter(dict(zip(*_counted(ids[read_mask(row).astype(bool)]), strict=True))) for row in rows
+    ]
 
 
 def _counted(numbers: np.ndarray) -> tuple[list[int], list[int]]:

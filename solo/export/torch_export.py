@@ -33,9 +33,14 @@ def trace(network: Traceable, size: tuple[int, int] | None = None) -> ExportedPr
         The program; it takes one tensor, and returns what `network` does.
 
     Raises:
-        UserError: If the size is no multiple of the divisor.
+        UserError: If the size is no multiple of the divisor, or has to be given.
     """
     unit = network.divisor
+    if size is None and any(getattr(part, "windowed", False) for part in network.modules()):
+        raise UserError(
+            "This backbone divides images into windows, so that its graph is of one size: give it, as "
+            f"--size {6 * unit}x{8 * unit}."
+        )
     if size is None:
         sides = {2: unit * Dim("height", min=SMALLEST), 3: unit * Dim("width", min=SMALLEST)}
         example, dynamic = tuple(unit * side for side in _EXAMPLE), (sides,)

@@ -276,7 +276,7 @@ class Predictor:
             Per instance: category_id, category_name, score, bbox (XYWH in pixels) and, if there are masks,
             segmentation, an RLE of COCO with its counts as text.
         """
-        rles: list[Any] = predicted_rles(instances) or [None] * len(instances)
+        rles = predicted_rles(instances) or [{}] * len(instances)
         boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
         tensors = (instances.pred_classes, instances.scores, boxes)
         fields = [*(tensor.tolist() for tensor in tensors), rles]

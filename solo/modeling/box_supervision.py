@@ -83,17 +83,22 @@ class BoxSupervision:
         moved.gt_colors = ColoredBoxes(to_host(instances.gt_boxes.tensor), image, self)
         return moved
 
-    def of_batch(self, truth: Sequence[Instances]) -> Supervision:
-        """Return what compares soft masks with the boxes of a batch."""
-        return partial(self._pair_loss, truth)
+    def of_batch(self, truth: Sequence[Instances], smooth: float) -> Supervision:
+        """Return what compares soft masks with the boxes of a batch; `smooth`: see `dice_loss`."""
+        return partial(self._pair_loss, truth, smooth)
 
     def _pair_loss(
-        self, truth: Sequence[Instances], image: int, stride: int, frame: tuple[int, int]
+        self,
+        truth: Sequence[Instances],
+        smooth: float,
+        image: int,
+        stride: int,
+        frame: tuple[int, int],
     ) -> PairLoss:
         windows, similar = truth[image].gt_colors.at(stride)
 
         def terms(soft: Tensor, instances: Tensor) -> Tensor:
-            projection = projection_loss(soft, windows, instances)
+            projection = projection_loss(soft, windows, instances, smooth=smooth)
             pairwise = pairwise_loss(soft, similar, self.offsets, windows, instances)
             return torch.stack([projection.sum(), pairwise.sum()])
 

@@ -119,13 +119,16 @@ def count_edges(similar: Tensor, offsets: Sequence[Offset], windows: Tensor) -> 
     return total
 
 
-def projection_loss(soft_masks: Tensor, windows: Tensor, instances: Tensor) -> Tensor:
+def projection_loss(
+    soft_masks: Tensor, windows: Tensor, instances: Tensor, *, smooth: float = 0.0
+) -> Tensor:
     """Compare the shadows of soft masks on both axes with those of the boxes.
 
     Args:
         soft_masks: (P, H, W) probabilities.
         windows: (M, 4) int64, see :func:`box_windows`.
         instances: (P,) the instance of each soft mask, on the CPU.
+        smooth: See `dice_loss`.
 
     Returns:
         (P,) float32: the dice losses on both axes added up, in [0, 2].
@@ -139,7 +142,7 @@ def projection_loss(soft_masks: Tensor, windows: Tensor, instances: Tensor) -> T
     for axis, (first, last) in enumerate(_intervals(windows)):
         shadows = soft_masks.max(dim=1 + axis).values[:, None]
         filled = to_device(_inside(first, last, shadows.shape[2]), device)
-        total = total + dice_loss(shadows, filled[:, None], shown)
+        total = total + dice_loss(shadows, filled[:, None], shown, smooth=smooth)
     return total
 
 

@@ -84,20 +84,15 @@ class SOLO(Declared, nn.Module):
             freeze: What training leaves as it is.
         """
         super().__init__()
-        self.backbone = backbone
-        self.head = head
-        self.assigner = assigner
-        self.postprocessor = postprocessor
-        self.loss_weights = loss_weights
-        self.focal = focal
+        self.backbone, self.head = backbone, head
+        self.assigner, self.postprocessor = assigner, postprocessor
+        self.loss_weights, self.focal = loss_weights, focal
         self.category_loss = category_loss or CategoryRule()
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
-        self.input_format = input_format
         self.mask_loss = mask_loss or MaskLoss()
         self.mask_loss.check(self.divisor)
-        self.boxes = boxes
-        self.freeze = freeze
+        self.input_format, self.boxes, self.freeze = input_format, boxes, freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
         # A convolution puts its features into the format of its weights.
@@ -245,12 +240,12 @@ class SOLO(Declared, nn.Module):
             normalisers = sum_over_workers(self.count(targets, truth))
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         terms = {"loss_category": self.category_loss(logits, categories, normalisers, self.focal)}
+        of_batch = self.boxes.of_batch if self.boxes else MaskSupervision
+        supervision = of_batch(truth, self.mask_loss.smooth)
+        masks = self._mask_sum(outputs, targets, size, supervision)
         if self.boxes:
-            masks = self._mask_sum(outputs, targets, size, self.boxes.of_batch(truth))
             terms |= self.boxes.losses(masks, normalisers[1], normalisers[-1])
         else:
-            supervision = MaskSupervision(truth, self.mask_loss.smooth)
-            masks = self._mask_sum(outputs, targets, size, supervision)
             terms["loss_mask"] = masks / normalisers[1].clamp(min=1)
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
@@ -260,7 +255,7 @@ class SOLO(Declared, nn.Module):
         return (self.boxes.truth if self.boxes else ground_truth)(item, self.device)
 
     def count(self, targets: list[Targets], truth: list[Instances]) -> Tensor:
-        """Return what the losses of some images are divided by, on the device: see :meth:`forward`."""
+        """Return what losses are divided by, on the device: of `TargetAssigner.count`, and of boxes the edges."""
         counts = to_device(self.assigner.count(targets), self.device)
         if not self.boxes:
             return counts

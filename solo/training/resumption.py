@@ -19,7 +19,7 @@ from solo.errors import UserError
 logger = logging.getLogger(__name__)
 
 # Where a run lies, and what it once started from, is nothing that a resumed run asks.
-_IGNORED = {"OUTPUT_DIR", "MODEL.WEIGHTS"}
+_IGNORED = {"OUTPUT_DIR", "MODEL.WEIGHTS", "MODEL.TIMM.PRETRAINED"}
 # Options by which kinds of optimizers are told apart; others come and go with versions of torch.
 _TELLING = {"momentum", "betas"}
 

@@ -10,13 +10,15 @@ from detectron2.utils import comm
 
 from solo.architectures import predicts_masks
 from solo.config.choices import Freeze, Optimizer
+from solo.config.starting_weights import starting_weights
 from solo.terminal import how_many
 from solo.training.work import LIGHT, light_share
 
 logger = logging.getLogger(__name__)
 
-# As long as detectors are trained from scratch; beyond it, a few images are learned by heart.
-_MOST_EPOCHS = 300
+# As long as detectors are trained from scratch, YOLOX's 300 epochs of COCO being 303 of the images with objects;
+# beyond it, a few images are learned by heart.
+_MOST_EPOCHS = 303
 # The 3x schedules of COCO have 36.8 epochs of the images with objects, and are published without evaluations.
 _BLIND_EPOCHS = 40
 # SGD as published: 0.01 for 16 images; and how much more is more than a matter of taste, since what is so
@@ -86,6 +88,13 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
         yield (
             f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "
             "MODEL.WEIGHTS is empty."
+        )
+    timm = cfg.MODEL.TIMM
+    frozen = "timm" in cfg.MODEL.BACKBONE.NAME and (timm.FREEZE_AT or timm.FREEZE_NORM)
+    if frozen and not starting_weights(cfg):
+        yield (
+            f"MODEL.TIMM.FREEZE_AT {timm.FREEZE_AT} and FREEZE_NORM {timm.FREEZE_NORM} leave random weights as "
+            "they are, since MODEL.WEIGHTS is empty: set 0 and False, or MODEL.TIMM.PRETRAINED."
         )
 
 

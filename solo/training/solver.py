@@ -21,7 +21,7 @@ _FLAT_SHARE = 0.05
 _REFUSED = "The config's SOLVER cannot be used"
 
 
-class _DenseAdamW(torch.optim.AdamW):
+class AdamW(torch.optim.AdamW):
     """AdamW that sees channels-last weights as they lie: else torch's fused step on a CPU copies them to and fro."""
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
@@ -42,7 +42,7 @@ def _is_channels_last(tensor: Tensor) -> bool:
 
 _OPTIMIZERS: dict[Optimizer, type[torch.optim.Optimizer]] = {
     Optimizer.SGD: torch.optim.SGD,
-    Optimizer.ADAMW: _DenseAdamW,
+    Optimizer.ADAMW: AdamW,
 }
 
 

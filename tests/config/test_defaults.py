@@ -70,6 +70,8 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
+        cfg.MODEL.SOLO.LOSS.SUPERVISION = "box"
+        build_model(Noted(cfg))
         for head in YOLOXHeadName:
             build_model(Noted(make_yolox_cfg(HEAD=head)))
         cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"

@@ -158,6 +158,13 @@ def test_keys_that_make_no_sense_are_told(key, value):
         build(box_cfg(**{key: value}))
 
 
+def test_negatives_are_refused():
+    cfg = box_cfg()
+    cfg.MODEL.SOLO.LOSS.NEGATIVES = 1.0
+    with pytest.raises(UserError, match=r"NEGATIVES is 1.0, which goes with masks"):
+        build(cfg)
+
+
 def test_images_without_colours_that_can_be_compared_are_told():
     cfg = box_cfg()
     cfg.INPUT.FORMAT = "YUV-BT.601"

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-pytest.importorskip("mmdet", reason="mmdetection is not installed: the extra `parity`")
-import mmdet_models  # noqa: F401  (before anything of mmdet: it stands in for mmcv's operators)
+pytest.importorskip("mmdet", reason="mmdet is not installed: pip install -e .[parity]")
+
+# Before anything of mmdet: it stands in for mmcv's compiled operators.
+import mmdet_models  # noqa: F401
 
 # isort: split
 

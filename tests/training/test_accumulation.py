@@ -20,6 +20,7 @@ from tests.training.training_toys import (
     RectangleTrainer,
     ToyTrainer,
     draw_rectangles,
+    learn_from_boxes,
     solov2_config,
     toy_config,
     train,
@@ -40,7 +41,7 @@ def step_of(trainer: ToyTrainer) -> tuple[dict[str, Tensor], dict[str, float]]:
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-@pytest.mark.parametrize("kind", ["SOLOv2", "SOLO", "toy"])
+@pytest.mark.parametrize("kind", ["SOLOv2", "SOLO", "boxes", "toy"])
 def test_parts_make_the_step_of_the_whole(tmp_path: Path, kind: str, parts: int) -> None:
     # With images of 3, 0, 1 and 2 objects: the parts have normalisers of their own.
     steps = []
@@ -51,7 +52,10 @@ def test_parts_make_the_step_of_the_whole(tmp_path: Path, kind: str, parts: int)
             steps.append(step_of(ToyTrainer(toy_config(folder, **solver))))
         else:
             cfg = solov2_config(folder, **solver)
-            cfg.MODEL.META_ARCHITECTURE = kind
+            if kind == "boxes":
+                learn_from_boxes(cfg)
+            else:
+                cfg.MODEL.META_ARCHITECTURE = kind
             steps.append(step_of(RectangleTrainer(cfg)))
     (gradients, losses), (in_parts, losses_in_parts) = steps
     assert losses_in_parts == pytest.approx(losses, rel=1e-5)
@@ -125,14 +129,20 @@ def note_exchange(exchanges: list[bool], bucket: GradBucket) -> torch.futures.Fu
     return allreduce_hook(None, bucket)
 
 
+def configs_of_a_step(folder: Path, **solver: Any) -> Iterator[CfgNode]:
+    """Yield a config that learns from masks, and one that learns from boxes."""
+    yield solov2_config(folder / "masks", MAX_ITER=1, **FULL_RATE, **solver)
+    yield learn_from_boxes(solov2_config(folder / "boxes", MAX_ITER=1, **FULL_RATE, **solver))
+
+
 def step_as_worker(output_dir: str) -> None:
-    cfg = solov2_config(Path(output_dir), MAX_ITER=1, ACCUMULATE=2, **FULL_RATE)
-    trainer = RectangleTrainer(cfg)
-    exchanges = []
-    trainer.model.register_comm_hook(exchanges, note_exchange)
-    trainer.resume_or_load()
-    trainer.train()
-    Path(output_dir, f"{comm.get_rank()}.txt").write_text(str(sum(exchanges)))
+    for cfg in configs_of_a_step(Path(output_dir), ACCUMULATE=2):
+        trainer = RectangleTrainer(cfg)
+        exchanges = []
+        trainer.model.register_comm_hook(exchanges, note_exchange)
+        trainer.resume_or_load()
+        trainer.train()
+        Path(cfg.OUTPUT_DIR, f"{comm.get_rank()}.txt").write_text(str(sum(exchanges)))
 
 
 @pytest.mark.slow
@@ -141,15 +151,18 @@ def test_workers_take_the_step_of_one_and_exchange_gradients_once(
     tmp_path: Path, free_url: str
 ) -> None:
     launch(step_as_worker, (str(tmp_path / "two"),), num_gpus=2, dist_url=free_url)
-    assert [(tmp_path / f"two/{rank}.txt").read_text() for rank in range(2)] == ["1", "1"]
-    trainer = RectangleTrainer(solov2_config(tmp_path / "one", MAX_ITER=1, **FULL_RATE))
-    trainer.resume_or_load()
-    trainer.train()
-    two, one = (
-        read_checkpoint(tmp_path / name / "model_final.pth")["model"] for name in ("two", "one")
-    )
-    for key, value in one.items():
-        torch.testing.assert_close(two[key], value, atol=1e-6, rtol=1e-5)
+    for cfg in configs_of_a_step(tmp_path / "one"):
+        trainer = RectangleTrainer(cfg)
+        trainer.resume_or_load()
+        trainer.train()
+        one = Path(cfg.OUTPUT_DIR)
+        two = tmp_path / "two" / one.name
+        assert [(two / f"{rank}.txt").read_text() for rank in range(2)] == ["1", "1"]
+        weights, expected = (
+            read_checkpoint(folder / "model_final.pth")["model"] for folder in (two, one)
+        )
+        for key, value in expected.items():
+            torch.testing.assert_close(weights[key], value, atol=1e-6, rtol=1e-5)
 
 
 def test_a_batch_that_makes_no_equal_parts_is_named(tmp_path: Path) -> None:

@@ -91,6 +91,10 @@ def test_a_warm_up_without_end_and_frozen_random_weights() -> None:
     cfg.MODEL.WEIGHTS = ""
     (told,) = schedule_warnings(cfg, COCO_IMAGES)
     assert "FREEZE backbone leaves random weights" in told
+    cfg.MODEL.SOLO.FREEZE = "none"
+    cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.FREEZE_NORM = "build_timm_fpn_backbone", True
+    (told,) = schedule_warnings(cfg, COCO_IMAGES)
+    assert "FREEZE_AT 0 and FREEZE_NORM True leave random weights" in told
 
 
 def test_a_training_tells_it_once_at_its_start(

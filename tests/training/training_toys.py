@@ -132,6 +132,14 @@ def solov2_config(output_dir: Path, **solver: Any) -> CfgNode:
     return cfg
 
 
+def learn_from_boxes(cfg: CfgNode) -> CfgNode:
+    """Change a config to one that takes boxes, with a pairwise term from the first step on, and return it."""
+    cfg.MODEL.SOLO.LOSS.SUPERVISION = "box"
+    cfg.MODEL.SOLO.BOX_SUPERVISION.WARMUP_ITERS = 0
+    cfg.MODEL.SOLO.BOX_SUPERVISION.COLOR_THRESH = 1e-4  # the images are noise
+    return cfg
+
+
 def draw_rectangles(count: int, seed: int) -> dict[str, Any]:
     """Return an image of noise, 64 x 64, with so many annotated rectangles."""
     noise = torch.Generator().manual_seed(seed)

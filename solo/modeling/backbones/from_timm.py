@@ -23,8 +23,9 @@ from solo.modeling.necks.neck_base import pyramid_features
 
 # Of the features that a pyramid is made of.
 _STRIDES = (4, 8, 16, 32)
-# Keywords by which models of one image size, as Swin and ViT, take all.
-_ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True}
+# Keywords by which models of one image size, as Swin and ViT, take all. By the last, windows are shifted in the
+# last stage, too, which at 224 pixels has only one.
+_ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "always_partition": True}
 
 
 @BACKBONE_REGISTRY.register()
@@ -63,6 +64,7 @@ def build_timm_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> TimmBackbone:
         ),
         freeze_at=node.FREEZE_AT,
         freeze_norm=node.FREEZE_NORM,
+        windowed="strict_img_size" in takes,
     )
     if node.OUT_NORM:
         backbone.normalise(timm.layers.LayerNorm2d)

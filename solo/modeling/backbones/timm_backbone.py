@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from solo.errors import UserError
-from solo.modeling.backbones.conv_norm_pairs import fuse_pairs
+from solo.modeling.backbones.for_inference import fix_padding, fuse_pairs
 
 
 class TimmName(NamedTuple):
@@ -42,6 +42,7 @@ class TimmBackbone(Backbone):
         name: TimmName,
         freeze_at: int = 0,
         freeze_norm: bool = False,
+        windowed: bool = False,
     ) -> None:
         """Take a model apart from its classifier and all that comes after the last feature.
 
@@ -52,12 +53,13 @@ class TimmBackbone(Backbone):
             freeze_at: What training leaves as it is: 0 nothing, 1 the stem, and k >= 2 all up to the
                 feature of stride 2 ** k.
             freeze_norm: Whether batch normalisation keeps its statistics, weights and biases.
+            windowed: Whether how it computes depends on the size of the image, so that a graph is of one size.
 
         Raises:
             UserError: If the model has no stage to freeze up to.
         """
         super().__init__()
-        self.of_timm = name
+        self.of_timm, self.windowed = name, windowed
         info = body.feature_info
         shapes = [(info[index]["num_chs"], info[index]["reduction"]) for index in indices]
         self._out_features = [f"res{int(math.log2(stride))}" for _, stride in shapes]
@@ -110,11 +112,12 @@ class TimmBackbone(Backbone):
             self.body.set_grad_checkpointing(True)
 
     def fuse_batch_norm(self) -> None:
-        """Fold batch normalisation, in eval mode, into the convolutions before it; see `fuse_pairs`."""
+        """Fold batch normalisation, in eval mode, into the convolutions before it, and pad by numbers."""
         weight = next(self.body.parameters())
         side = 2 * self.size_divisibility
         image = weight.new_zeros(1, self._in_channels, side, side).requires_grad_()
         fuse_pairs(self.body, lambda: self(image).values())
+        fix_padding(self.body)
 
 
 def _first_modules(body: Any, freeze_at: int, name: str) -> list[nn.Module]:

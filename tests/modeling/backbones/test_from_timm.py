@@ -11,9 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from solo.config import get_cfg
 from solo.errors import MissingPackageError, UserError
 from solo.layers.recompute import recompute_stages
-from solo.modeling.backbones.conv_norm_pairs import fuse_pairs
+from solo.modeling.backbones.for_inference import fuse_pairs
 from solo.modeling.fuse import fuse_batch_norm, prepare_for_inference
 from tests.conftest import build, make_cfg, training_item
+from tests.yolox.conftest import make_yolox_cfg
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install timm")
 pytest.importorskip("tests.toy_timm")
@@ -257,5 +258,15 @@ def test_the_whole_model_runs_in_every_way(name):
     gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
     assert not any(".bottom_up." in key for key, grad in gradients.items() if grad is not None)
     assert all(grad.isfinite().all() for grad in gradients.values() if grad is not None)
+    prepare_for_inference(model, cfg)
+    assert len(model([training_item()])[0]["instances"])
+
+
+def test_yolox_takes_its_features():
+    cfg = make_yolox_cfg(IN_FEATURES=["res3", "res4", "res5"], SPP=True)
+    cfg.MODEL.BACKBONE.NAME, cfg.MODEL.TIMM.NAME = "build_timm_backbone", "test_efficientnet"
+    model = build(cfg).train()
+    sum(model([training_item(), training_item(seed=1)]).values()).backward()
+    assert all(parameter.grad is not None for parameter in model.backbone.parameters())
     prepare_for_inference(model, cfg)
     assert len(model([training_item()])[0]["instances"])

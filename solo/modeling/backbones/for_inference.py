@@ -1,4 +1,7 @@
-"""Convolutions with batch normalisation behind them, found by running a model: timm names them in many ways."""
+"""What a model of timm does without once it is not trained any more: normalisation, and padding by a rule.
+
+Convolutions with batch normalisation behind them are found by running the model: timm names them in many ways.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -38,6 +41,33 @@ def fuse_pairs(body: nn.Module, run: Callable[[], Iterable[Tensor]]) -> int:
         after = [getattr(norm, part) for part in ("drop", "act") if hasattr(norm, part)]
         setattr(body.get_submodule(parent), name, nn.Sequential(*after))
     return len(pairs)
+
+
+@torch.no_grad()
+def fix_padding(body: nn.Module) -> None:
+    """Let convolutions that pad as TensorFlow does pad by numbers in place of a rule, which graphs are slow at.
+
+    It is the same where the sides of their input are multiples of their stride, as the sides that a
+    backbone asks for make them.
+    """
+    for parent in list(body.modules()):
+        for name, conv in list(parent.named_children()):
+            if type(conv).__name__ != "Conv2dSame" or not isinstance(conv, nn.Conv2d):
+                continue
+            spans = [d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
+            lacks = [max(span - step, 0) for span, step in zip(spans, conv.stride, strict=True)]
+            plain = nn.Conv2d(
+                conv.in_channels,
+                conv.out_channels,
+                (conv.kernel_size[0], conv.kernel_size[1]),
+                stride=(conv.stride[0], conv.stride[1]),
+                dilation=(conv.dilation[0], conv.dilation[1]),
+                groups=conv.groups,
+            )
+            plain.weight, plain.bias = conv.weight, conv.bias
+            high, wide = lacks
+            sides = (wide // 2, wide - wide // 2, high // 2, high - high // 2)
+            setattr(parent, name, nn.Sequential(nn.ZeroPad2d(sides), plain))
 
 
 def _find_pairs(
