@@ -14,6 +14,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Recompute
@@ -155,7 +156,10 @@ class MaskLoss:
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
                     for part in self._parts(chosen, frame):
-                        total = total + pair_sum(loss, decode, cells[part], instances[part])
+                        added = pair_sum(loss, decode, cells[part], instances[part])
+                        if added.ndim < total.ndim:  # what shows nothing counts in the first term
+                            added = F.pad(added[None], (0, len(total) - 1))
+                        total = total + added
         return total
 
     def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:

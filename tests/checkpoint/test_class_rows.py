@@ -261,3 +261,15 @@ def test_carried_names():
         assert carried_class_names(content) == []
     names = coco_class_names()
     assert (len(names), names[0], names[-1]) == (80, "person", "toothbrush")
+
+
+def test_the_background_of_a_softmax_is_the_row_after_the_classes(tmp_path, begin):
+    path = saved(Other([1.0, 2.0, 3.0, 9.0]), tmp_path / "pets.pth", PETS)
+    model = Other([-1.0, -2.0, -4.0])
+    told = begin(model, path, ["dog", "fox"])
+    assert model.category.bias.tolist() == [2.0, -2.0, 9.0]
+    assert told == [f"1 of 2 classes start from {path}: dog; fresh: fox."]
+    # From a sigmoid per class: there is no background to go on from.
+    model = Other([-1.0, -2.0, -3.0, -4.0])
+    begin(model, saved(Other([1.0, 2.0, 3.0]), tmp_path / "plain.pth", PETS), PETS)
+    assert model.category.bias.tolist() == [1.0, 2.0, 3.0, -4.0]

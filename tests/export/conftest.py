@@ -9,7 +9,9 @@ from tests.conftest import build, make_cfg
 
 
 def lively_cfg(variant):
-    cfg = make_cfg(variant.removesuffix("DCN"))
+    cfg = make_cfg(variant.removesuffix("DCN").removesuffix("Softmax"))
+    if variant.endswith("Softmax"):
+        cfg.MODEL.SOLO.LOSS.CATEGORY = "softmax"
     if variant.endswith("DCN"):
         cfg.MODEL.SOLO.DEFORM_CONVS = "last"
         cfg.MODEL.RESNETS.DEFORM_ON_PER_STAGE = [False, False, False, True]
@@ -34,7 +36,7 @@ def lively_model(cfg):
             parameter.data *= 0.03 if "offset" in name else 1.2
         elif "mask_predictors" in name:
             nn.init.zeros_(parameter)
-    nn.init.constant_(model.head.category_predictor.bias, -3.0)
+    nn.init.constant_(model.head.category_predictor.bias[: cfg.MODEL.SOLO.NUM_CLASSES], -3.0)
     return model
 
 

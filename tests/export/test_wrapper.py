@@ -11,7 +11,7 @@ from solo.export.runtime import prepare
 from solo.export.wrapper import TraceableSOLO
 from tests.export.conftest import NOTHING, PICTURES, lively_cfg, lively_model
 
-VARIANTS = ("SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2", "SOLOv2DCN")
+VARIANTS = ("SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2", "SOLOv2DCN", "SOLOSoftmax")
 
 
 def metadata(network, *, size=None, post="nms"):

@@ -7,6 +7,8 @@ import pytest
 import torch
 from detectron2.utils.events import EventStorage
 
+from solo.inference.tiling import TileRule, find_in_tiles
+from solo.inference.tta import SOLOWithTTA
 from solo.layers.masks import downsample_masks
 from solo.modeling.heads.base import SoftmaxPredictor
 from solo.modeling.losses import dice_loss, softmax_loss
@@ -270,3 +272,35 @@ def test_values_that_make_no_sense_are_named(key, value, message):
     cfg.merge_from_list([f"MODEL.SOLO.{key}", value])
     with pytest.raises(ValueError, match=message):
         build(cfg)
+
+
+def test_softmax_in_views_and_tiles():
+    cfg = cfg_with("SOLO", "CATEGORY")
+    cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.UPDATE_THRESH = 0.002, 0.0
+    cfg.TEST.AUG.MIN_SIZES, cfg.TEST.AUG.FLIP = (64,), False
+    model = build(cfg).eval()
+    image = torch.randint(0, 256, (3, 64, 96), dtype=torch.uint8)
+    plain = model([{"image": image}])[0]["instances"]
+    assert len(plain) > 10 and plain.pred_classes.max() < 3
+    views = SOLOWithTTA(cfg, model)([{"image": image}])[0]["instances"]
+    assert torch.equal(views.scores, plain.scores)
+    assert torch.equal(views.pred_classes, plain.pred_classes)
+
+    def find(pictures):
+        tensors = [torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures]
+        return [model([{"image": tensor}])[0]["instances"] for tensor in tensors]
+
+    picture, rule = image.permute(1, 2, 0).numpy(), TileRule(size=64, overlap=0.25, whole=False)
+    tiles = find_in_tiles(picture, find, rule)
+    assert len(tiles) and tiles.pred_classes.max() < 3 and tiles.image_size == (64, 96)
+
+
+def test_negatives_count_once_where_masks_learn_from_boxes():
+    """Their dice is added to the projection, whose divisor counts them, and to no other term."""
+    losses = {}
+    for negatives in (0.0, 1.0):
+        cfg = make_cfg("SOLOv2")
+        cfg.MODEL.SOLO.LOSS.SUPERVISION, cfg.MODEL.SOLO.LOSS.NEGATIVES = "box", negatives
+        losses[negatives] = build(cfg)([corner_item()])
+    assert losses[1.0]["loss_pairwise"].item() == losses[0.0]["loss_pairwise"].item() > 0
+    assert losses[1.0]["loss_projection"].item() != losses[0.0]["loss_projection"].item()
