@@ -18,7 +18,7 @@ EXTRAS = {
     "export": ["onnx", "onnxscript", "onnxruntime"],
     "quickstart": ["scikit-learn"],
     "cityscapes": ["cityscapesscripts"],
-    "timm": ["timm"],
+    "timm": ["timm>=1.0.20"],
 }
 ALL = sorted(package for packages in EXTRAS.values() for package in packages)
 

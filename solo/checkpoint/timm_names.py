@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from solo.checkpoint.comparison import is_counter, listed
+from solo.checkpoint.comparison import is_counter, listed, strip_prefix
 from solo.checkpoint.lineages import Lineage, recognise, split
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.errors import UserError
@@ -47,6 +47,7 @@ def backbone_alone(
     if backbone is None or is_whole or any(key.startswith("backbone.") for key in weights):
         return None
     known: _OfTimm = backbone.of_timm
+    strip_prefix(weights, "module.")
     weights = {key: value for key, value in weights.items() if not is_counter(key)}
     if _EFFICIENTNET_PYTORCH in weights:
         weights = _in_order(weights, known)

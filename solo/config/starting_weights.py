@@ -18,6 +18,6 @@ def starting_weights(cfg: CfgNode) -> str:
 def backbone_weights(cfg: CfgNode) -> str:
     """Return what MODEL.TIMM.PRETRAINED stands for: a file, an address, or ""."""
     asked = str(cfg.MODEL.TIMM.PRETRAINED)
-    if asked in _NOTHING:
+    if asked in _NOTHING or "timm" not in cfg.MODEL.BACKBONE.NAME:
         return ""
     return f"timm://{cfg.MODEL.TIMM.NAME}" if asked in _HUB else asked

@@ -84,6 +84,12 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
             f"The warm-up of {solver.WARMUP_ITERS:,} iterations takes all {solver.MAX_ITER:,}: set "
             f"SOLVER.WARMUP_ITERS {_tenth(cfg)}."
         )
+    last_phase = cfg.INPUT.MULTI_IMAGE_OFF_ITERS
+    if last_phase and last_phase > solver.MAX_ITER - solver.WARMUP_ITERS:
+        yield (
+            f"The last phase of {last_phase:,} iterations (INPUT.MULTI_IMAGE_OFF_ITERS) and the warm-up take all "
+            f"{solver.MAX_ITER:,}: set it to {_tenth(cfg)}, or the length by SOLVER.EPOCHS, which scales both."
+        )
     if cfg.MODEL.SOLO.FREEZE != Freeze.NONE and not cfg.MODEL.WEIGHTS:
         yield (
             f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "

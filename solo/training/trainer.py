@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.engine import DefaultTrainer, HookBase, TrainerBase, hooks
+from detectron2.engine import HookBase, TrainerBase, hooks
 from detectron2.modeling import build_model
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage, EventWriter
@@ -62,7 +62,7 @@ class Trainer(TrainerBase):
         """
         super().__init__()
         self._given = cfg  # as config.yaml has it, for any number of workers
-        self.cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+        self.cfg = workers.scaled_to_workers(cfg)
         workers.check_workers(self.cfg)
         workers.check_same_format(self.cfg)
         self._device = torch.device(self.cfg.MODEL.DEVICE)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
+from detectron2.engine import DefaultTrainer
 from detectron2.utils import comm
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -24,6 +25,17 @@ _BUFFERS_FLAG = (
 )
 # Signals that people and schedulers send, as torch calls them.
 _OF_A_JOB = {"Terminated": "SIGTERM", "Interrupt": "SIGINT", "Hangup": "SIGHUP"}
+
+
+def scaled_to_workers(cfg: CfgNode) -> CfgNode:
+    """Scale batch, rate and length as SOLVER.REFERENCE_WORLD_SIZE says, and the last phase with the length."""
+    scaled: CfgNode = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
+    if scaled.SOLVER.MAX_ITER != cfg.SOLVER.MAX_ITER:
+        longer = scaled.SOLVER.MAX_ITER / cfg.SOLVER.MAX_ITER
+        scaled.defrost()  # a copy, as the length is another one
+        scaled.INPUT.MULTI_IMAGE_OFF_ITERS = round(cfg.INPUT.MULTI_IMAGE_OFF_ITERS * longer)
+        scaled.freeze()
+    return scaled
 
 
 def parallelize(model: nn.Module, device: torch.device) -> nn.Module:

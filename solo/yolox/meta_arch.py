@@ -13,9 +13,10 @@ from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 
-from solo.config.choices import YOLOXHeadName, choose
+from solo.config.choices import Recompute, YOLOXHeadName, choose
 from solo.errors import UserError
 from solo.layers.memory_format import memory_format
+from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device
 from solo.structures.image_size import ImageSize
@@ -94,7 +95,10 @@ class YOLOX(nn.Module):
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.YOLOX."""
         node, unit = cfg.MODEL.YOLOX, Units.from_config(cfg)
+        _check_shared(cfg)
         backbone = build_backbone(cfg)
+        if cfg.MODEL.SOLO.RECOMPUTE != Recompute.NONE:
+            recompute_stages(backbone)
         channels, strides = _features(backbone, node.IN_FEATURES)
         depth = max(round(_NECK_DEPTH * node.DEPTH), 1)
         drop = DropBlock.from_config(cfg)
@@ -258,6 +262,14 @@ def _iteration() -> int | None:
         return int(get_event_storage().iter)
     except AssertionError:  # detectron2's way to say that there is none
         return None
+
+
+def _check_shared(cfg: CfgNode) -> None:
+    """Raise a UserError at a key of models with a pyramid, which would be without effect."""
+    if cfg.MODEL.NECK.NAME or cfg.MODEL.NECK.SPP:
+        raise UserError(
+            "MODEL.NECK is of SOLO's models; YOLOX has a PAFPN of its own, with MODEL.YOLOX.SPP for pooling before it."
+        )
 
 
 def _features(backbone: Backbone, names: list[str]) -> tuple[list[int], list[int]]:

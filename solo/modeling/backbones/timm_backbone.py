@@ -3,6 +3,7 @@
 timm tells of each model where its features are (`feature_info`), and gives them (`forward_intermediates`).
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from solo.errors import UserError
 from solo.modeling.backbones.for_inference import fix_padding, fuse_pairs
+
+logger = logging.getLogger(__name__)
 
 
 class TimmName(NamedTuple):
@@ -108,8 +111,12 @@ class TimmBackbone(Backbone):
     def recompute(self) -> None:
         """Keep the inputs of blocks or stages only, unless normalisation would gather statistics twice."""
         frozen = set(self._frozen)
-        if all(part in frozen for part in self.modules() if isinstance(part, _BatchNorm)):
+        if not all(part in frozen for part in self.modules() if isinstance(part, _BatchNorm)):
+            return
+        try:
             self.body.set_grad_checkpointing(True)
+        except AssertionError:  # timm's way to say that a kind of model, as CSPDarknet, cannot
+            logger.warning("This backbone of timm keeps all features: RECOMPUTE is without effect.")
 
     def fuse_batch_norm(self) -> None:
         """Fold batch normalisation, in eval mode, into the convolutions before it, and pad by numbers."""
