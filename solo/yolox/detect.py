@@ -89,7 +89,9 @@ class Detector:
 
     def suppress(self, candidates: Candidates) -> Candidates:
         """Return what is left of candidates, in descending order of score."""
-        likely = candidates.take(candidates.scores >= self.score_thresh)
+        # A side that overflows would move the boxes of all classes.
+        is_finite = candidates.boxes.isfinite().all(dim=1)
+        likely = candidates.take((candidates.scores >= self.score_thresh) & is_finite)
         groups = torch.zeros_like(likely.classes) if self.class_agnostic else likely.classes
         kept: Tensor = batched_nms(likely.boxes, likely.scores, groups, self.nms_thresh)
         return likely.take(kept[: self.max_detections])

@@ -144,7 +144,7 @@ def test_every_config_trains_a_step_and_finds_instances(name):
     model = build_model(cfg)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # Batch normalisation needs more than one value a channel, which 64 pixels do not leave at P5.
-    items = [training_item(), training_item(seed=1)]
+    items = [training_item(classes=(0, 1)), training_item(classes=(0, 1), seed=1)]
     sum(model(items).values()).backward()
     for parameter in parameters:
         assert torch.isfinite(parameter.grad).all()

@@ -42,8 +42,11 @@ def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("solov2_r_50_fpn_3x.yaml", rf"did you mean .*{NAME}"),
         ("coco/solov2_R_50_FPN_2x", rf"did you mean .*{NAME}"),
         ("coco/sollov2_R_50_FPN_3x.yml", rf"did you mean .*{NAME}"),
-        ("solov2_digit", r"did you mean quickstart/solov2_digits\?$"),
-        ("yolact", rf"Choose one of: .*{NAME}, .*quickstart/solov2_digits, voc/.*\.$"),
+        (
+            "solov2_digit",
+            r"did you mean quickstart/solov2_digits or .*digits\?$",
+        ),
+        ("yolact", rf"Choose one of: .*{NAME}, .*quickstart/yolox_nano_digits, .*, voc/.*\.$"),
         ("", r"Choose one of: "),
     ],
 )

@@ -89,6 +89,9 @@ def test_suppression_by_class_by_threshold_and_by_number():
     assert kept(score_thresh=0.5) == pytest.approx([0.9, 0.7])
     assert kept(max_detections=1) == pytest.approx([0.9])
     assert kept(score_thresh=0.95) == []
+    # What overflows is no box, and moves no other.
+    candidates.boxes[0, 2] = torch.inf
+    assert kept() == pytest.approx([0.8, 0.7, 0.1])
 
 
 @torch.no_grad()
