@@ -14,7 +14,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Recompute
@@ -156,10 +155,7 @@ class MaskLoss:
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
                     for part in self._parts(chosen, frame):
-                        added = pair_sum(loss, decode, cells[part], instances[part])
-                        if added.ndim < total.ndim:  # what shows nothing counts in the first term
-                            added = F.pad(added[None], (0, len(total) - 1))
-                        total = total + added
+                        total = total + pair_sum(loss, decode, cells[part], instances[part])
         return total
 
     def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:

@@ -24,11 +24,15 @@ def early_config(folder: Path, **solver: Any) -> CfgNode:
     return cfg
 
 
-def trained(cfg: CfgNode, *, resume: bool = False) -> dict[str, Tensor]:
-    """Train, and return the weights of the end."""
+def train(cfg: CfgNode, *, resume: bool = False) -> None:
     trainer = RectangleTrainer(cfg)
     trainer.resume_or_load(resume=resume)
     trainer.train()
+
+
+def trained(cfg: CfgNode, *, resume: bool = False) -> dict[str, Tensor]:
+    """Train, and return the weights of the end."""
+    train(cfg, resume=resume)
     return weights_in(cfg.OUTPUT_DIR)
 
 
@@ -48,7 +52,7 @@ def test_parts_take_the_step_of_the_whole(tmp_path: Path) -> None:
 
 
 def train_as_worker(folder: str) -> None:
-    trained(early_config(Path(folder), MAX_ITER=1))
+    train(early_config(Path(folder), MAX_ITER=1))
 
 
 @pytest.mark.slow
