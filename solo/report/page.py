@@ -117,11 +117,13 @@ def _kind(kind: Kind, counts: Tally, held_out: HeldOut) -> dict[str, Any]:
 
 
 def _model(cfg: CfgNode) -> str:
-    head = class_node(cfg).get("HEAD", "").removesuffix("Head") or cfg.MODEL.META_ARCHITECTURE
+    head = class_node(cfg).get("HEAD", "")
+    # SOLO's heads are called by what they make of it, YOLOX's are of one model.
+    name = head.removesuffix("Head") if head.endswith("Head") else cfg.MODEL.META_ARCHITECTURE
     backbone = cfg.MODEL.BACKBONE.NAME
     if "timm" in backbone:
-        return f"{head}, {cfg.MODEL.TIMM.NAME}"
-    return f"{head}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
+        return f"{name}, {cfg.MODEL.TIMM.NAME}"
+    return f"{name}, {f'ResNet-{cfg.MODEL.RESNETS.DEPTH}' if 'resnet' in backbone else backbone}"
 
 
 def _facts(run: Run, held_out: HeldOut, counts: Tally) -> dict[str, str]:
