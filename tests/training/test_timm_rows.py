@@ -152,7 +152,7 @@ def test_a_row_trains_evaluates_resumes_and_exports(row, data, tmp_path):
         config_file=tmp_path / "config.yaml",
         weights=str(tmp_path / "parts" / "model_final.pth"),
         output=tmp_path / "exported",
-        format="onnx" if WHOLE else "torch_export",
+        format="onnx" if WHOLE or is_swin else "torch_export",
         size=None if any_size else (64, 96),
         images=pictures,
         opts=["INPUT.MIN_SIZE_TEST", "96", "INPUT.MAX_SIZE_TEST", "128"] if any_size else [],
