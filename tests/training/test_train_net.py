@@ -159,6 +159,7 @@ def test_modules_of_the_users_own_are_imported_by_every_worker(
     records = write_records(tmp_path, [[square(8, 8, 20)], [square(20, 8, 30, 1)]])
     (tmp_path / "records.json").write_text(json.dumps(records))
     own = ("DATASETS.TRAIN", "('mine',)", "MODEL.BACKBONE.NAME", "Patches", "SOLVER.MAX_ITER", "3")
+    own += ("MODEL.NECK.NAME", "")  # Patches has levels of its own
     flags = ("--import=my_parts", f"--num-gpus={workers}")
     # Not on Python's path, but in the working directory.
     done = run(command(tmp_path, *flags, *own), tmp_path)
