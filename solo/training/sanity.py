@@ -90,6 +90,11 @@ def schedule_warnings(cfg: CfgNode, images: int) -> Iterator[str]:
             f"The last phase of {last_phase:,} iterations (INPUT.MULTI_IMAGE_OFF_ITERS) and the warm-up take all "
             f"{solver.MAX_ITER:,}: set it to {_tenth(cfg)}, or the length by SOLVER.EPOCHS, which scales both."
         )
+    yield from _frozen_at_random(cfg)
+
+
+def _frozen_at_random(cfg: CfgNode) -> Iterator[str]:
+    """Yield a sentence for each part that stays as it is and has random weights."""
     if cfg.MODEL.SOLO.FREEZE != Freeze.NONE and not cfg.MODEL.WEIGHTS:
         yield (
             f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE} leaves random weights as they are, since "
