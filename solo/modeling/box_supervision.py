@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
-from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
 from solo.config.choices import LearntFrom, choose
 from solo.errors import UserError
+from solo.layers.iteration import current_iteration
 from solo.layers.transfer import to_device, to_host
 from solo.modeling.box_terms import (
     Offset,
@@ -142,11 +142,10 @@ class BoxSupervision:
 
     def _warmth(self) -> float:
         """Return the share of its weight that the pairwise term has by now; 1 outside of a training."""
-        try:
-            iteration = get_event_storage().iter
-        except AssertionError:  # detectron2's way to say that there is none
+        iteration = current_iteration()
+        if iteration is None or not self.warmup_iters:
             return 1.0
-        return min(iteration / self.warmup_iters, 1.0) if self.warmup_iters else 1.0
+        return min(iteration / self.warmup_iters, 1.0)
 
 
 def check_box_supervision(cfg: CfgNode) -> None:

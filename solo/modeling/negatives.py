@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 import torch
-from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
+from solo.layers.iteration import current_iteration
 from solo.modeling.grids import Grids
 
 
@@ -31,7 +31,9 @@ def draw_negatives(
     Returns:
         Numbers of cells, ascending in level, on the CPU.
     """
-    random = np.random.default_rng([seed, _iteration(), zlib.crc32(cells.numpy().tobytes())])
+    random = np.random.default_rng(
+        [seed, current_iteration() or 0, zlib.crc32(cells.numpy().tobytes())]
+    )
     pairs = grids.levels_of(cells).bincount(minlength=grids.num_levels)
     drawn = []
     for level, wanted in enumerate((pairs * per_pair).round().int().tolist()):
@@ -39,11 +41,3 @@ def draw_negatives(
         choices = start + free[start:end].numpy().nonzero()[0]
         drawn.append(random.choice(choices, min(wanted, len(choices)), replace=False))
     return torch.from_numpy(np.concatenate(drawn))
-
-
-def _iteration() -> int:
-    """Return which iteration of a training this is; 0 outside of one."""
-    try:
-        return int(get_event_storage().iter)
-    except AssertionError:  # detectron2's way to say that there is no training
-        return 0

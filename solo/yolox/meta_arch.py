@@ -10,11 +10,11 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import Backbone, build_backbone
 from detectron2.structures import Boxes, ImageList, Instances
-from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 
 from solo.config.choices import Recompute, YOLOXHeadName, choose
 from solo.errors import UserError
+from solo.layers.iteration import current_iteration
 from solo.layers.memory_format import memory_format
 from solo.layers.recompute import recompute_stages
 from solo.layers.stages import stage
@@ -182,7 +182,7 @@ class YOLOX(nn.Module):
         return [{"instances": found} for found in self.find(raw, sizes)]
 
     def _train_on(self, images: Tensor, truth: list[Instances]) -> dict[str, Tensor]:
-        iteration = _iteration()
+        iteration = current_iteration()
         if self.multi_scale and iteration is not None:
             images, truth = self.multi_scale(images, truth, iteration)
         raw = self.run_network(images)
@@ -254,14 +254,6 @@ def _truth(item: dict[str, Any], device: torch.device) -> Instances:
     truth.gt_boxes = Boxes(to_device(annotated.gt_boxes.tensor, device))
     truth.gt_classes = to_device(annotated.gt_classes, device)
     return truth
-
-
-def _iteration() -> int | None:
-    """Return the iteration of the training that calls, if it is one of detectron2's or ours."""
-    try:
-        return int(get_event_storage().iter)
-    except AssertionError:  # detectron2's way to say that there is none
-        return None
 
 
 def _check_shared(cfg: CfgNode) -> None:

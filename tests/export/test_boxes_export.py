@@ -2,7 +2,6 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -68,15 +67,6 @@ def enliven(model):
 @pytest.fixture(scope="module")
 def weights():
     return enliven(make_yolox()).state_dict()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    paths = [folder / f"{index}.png" for index in range(len(PICTURES))]
-    for path, picture in zip(paths, PICTURES, strict=True):
-        cv2.imwrite(str(path), picture)
-    return paths
 
 
 def write_files(folder, weights, cfg):

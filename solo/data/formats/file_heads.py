@@ -110,6 +110,15 @@ def first_files(folder: Path, suffix: str, count: int) -> list[Path]:
     return list(itertools.islice(files_below(folder, suffix), count))
 
 
+def first_line(file: Path) -> str:
+    """Return the first line of a text file, or the beginning of a long one; "?" where it cannot be read."""
+    try:
+        with file.open(encoding="utf-8-sig") as opened:
+            return opened.readline(1 << 16).strip()
+    except (OSError, ValueError):
+        return "?"
+
+
 def image_suffixes() -> frozenset[str]:
     """Return how the names of files may end that Pillow opens, in small letters with the dot."""
     suffixes = Image.registered_extensions()

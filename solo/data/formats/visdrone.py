@@ -12,6 +12,7 @@ from solo.data.formats.file_heads import (
     files_below,
     find_image,
     first_files,
+    first_line,
     image_suffixes,
     known_size,
 )
@@ -36,7 +37,7 @@ def looks_like_visdrone(path: Path) -> bool:
     files = first_files(path, ".txt", _TRIED) if path.is_dir() else [path]
     if path.is_file() and path.suffix.lower() != ".txt":
         return False
-    lines = [line for file in files if (line := _first_line(file))]
+    lines = [line for file in files if (line := first_line(file))]
     return bool(lines) and all(map(_is_line, lines))
 
 
@@ -105,11 +106,3 @@ def _is_line(line: str) -> bool:
         return bool(_numbers(line))
     except ValueError:
         return False
-
-
-def _first_line(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8-sig") as opened:
-            return opened.readline(1 << 16).strip()
-    except (OSError, ValueError):
-        return "?"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from solo.data.document import Raw
-from solo.data.formats.file_heads import Size, first_files, known_size
+from solo.data.formats.file_heads import Size, first_files, first_line, known_size
 from solo.data.formats.instance_map import read_all
 from solo.data.formats.raw_document import CLASS_FILES, reading
 from solo.data.formats.yolo_files import (
@@ -42,7 +42,7 @@ def looks_like_yolo(path: Path) -> bool:
             return False
         return "names" in config and any(split in config for split in SPLITS)
     files = [file for file in first_files(path, ".txt", _TRIED) if file.name not in CLASS_FILES]
-    lines = [line for file in files if (line := _first_line(file))]
+    lines = [line for file in files if (line := first_line(file))]
     return bool(files) and all(_is_numbers(line) for line in lines)
 
 
@@ -147,14 +147,6 @@ def _parse(line: str, width: int, height: int) -> tuple[int, dict[str, Any]]:
         return int(category), {"segmentation": [numbers]}
     x, y, w, h = numbers
     return int(category), {"bbox": [x - w / 2, y - h / 2, w, h]}
-
-
-def _first_line(file: Path) -> str:
-    try:
-        with file.open(encoding="utf-8-sig") as opened:
-            return opened.readline(1 << 16).strip()
-    except (OSError, ValueError):
-        return "?"
 
 
 def _is_numbers(line: str) -> bool:
