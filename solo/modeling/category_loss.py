@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from detectron2.config import CfgNode
 from torch import Tensor
 
-from solo.config.choices import CategoryLoss, CategoryNormalizer, choose
+from solo.config.choices import CategoryLoss, CategoryNormalizer, LearntFrom, choose
+from solo.errors import UserError
 from solo.modeling.losses import focal_loss, softmax_loss
 
 
@@ -32,12 +33,32 @@ class CategoryRule:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "CategoryRule":
-        """Read MODEL.SOLO.LOSS."""
+        """Read MODEL.SOLO.LOSS.
+
+        Raises:
+            UserError: If the loss looks at masks where there are boxes alone.
+        """
         node = cfg.MODEL.SOLO.LOSS
-        return cls(node.CATEGORY, node.CATEGORY_NORMALIZER)
+        rule = cls(node.CATEGORY, node.CATEGORY_NORMALIZER)
+        if rule.wants_quality and node.SUPERVISION == LearntFrom.BOX:
+            raise UserError(
+                f"MODEL.SOLO.LOSS.CATEGORY {node.CATEGORY!r} asks how well masks fit those that were annotated, "
+                'which MODEL.SOLO.LOSS.SUPERVISION "box" does not look at: change one of the two.'
+            )
+        return rule
+
+    @property
+    def wants_quality(self) -> bool:
+        """Whether the loss looks at the quality of masks."""
+        return False
 
     def __call__(
-        self, logits: Tensor, categories: Tensor, counts: Tensor, focal: Mapping[str, float]
+        self,
+        logits: Tensor,
+        categories: Tensor,
+        counts: Tensor,
+        focal: Mapping[str, float],
+        quality: Tensor | None = None,
     ) -> Tensor:
         """Compare all cells with their categories.
 
@@ -46,6 +67,8 @@ class CategoryRule:
             categories: (N, C) int64, K for the background.
             counts: What `TargetAssigner.count` returns, over all that makes a step.
             focal: `alpha` and `gamma` of the focal loss.
+            quality: (N, C) float32 in [0, 1], where it is wanted: how well each positive cell's soft mask shows its
+                object, 0 for the background; see `cell_quality`.
 
         Returns:
             A float32 scalar.

@@ -50,7 +50,7 @@ class _Dice(torch.autograd.Function):
     ) -> Tensor:
         squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + (smooth or 0.002)
         overlaps = torch.empty_like(squares)
-        for part in _parts(soft_masks):
+        for part in pairs_at_a_time(soft_masks):
             soft, target = soft_masks[part], masks[instances[part]]
             overlaps[part] = torch.where(target, soft, 0).sum(dim=(1, 2))
             squares[part] += soft.square().sum(dim=(1, 2))
@@ -65,13 +65,13 @@ class _Dice(torch.autograd.Function):
         of_soft = (gradient * 2 * twice / squares.square()).view(-1, 1, 1)
         of_target = (gradient * 2 / squares).view(-1, 1, 1)
         result = torch.empty_like(soft_masks)
-        for part in _parts(soft_masks):
+        for part in pairs_at_a_time(soft_masks):
             torch.mul(soft_masks[part], of_soft[part], out=result[part])
             result[part] -= masks[instances[part]] * of_target[part]
         return result, None, None, None
 
 
-def _parts(soft_masks: Tensor) -> Iterator[slice]:
+def pairs_at_a_time(soft_masks: Tensor) -> Iterator[slice]:
     """Yield slices of pairs that fit a cache."""
     count = max(_PIXELS_AT_A_TIME // max(soft_masks[0].numel(), 1), 1) if len(soft_masks) else 1
     for start in range(0, len(soft_masks), count):
