@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # Below solo/config/.
-SOURCES = ("defaults.py", "input_keys.py", "yolox_keys.py")
+SOURCES = ("defaults.py", "loss_keys.py", "input_keys.py", "yolox_keys.py")
 
 
 class Key(NamedTuple):

@@ -4,6 +4,7 @@ from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from solo.config.input_keys import add_augmentation, add_multi_image
+from solo.config.loss_keys import add_box_supervision, add_losses, add_targets
 from solo.config.yolox_keys import add_yolox
 
 
@@ -26,7 +27,9 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_cpu(cfg.MODEL)
     _add_backbone(cfg.MODEL)
     _add_head(cfg.MODEL.SOLO)
-    _add_targets_and_losses(cfg.MODEL.SOLO)
+    add_targets(cfg.MODEL.SOLO)
+    add_losses(cfg.MODEL.SOLO)
+    add_box_supervision(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
     cfg.MODEL.YOLOX = CfgNode()
     add_yolox(cfg.MODEL.YOLOX)
@@ -120,51 +123,6 @@ def _add_head(node: CfgNode) -> None:
     node.MASK_FEATURE.NORM = "GN"
     # Whether its convolutions are deformable, all of them.
     node.MASK_FEATURE.DEFORM = False
-
-
-def _add_targets_and_losses(node: CfgNode) -> None:
-    # A level takes the objects whose sqrt(w * h), in pixels, lies in its range, both ends included.
-    node.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
-    # Share of an object's box around its centre whose cells are positive, epsilon.
-    node.SIGMA = 0.2
-    # That centre: of the mask's mass, "mass", or of the "box".
-    node.CENTER = "mass"
-    # ... but at most so many cells away from the centre's own cell. 0: no limit.
-    node.CENTER_RADIUS = 1
-    # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
-    # Empty: as in the official code of the head (SOLOv2 "all", SOLO and Decoupled SOLO "last").
-    node.COLLISIONS = ""
-    node.LOSS = CfgNode()
-    node.LOSS.MASK_WEIGHT = 3.0  # lambda, of the dice loss
-    node.LOSS.CATEGORY_WEIGHT = 1.0
-    # Pixels of the input per pixel of the soft masks that the mask loss compares. 0: as the head makes them, SOLO's at
-    # half the stride of each level; 4: of all levels at the same scale. Even, and a divisor of the padded sides.
-    node.LOSS.MASK_STRIDE = 0
-    # Background cells per (cell, object) pair whose soft masks have to be empty, drawn per image and level.
-    node.LOSS.NEGATIVES = 0.0
-    # Added to both parts of the fraction of dice, in pixels. 0: as in the official code, .002 below.
-    node.LOSS.DICE_SMOOTH = 0.0
-    # "focal": each class against all else; "softmax": one class among all and the background, by cross entropy.
-    node.LOSS.CATEGORY = "focal"
-    # The category loss is divided by the positive cells and one, "positives", or and the "images".
-    node.LOSS.CATEGORY_NORMALIZER = "positives"
-    node.LOSS.FOCAL_ALPHA = 0.25
-    node.LOSS.FOCAL_GAMMA = 2.0
-    # What masks learn from: "mask", or "box": boxes alone and the colours of the image, as BoxInst does
-    # (arXiv 2012.02310): the shadows of a mask on both axes fill its box, and neighbours of one colour are
-    # both in the mask or both not. Masks are not looked at, and data needs none.
-    node.LOSS.SUPERVISION = "mask"
-    node.BOX_SUPERVISION = CfgNode()
-    # Weights of the two terms, of which LOSS.MASK_WEIGHT is a factor, too ...
-    node.BOX_SUPERVISION.PROJECTION_WEIGHT = 1.0
-    node.BOX_SUPERVISION.PAIRWISE_WEIGHT = 1.0
-    # ... and iterations in which that of the second rises from 0.
-    node.BOX_SUPERVISION.WARMUP_ITERS = 10000
-    # Side of the neighbourhood of a pixel, odd, and the pixels of the soft mask from one neighbour to the next.
-    node.BOX_SUPERVISION.PAIRWISE_SIZE = 3
-    node.BOX_SUPERVISION.DILATION = 2
-    # Similarity from which two pixels are of one colour, tau: exp(-d / 2), d their distance in CIE LAB.
-    node.BOX_SUPERVISION.COLOR_THRESH = 0.3
 
 
 def _add_inference(node: CfgNode) -> None:
