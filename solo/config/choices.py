@@ -83,6 +83,14 @@ class DeformConvs(Word):
     ALL = "all"
 
 
+class CoordinateEncoding(Word):
+    """How the heads tell convolutions where a pixel is."""
+
+    LINEAR = "linear"
+    FOURIER = "fourier"
+    NONE = "none"
+
+
 class NeckName(Word):
     """What makes the levels of a pyramid of a network's features."""
 
@@ -227,6 +235,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
+    "MODEL.SOLO.COORDINATES": CoordinateEncoding,
     "MODEL.NECK.NAME": NeckName,
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,

@@ -80,10 +80,12 @@ class HeadOutputs(Generic[M]):
     Attributes:
         category_logits: Per level, (N, K, S, S).
         masks: The head's own: all that `soft_masks` needs.
+        semantic: (N, K, h, w) logits of each pixel, of a head that has a `semantic_stride`, in training.
     """
 
     category_logits: list[Tensor]
     masks: M
+    semantic: Tensor | None = None
 
 
 class Head(nn.Module, ABC, Generic[M]):
@@ -93,9 +95,12 @@ class Head(nn.Module, ABC, Generic[M]):
         default_collisions: The policy of the official code for cells that several instances claim.
         grids: The cells of all levels.
         strides: Per level, pixels of the input per pixel of the features that the head sees.
+        training_only: Names of modules that only training runs, whether this head has them or not: weights
+            come and go without them.
     """
 
     default_collisions: Collisions
+    training_only: tuple[str, ...] = ()
 
     def __init__(self, config: HeadConfig) -> None:
         """Build the category tower."""
@@ -121,6 +126,7 @@ class Head(nn.Module, ABC, Generic[M]):
             norm=config.norm,
             deform=config.deform,
             coordinates=coordinates,
+            encoding=config.encoding,
             recompute=config.recompute,
         )
 
@@ -144,6 +150,11 @@ class Head(nn.Module, ABC, Generic[M]):
     def mask_strides(self) -> tuple[int, ...]:
         """Per level, the stride of the soft masks in training: twice the size of the features."""
         return tuple(stride // 2 for stride in self.strides)
+
+    @property
+    def semantic_stride(self) -> int:
+        """Pixels of the input per pixel of `HeadOutputs.semantic`; 0: there is none."""
+        return 0
 
     @property
     def level_parameters(self) -> list[nn.Parameter]:

@@ -9,6 +9,7 @@ from detectron2.layers import ShapeSpec
 from solo.config.choices import CategoryLoss, Recompute
 from solo.errors import UserError
 from solo.layers.conv import Deform, Norm
+from solo.layers.coordinates import Encoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class HeadConfig:
         deform: Which convolutions of the towers are deformable.
         recompute: What training computes again in the towers; see `conv_tower`.
         category: What the category logits are.
+        encoding: In which features branches that want coordinates are told them.
     """
 
     in_channels: int
@@ -44,6 +46,7 @@ class HeadConfig:
     deform: Deform = field(default_factory=Deform)
     recompute: Recompute = Recompute.NONE
     category: CategoryLoss = CategoryLoss.FOCAL
+    encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths."""
@@ -89,6 +92,7 @@ class HeadConfig:
             deform=Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
+            encoding=Encoding(node.COORDINATES, node.COORDINATE_OCTAVES),
         )
 
 
