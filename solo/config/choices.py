@@ -38,6 +38,13 @@ class Collisions(Word):
     SMALLEST = "smallest"
 
 
+class Assignment(Word):
+    """Which cells are positive: all of a region, or those that make the best of an object at present."""
+
+    GRID = "grid"
+    DYNAMIC = "dynamic"
+
+
 class Center(Word):
     """What the positive cells of an object lie around: the centre of its mask's mass, or of its box."""
 
@@ -230,6 +237,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.LOSS.SUPERVISION": LearntFrom,
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.CENTER": Center,
+    "MODEL.SOLO.ASSIGNMENT": Assignment,
     "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,
     "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER": CategoryNormalizer,
     "MODEL.SOLO.FREEZE": Freeze,
