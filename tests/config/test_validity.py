@@ -5,7 +5,7 @@ import torch
 
 from solo.config import get_cfg
 from solo.config.choices import NMS, check_words
-from solo.config.validity import check_batch_size, check_device
+from solo.config.validity import check_batch_size, check_device, check_solver
 from solo.errors import UserError
 
 
@@ -41,3 +41,12 @@ def test_choices_of_a_command_are_listed_as_they_are_written(capsys):
         parser.parse_args(["--nms", "soft"])
     message = capsys.readouterr().err
     assert "Word" not in message and "NMS." not in message and "matrix" in message
+
+
+def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> None:
+    cfg = get_cfg()
+    cfg.SOLVER.ACCUMULATE = 2
+    check_solver(cfg)
+    cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
+    with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
+        check_solver(cfg)
