@@ -53,10 +53,13 @@ class Center(Word):
 
 
 class CategoryLoss(Word):
-    """What the category logits of a cell are: of each class against all else, or of one class among all."""
+    """What the category logits of a cell are compared by: each class against all else, or one class among all."""
 
     FOCAL = "focal"
     SOFTMAX = "softmax"
+    QUALITY_FOCAL = "quality_focal"
+    VARIFOCAL = "varifocal"
+    RANK_SORT = "rank_sort"
 
 
 class CategoryNormalizer(Word):

@@ -4,7 +4,7 @@ from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from solo.config.input_keys import add_augmentation, add_multi_image
-from solo.config.loss_keys import add_box_supervision, add_losses, add_targets
+from solo.config.loss_keys import add_box_supervision, add_losses, add_quality, add_targets
 from solo.config.yolox_keys import add_yolox
 
 
@@ -29,6 +29,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     add_targets(cfg.MODEL.SOLO)
     add_losses(cfg.MODEL.SOLO)
+    add_quality(cfg.MODEL.SOLO)
     add_box_supervision(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
     cfg.MODEL.YOLOX = CfgNode()
@@ -129,6 +130,9 @@ def _add_inference(node: CfgNode) -> None:
     node.TEST = CfgNode()
     # Probability above which a (cell, class) becomes a candidate.
     node.TEST.SCORE_THRESH = 0.1
+    # Of a cell only so many classes, the most probable, may become candidates. 0: all. 1: against objects that are
+    # found under two names.
+    node.TEST.LABELS_PER_CELL = 0
     # Candidates decoded at most, best first: bounds memory. Published set-ups have fewer.
     node.TEST.MAX_CANDIDATES = 2000
     # Candidates whose masks are decoded at a time: bounds memory, changes nothing.

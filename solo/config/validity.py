@@ -6,7 +6,7 @@ from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from fvcore.common.registry import Registry
 
 from solo.architectures import architecture, check_is_solo, predicts_masks, tasks_of
-from solo.config.choices import Freeze, check_words
+from solo.config.choices import CategoryLoss, Freeze, check_words
 from solo.errors import UserError
 
 
@@ -70,6 +70,12 @@ def check_solver(cfg: CfgNode) -> None:
     for key in ("MAX_ITER", "IMS_PER_BATCH", "ACCUMULATE", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+    ranks = cfg.MODEL.SOLO.LOSS.CATEGORY == CategoryLoss.RANK_SORT
+    if ranks and cfg.SOLVER.ACCUMULATE > 1:
+        raise UserError(
+            f"SOLVER.ACCUMULATE is {cfg.SOLVER.ACCUMULATE}, but MODEL.SOLO.LOSS.CATEGORY 'rank_sort' compares all "
+            "cells of a step with each other: set ACCUMULATE to 1, or another CATEGORY."
+        )
     if cfg.SOLVER.KEEP_CHECKPOINTS < 0:
         raise UserError(f"SOLVER.KEEP_CHECKPOINTS is {cfg.SOLVER.KEEP_CHECKPOINTS}; 0 keeps all.")
     test = cfg.TEST

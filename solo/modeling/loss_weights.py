@@ -8,6 +8,7 @@ def loss_weights(cfg: CfgNode) -> dict[str, float]:
     node, boxes = cfg.MODEL.SOLO.LOSS, cfg.MODEL.SOLO.BOX_SUPERVISION
     return {
         "loss_category": node.CATEGORY_WEIGHT,
+        "loss_quality": cfg.MODEL.SOLO.QUALITY.WEIGHT,
         "loss_mask": node.MASK_WEIGHT,
         "loss_projection": node.MASK_WEIGHT * boxes.PROJECTION_WEIGHT,
         "loss_pairwise": node.MASK_WEIGHT * boxes.PAIRWISE_WEIGHT,

@@ -32,8 +32,9 @@ from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums, MaskSupervision, Supervision
 from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
-from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
+from solo.modeling.quality_losses import quality_terms
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
@@ -245,7 +246,9 @@ class SOLO(Declared, nn.Module):
         masks = self._mask_sums(outputs, targets, size, supervision)
         quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
         category = self.category_loss(logits, categories, normalisers, self.focal, quality)
-        terms = {"loss_category": category}
+        positive = categories < self.assigner.num_classes
+        terms = quality_terms(outputs.quality_logits, positive, quality, normalisers[0])
+        terms["loss_category"] = category
         if self.boxes:
             terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
@@ -277,14 +280,15 @@ class SOLO(Declared, nn.Module):
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
         anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
-        wanted = self.category_loss.wants_quality
         decoded = self.head, outputs.masks, targets, size, supervision
+        wanted = self.category_loss.wants_quality or bool(outputs.quality_logits)
         sums = self.mask_loss(*decoded, with_quality=wanted)
         return sums._replace(total=anchor + sums.total)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
-        probabilities = cell_probabilities(outputs.category_logits)
+        logits, qualities = outputs.category_logits, outputs.quality_logits
+        probabilities = self.postprocessor.probabilities(logits, qualities)
         stride = min(self.head.mask_strides)
         results = []
         for image, size in enumerate(sizes):

@@ -5,7 +5,7 @@ import torch
 
 from solo.config import get_cfg
 from solo.config.choices import NMS, check_words
-from solo.config.validity import check_batch_size, check_config, check_device
+from solo.config.validity import check_batch_size, check_config, check_device, check_solver
 from solo.errors import UserError
 from tests.yolox.conftest import make_yolox_cfg
 
@@ -66,3 +66,12 @@ def test_an_ap_that_the_model_does_not_have(make, test, sentence):
     cfg.TEST.update(test)
     with pytest.raises(UserError, match=sentence):
         check_config(cfg)
+
+
+def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> None:
+    cfg = get_cfg()
+    cfg.SOLVER.ACCUMULATE = 2
+    check_solver(cfg)
+    cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
+    with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
+        check_solver(cfg)
