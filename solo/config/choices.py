@@ -38,6 +38,13 @@ class Collisions(Word):
     SMALLEST = "smallest"
 
 
+class Assignment(Word):
+    """Which cells are positive: all of a region, or those that make the best of an object at present."""
+
+    GRID = "grid"
+    DYNAMIC = "dynamic"
+
+
 class Center(Word):
     """What the positive cells of an object lie around: the centre of its mask's mass, or of its box."""
 
@@ -46,10 +53,13 @@ class Center(Word):
 
 
 class CategoryLoss(Word):
-    """What the category logits of a cell are: of each class against all else, or of one class among all."""
+    """What the category logits of a cell are compared by: each class against all else, or one class among all."""
 
     FOCAL = "focal"
     SOFTMAX = "softmax"
+    QUALITY_FOCAL = "quality_focal"
+    VARIFOCAL = "varifocal"
+    RANK_SORT = "rank_sort"
 
 
 class CategoryNormalizer(Word):
@@ -218,6 +228,14 @@ class AnnotationFormat(Word):
     VISDRONE = "visdrone"
 
 
+class BestMetric(Word):
+    """The AP that chooses the best checkpoint, by its name in metrics.json."""
+
+    MASK = "segm/AP"
+    BOUNDARY = "boundary/AP"
+    BOX = "bbox/AP"
+
+
 class MetricLogger(Word):
     """Where the numbers of a training go beside the log and metrics.json."""
 
@@ -230,6 +248,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.LOSS.SUPERVISION": LearntFrom,
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.CENTER": Center,
+    "MODEL.SOLO.ASSIGNMENT": Assignment,
     "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,
     "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER": CategoryNormalizer,
     "MODEL.SOLO.FREEZE": Freeze,
@@ -251,9 +270,10 @@ KEYS: dict[str, type[Word]] = {
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
     "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
+    "TEST.BEST_METRIC": BestMetric,
 }
-# Of these "" leaves the choice to the head, or to the builder of the backbone.
-_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME")
+# Of these "" leaves the choice to the head, to the builder of the backbone, or to what is predicted.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME", "TEST.BEST_METRIC")
 
 
 def choose(words: type[W], text: str, key: str) -> W:

@@ -7,6 +7,8 @@ def add_targets(node: CfgNode) -> None:
     """Add which cells learn which object, in place."""
     # A level takes the objects whose sqrt(w * h), in pixels, lies in its range, both ends included.
     node.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
+    # ... whose ends lie further out by this factor, 1 or more: what lies between two levels teaches both.
+    node.SCALE_MARGIN = 1.0
     # Share of an object's box around its centre whose cells are positive, epsilon.
     node.SIGMA = 0.2
     # That centre: of the mask's mass, "mass", or of the "box".
@@ -16,6 +18,21 @@ def add_targets(node: CfgNode) -> None:
     # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
     # Empty: as in the official code of the head (SOLOv2 "all", SOLO and Decoupled SOLO "last").
     node.COLLISIONS = ""
+    # "grid": all these cells; "dynamic": of a wider region the cells whose classes and masks suit an object best at
+    # present, more of them the better they are, as SimOTA does (arXiv 2107.08430), with masks in place of boxes.
+    node.ASSIGNMENT = "grid"
+    node.DYNAMIC = CfgNode()
+    # That region: as SIGMA and CENTER_RADIUS.
+    node.DYNAMIC.SIGMA = 0.6
+    node.DYNAMIC.RADIUS = 2
+    # Weight of -log(IoU) of the soft mask beside the cross entropy of the class.
+    node.DYNAMIC.MASK_WEIGHT = 3.0
+    # The IoUs of so many cells, the largest, add up to an object's number of cells, ...
+    node.DYNAMIC.TOPK = 10
+    # ... which is so large at least.
+    node.DYNAMIC.MIN_CELLS = 1
+    # Iterations by "grid" first: masks are noise then.
+    node.DYNAMIC.WARMUP_ITERS = 500
 
 
 def add_losses(node: CfgNode) -> None:
@@ -42,15 +59,31 @@ def add_losses(node: CfgNode) -> None:
     # alone runs (CondInst). 0: there is no such branch.
     node.LOSS.SEMANTIC_WEIGHT = 0.0
     # "focal": each class against all else; "softmax": one class among all and the background, by cross entropy.
+    # Three learn how well the mask of a cell fits, its IoU, as the score: "quality_focal" (arXiv 2006.04388) and
+    # "varifocal" (arXiv 2008.13367) have it as the probability to give; "rank_sort" (arXiv 2107.11669) puts cells of
+    # objects above all background, and better masks above worse, so that scores have an order and no scale.
     node.LOSS.CATEGORY = "focal"
-    # The category loss is divided by the positive cells and one, "positives", or and the "images".
+    # The category loss is divided by the positive cells and one, "positives", or and the "images"; that of
+    # "rank_sort" by the positive cells.
     node.LOSS.CATEGORY_NORMALIZER = "positives"
+    # Weight of a positive (cell, class), 1 - FOCAL_ALPHA of a negative; "varifocal" has the latter only (its paper's
+    # alpha, .75), "quality_focal" none.
     node.LOSS.FOCAL_ALPHA = 0.25
+    # Exponent of the focusing, of "quality_focal" (its paper's beta, 2) and "varifocal", too.
     node.LOSS.FOCAL_GAMMA = 2.0
     # What masks learn from: "mask", or "box": boxes alone and the colours of the image, as BoxInst does
     # (arXiv 2012.02310): the shadows of a mask on both axes fill its box, and neighbours of one colour are
     # both in the mask or both not. Masks are not looked at, and data needs none.
     node.LOSS.SUPERVISION = "mask"
+
+
+def add_quality(node: CfgNode) -> None:
+    """Add the branch that says how well the mask of a cell fits, in place."""
+    node.QUALITY = CfgNode()
+    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask. 0: there is no such branch.
+    node.QUALITY.WEIGHT = 0.0
+    # At test the category probability, of which TEST.SCORE_THRESH is a limit, is multiplied by this power of it.
+    node.QUALITY.EXPONENT = 1.0
 
 
 def add_box_supervision(node: CfgNode) -> None:

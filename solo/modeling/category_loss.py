@@ -12,6 +12,10 @@ from torch import Tensor
 from solo.config.choices import CategoryLoss, CategoryNormalizer, LearntFrom, choose
 from solo.errors import UserError
 from solo.modeling.losses import focal_loss, softmax_loss
+from solo.modeling.quality_losses import quality_focal_loss, varifocal_loss
+from solo.modeling.rank_sort import rank_sort_loss
+
+_OF_QUALITY = (CategoryLoss.QUALITY_FOCAL, CategoryLoss.VARIFOCAL, CategoryLoss.RANK_SORT)
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class CategoryRule:
     """The category loss.
 
     Attributes:
-        loss: Focal loss of each class, or cross entropy over the classes and the background.
+        loss: Of each class, or over the classes and the background.
         normalizer: What is added to the positive cells: one, or the number of images.
     """
 
@@ -50,7 +54,7 @@ class CategoryRule:
     @property
     def wants_quality(self) -> bool:
         """Whether the loss looks at the quality of masks."""
-        return False
+        return self.loss in _OF_QUALITY
 
     def __call__(
         self,
@@ -73,9 +77,16 @@ class CategoryRule:
         Returns:
             A float32 scalar.
         """
-        if self.loss == CategoryLoss.SOFTMAX:
-            total = softmax_loss(logits, categories)
-        else:
-            total = focal_loss(logits, categories, **focal)
         per_image = self.normalizer == CategoryNormalizer.IMAGES
-        return total / (counts[0] + (counts[2] if per_image else 1))
+        divisor = counts[0] + (counts[2] if per_image else 1)
+        if self.loss == CategoryLoss.FOCAL:
+            return focal_loss(logits, categories, **focal) / divisor
+        if self.loss == CategoryLoss.SOFTMAX:
+            return softmax_loss(logits, categories) / divisor
+        assert quality is not None
+        if self.loss == CategoryLoss.VARIFOCAL:
+            return varifocal_loss(logits, categories, quality, **focal) / divisor
+        if self.loss == CategoryLoss.QUALITY_FOCAL:
+            gamma = focal["gamma"]
+            return quality_focal_loss(logits, categories, quality, gamma=gamma) / divisor
+        return rank_sort_loss(logits, categories, quality)

@@ -8,6 +8,7 @@ def loss_weights(cfg: CfgNode) -> dict[str, float]:
     node, boxes = cfg.MODEL.SOLO.LOSS, cfg.MODEL.SOLO.BOX_SUPERVISION
     return {
         "loss_category": node.CATEGORY_WEIGHT,
+        "loss_quality": cfg.MODEL.SOLO.QUALITY.WEIGHT,
         "loss_mask": node.MASK_WEIGHT,
         "loss_point_bce": node.POINT_BCE_WEIGHT,
         "loss_boundary_dice": node.BOUNDARY_DICE_WEIGHT,

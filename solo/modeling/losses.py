@@ -111,16 +111,25 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
         few positive ones are exchanged: no one-hot targets are made.
     """
     logits = logits.flatten(end_dim=-2).float()
-    categories = categories.flatten()
+    hits = logits[positive_entries(categories.flatten(), logits)]
+    as_negative = (1 - alpha) * focal_term(hits, gamma).sum()
+    as_positive = alpha * focal_term(-hits, gamma).sum()
+    return (1 - alpha) * focal_term(logits, gamma).sum() - as_negative + as_positive
+
+
+def positive_entries(categories: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the positive cells and their classes, on the device of the logits.
+
+    Args:
+        categories: (C,) int64 in [0, K], K for the background; on the CPU nothing waits for the device.
+        logits: (C, K).
+    """
     positive = (categories < logits.shape[1]).nonzero()[:, 0]
-    chosen = torch.stack([positive, categories[positive]])
-    hits = logits[tuple(to_device(chosen, logits.device))]
-    as_negative = (1 - alpha) * _focal_term(hits, gamma).sum()
-    as_positive = alpha * _focal_term(-hits, gamma).sum()
-    return (1 - alpha) * _focal_term(logits, gamma).sum() - as_negative + as_positive
+    rows, columns = to_device(torch.stack([positive, categories[positive]]), logits.device)
+    return rows, columns
 
 
-def _focal_term(logits: Tensor, gamma: float) -> Tensor:
+def focal_term(logits: Tensor, gamma: float) -> Tensor:
     """Return the loss of calling these logits background: p ** gamma * -log(1 - p)."""
     return logits.sigmoid().pow(gamma) * F.softplus(logits)
 

@@ -3,6 +3,7 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from solo.modeling import losses
 from solo.modeling.box_supervision import BoxSupervision
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
+from solo.modeling.dynamic_assignment import choose_assigner
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
@@ -29,9 +31,10 @@ from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
-from solo.modeling.mask_supervision import Supervision
 from solo.modeling.necks import build_backbone
-from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor
+from solo.modeling.predictions import Predictions
+from solo.modeling.quality_losses import quality_terms
 from solo.modeling.semantic_loss import SemanticLoss
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -107,8 +110,7 @@ class SOLO(Declared, nn.Module):
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
         backbone = build_backbone(cfg)
-        recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
-        if recompute is not Recompute.NONE:
+        if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
         head = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)(cfg, backbone.output_shape())
         return {
@@ -138,7 +140,7 @@ class SOLO(Declared, nn.Module):
         """
         node = cfg.MODEL.SOLO
         head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
-        return TargetAssigner.from_config(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
+        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def device(self) -> torch.device:
@@ -223,25 +225,25 @@ class SOLO(Declared, nn.Module):
             divided by its normaliser over all workers and multiplied by their number, since DDP averages
             the gradients: so N workers take the step that one would take on their N shards.
         """
-        targets = self.assigner.of_batch(truth, size)
+        logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
+        decoder, stride = partial(self.head.decoder, outputs.masks), min(self.head.mask_strides)
+        targets = self.assigner.of_batch(truth, size, Predictions(logits, decoder, stride))
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(self.count(targets, truth))
-        smooth, rule = self.mask_loss.smooth, self.mask_loss
-        supervision = self.boxes.of_batch(truth, smooth) if self.boxes else rule.of_batch(truth)
-        masks = self._mask_sums(outputs, targets, size, supervision)
+        masks = self._mask_sums(outputs, targets, truth, size)
         quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
-        logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         category = self.category_loss(logits, categories, normalisers, self.focal, quality)
-        terms = {"loss_category": category}
+        positive = categories < self.assigner.num_classes
+        terms = quality_terms(outputs.quality_logits, positive, quality, normalisers[0])
+        terms["loss_category"] = category
         if self.boxes:
             terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
             terms |= self.mask_loss.losses(masks.total, normalisers[1])
         if self.semantic and outputs.semantic is not None:
-            semantic = self.semantic(outputs.semantic, truth, normalisers[-1], self.focal)
-            terms["loss_semantic"] = semantic
+            terms["loss_semantic"] = self.semantic(outputs.semantic, truth, normalisers[-1])
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
@@ -263,22 +265,25 @@ class SOLO(Declared, nn.Module):
         self,
         outputs: HeadOutputs[Any],
         targets: list[Targets],
+        truth: list[Instances],
         size: tuple[int, int],
-        supervision: Supervision,
     ) -> MaskSums:
         """Add up the mask losses of all pairs of the batch, and measure the masks where that is wanted."""
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
         anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
-        wanted = self.category_loss.wants_quality
+        rule, boxes = self.mask_loss, self.boxes
+        supervision = boxes.of_batch(truth, rule.smooth) if boxes else rule.of_batch(truth)
         decoded = self.head, outputs.masks, targets, size, supervision
-        sums = self.mask_loss(*decoded, with_quality=wanted)
+        wanted = self.category_loss.wants_quality or bool(outputs.quality_logits)
+        sums = rule(*decoded, with_quality=wanted)
         return sums._replace(total=anchor + sums.total)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
-        probabilities = cell_probabilities(outputs.category_logits)
+        logits, qualities = outputs.category_logits, outputs.quality_logits
+        probabilities = self.postprocessor.probabilities(logits, qualities)
         stride = min(self.head.mask_strides)
         results = []
         for image, size in enumerate(sizes):

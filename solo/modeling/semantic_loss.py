@@ -3,7 +3,7 @@
 Legend: N images, K classes, M instances of an image, h, w soft mask size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +25,8 @@ class SemanticLoss:
     Attributes:
         num_classes: K.
         stride: Pixels of the input per pixel of the logits.
+        alpha: Of the focal loss: weight of a class that a pixel shows; 1 - alpha of one that it does not.
+        gamma: Exponent of the focusing.
 
     Source:
         CondInst (arXiv 2003.05664), whose code learns it of the pyramid's finest level.
@@ -32,6 +34,8 @@ class SemanticLoss:
 
     num_classes: int
     stride: int
+    alpha: float = 0.25
+    gamma: float = 2.0
 
     @classmethod
     def from_config(cls, cfg: CfgNode, stride: int) -> "SemanticLoss | None":
@@ -56,7 +60,7 @@ class SemanticLoss:
         elif not stride:
             remedy = f"{remedy}, or take SOLOv2: this head has no mask feature to learn it"
         else:
-            return cls(node.NUM_CLASSES, stride)
+            return cls(node.NUM_CLASSES, stride, node.LOSS.FOCAL_ALPHA, node.LOSS.FOCAL_GAMMA)
         raise UserError(f"MODEL.SOLO.LOSS.SEMANTIC_WEIGHT is {weight}; {remedy}.")
 
     def count(self, truth: Sequence[Instances]) -> Tensor:
@@ -67,20 +71,13 @@ class SemanticLoss:
         ]
         return torch.stack(counts)[:, None].sum(dim=0)
 
-    def __call__(
-        self,
-        logits: Tensor,
-        truth: Sequence[Instances],
-        num_shown: Tensor,
-        focal: Mapping[str, float],
-    ) -> Tensor:
+    def __call__(self, logits: Tensor, truth: Sequence[Instances], num_shown: Tensor) -> Tensor:
         """Compare the logits with the masks of the instances.
 
         Args:
             logits: (N, K, h, w).
             truth: Of each image, with gt_classes and gt_masks.
             num_shown: What :meth:`count` says, over all that makes a step.
-            focal: `alpha` and `gamma` of the focal loss.
 
         Returns:
             A float32 scalar.
@@ -88,7 +85,7 @@ class SemanticLoss:
         frame = (logits.shape[2], logits.shape[3])
         # An image at a time: with many classes these are large tensors.
         sums = [
-            pixel_focal_loss(part, self.shown(image, frame), **focal)
+            pixel_focal_loss(part, self.shown(image, frame), alpha=self.alpha, gamma=self.gamma)
             for part, image in zip(logits, truth, strict=True)
         ]
         return torch.stack(sums).sum() / num_shown.clamp(min=1)

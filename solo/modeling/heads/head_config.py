@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 
-from solo.config.choices import CategoryLoss, Recompute
+from solo.config.choices import CategoryLoss, LearntFrom, Recompute
 from solo.errors import UserError
 from solo.layers.conv import Deform, Norm
 from solo.layers.coordinates import Encoding
@@ -31,6 +31,7 @@ class HeadConfig:
         recompute: What training computes again in the towers; see `conv_tower`.
         category: What the category logits are.
         encoding: In which features branches that want coordinates are told them.
+        quality: Whether a branch says how well masks fit.
     """
 
     in_channels: int
@@ -47,6 +48,7 @@ class HeadConfig:
     recompute: Recompute = Recompute.NONE
     category: CategoryLoss = CategoryLoss.FOCAL
     encoding: Encoding = field(default_factory=Encoding)
+    quality: bool = False
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths."""
@@ -68,8 +70,8 @@ class HeadConfig:
             more_features: Features that the head takes beyond those of the levels.
 
         Raises:
-            UserError: If a feature is not among those the backbone makes, they differ in channels, or
-                the number of classes is not known.
+            UserError: If a feature is not among those the backbone makes, they differ in channels,
+                the number of classes is not known, or a quality branch has nothing to learn from.
         """
         node = cfg.MODEL.SOLO
         in_channels = _channels(input_shape, {*node.IN_FEATURES, *more_features})
@@ -93,7 +95,21 @@ class HeadConfig:
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
             encoding=Encoding(node.COORDINATES, node.COORDINATE_OCTAVES),
+            quality=_has_quality(node),
         )
+
+
+def _has_quality(node: CfgNode) -> bool:
+    """Return whether MODEL.SOLO asks for a quality branch."""
+    weight = node.QUALITY.WEIGHT
+    if weight < 0:
+        raise UserError(f"MODEL.SOLO.QUALITY.WEIGHT is {weight}; give the weight of a loss, or 0.")
+    if weight and node.LOSS.SUPERVISION == LearntFrom.BOX:
+        raise UserError(
+            f"MODEL.SOLO.QUALITY.WEIGHT is {weight}, but how well a mask fits is not known with "
+            'MODEL.SOLO.LOSS.SUPERVISION "box": set one of the two back.'
+        )
+    return bool(weight)
 
 
 def _channels(input_shape: dict[str, ShapeSpec], wanted: set[str]) -> int:

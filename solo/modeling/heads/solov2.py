@@ -44,6 +44,7 @@ class SOLOv2Head(Head[DynamicMasks]):
 
     default_collisions = Collisions.ALL
     training_only = ("semantic",)
+    has_quality_branch = True
 
     @configurable
     def __init__(
@@ -79,6 +80,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         self._mask_stride = mask_feature_stride
         self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
+        self.quality_predictor = self._quality_predictor()
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -138,16 +140,20 @@ class SOLOv2Head(Head[DynamicMasks]):
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
         kernels: list[Tensor] = []
+        quality_logits: list[Tensor] = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(self.config.encoding.append(feature), (side, side))
             # The category does not depend on the place: its tower sees no coordinates.
             plain = grid[:, : self.config.in_channels]
             category_logits.append(self.category_predictor(self.category_tower(plain)))
-            kernels.append(self.kernel_predictor(self.kernel_tower(grid)).flatten(2))
+            cells = self.kernel_tower(grid)
+            kernels.append(self.kernel_predictor(cells).flatten(2))
+            # How well a mask fits depends on what the kernel does: on the place, too.
+            quality_logits += self._quality_logits(cells)
         # One by one: the gradient of an index would be as large as that of all images.
         mask_feature, semantic = self._mask_feature(features)
         masks = DynamicMasks(torch.cat(kernels, dim=2).mT.unbind(), mask_feature.unbind())
-        return HeadOutputs(category_logits, masks, semantic)
+        return HeadOutputs(category_logits, masks, quality_logits, semantic)
 
     def _mask_feature(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Return the mask feature, and in training the logits of pixels, if there are any."""
