@@ -38,6 +38,13 @@ class Collisions(Word):
     SMALLEST = "smallest"
 
 
+class Assignment(Word):
+    """Which cells are positive: all of a region, or those that make the best of an object at present."""
+
+    GRID = "grid"
+    DYNAMIC = "dynamic"
+
+
 class Center(Word):
     """What the positive cells of an object lie around: the centre of its mask's mass, or of its box."""
 
@@ -213,6 +220,14 @@ class AnnotationFormat(Word):
     VISDRONE = "visdrone"
 
 
+class BestMetric(Word):
+    """The AP that chooses the best checkpoint, by its name in metrics.json."""
+
+    MASK = "segm/AP"
+    BOUNDARY = "boundary/AP"
+    BOX = "bbox/AP"
+
+
 class MetricLogger(Word):
     """Where the numbers of a training go beside the log and metrics.json."""
 
@@ -225,6 +240,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.LOSS.SUPERVISION": LearntFrom,
     "MODEL.SOLO.COLLISIONS": Collisions,
     "MODEL.SOLO.CENTER": Center,
+    "MODEL.SOLO.ASSIGNMENT": Assignment,
     "MODEL.SOLO.LOSS.CATEGORY": CategoryLoss,
     "MODEL.SOLO.LOSS.CATEGORY_NORMALIZER": CategoryNormalizer,
     "MODEL.SOLO.FREEZE": Freeze,
@@ -245,9 +261,10 @@ KEYS: dict[str, type[Word]] = {
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
     "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
+    "TEST.BEST_METRIC": BestMetric,
 }
-# Of these "" leaves the choice to the head, or to the builder of the backbone.
-_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME")
+# Of these "" leaves the choice to the head, to the builder of the backbone, or to what is predicted.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME", "TEST.BEST_METRIC")
 
 
 def choose(words: type[W], text: str, key: str) -> W:

@@ -161,6 +161,11 @@ def _add_inference(node: CfgNode) -> None:
 def _add_training(cfg: CfgNode) -> None:
     # Mixed precision in evaluation and demo, as SOLVER.AMP in training: faster, not the same results.
     cfg.TEST.AMP = CfgNode({"ENABLED": False})
+    # Whether masks are compared by their boundaries, too (arXiv 2103.16562): "boundary" beside "segm" and "bbox".
+    cfg.TEST.BOUNDARY_AP = False
+    # What chooses model_best.pth, ends training early and is shown meanwhile: "segm/AP", "bbox/AP" or "boundary/AP",
+    # of the first data set. Empty: that of masks, where there are any, else of boxes.
+    cfg.TEST.BEST_METRIC = ""
     # Length of training in epochs of the images that it uses, in place of MAX_ITER. STEPS keep their shares
     # of it, WARMUP_ITERS take a tenth at most; TEST.EVAL_PERIOD and CHECKPOINT_PERIOD follow. 0: MAX_ITER.
     cfg.SOLVER.EPOCHS = 0.0
@@ -174,7 +179,7 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.SOLVER.EMA = CfgNode({"ENABLED": False, "DECAY": 0.9998})
     # Evaluations in a row without a gain after which training ends early, as if at MAX_ITER. 0: never.
     cfg.TEST.PATIENCE = 0
-    # ... and what the mask AP has to rise by since the last gain to be one, in points.
+    # ... and what the AP of BEST_METRIC has to rise by since the last gain to be one, in points.
     cfg.TEST.MIN_GAIN = 0.0
     # Parts in which the images of a step are taken, one after the other, where memory is short: IMS_PER_BATCH
     # stays the images of a step, so that rates, iterations and epochs keep their meaning.

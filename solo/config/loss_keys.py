@@ -7,6 +7,8 @@ def add_targets(node: CfgNode) -> None:
     """Add which cells learn which object, in place."""
     # A level takes the objects whose sqrt(w * h), in pixels, lies in its range, both ends included.
     node.SCALE_RANGES = [[1, 96], [48, 192], [96, 384], [192, 768], [384, 2048]]
+    # ... whose ends lie further out by this factor, 1 or more: what lies between two levels teaches both.
+    node.SCALE_MARGIN = 1.0
     # Share of an object's box around its centre whose cells are positive, epsilon.
     node.SIGMA = 0.2
     # That centre: of the mask's mass, "mass", or of the "box".
@@ -16,6 +18,21 @@ def add_targets(node: CfgNode) -> None:
     # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
     # Empty: as in the official code of the head (SOLOv2 "all", SOLO and Decoupled SOLO "last").
     node.COLLISIONS = ""
+    # "grid": all these cells; "dynamic": of a wider region the cells whose classes and masks suit an object best at
+    # present, more of them the better they are, as SimOTA does (arXiv 2107.08430), with masks in place of boxes.
+    node.ASSIGNMENT = "grid"
+    node.DYNAMIC = CfgNode()
+    # That region: as SIGMA and CENTER_RADIUS.
+    node.DYNAMIC.SIGMA = 0.6
+    node.DYNAMIC.RADIUS = 2
+    # Weight of -log(IoU) of the soft mask beside the cross entropy of the class.
+    node.DYNAMIC.MASK_WEIGHT = 3.0
+    # The IoUs of so many cells, the largest, add up to an object's number of cells, ...
+    node.DYNAMIC.TOPK = 10
+    # ... which is so large at least.
+    node.DYNAMIC.MIN_CELLS = 1
+    # Iterations by "grid" first: masks are noise then.
+    node.DYNAMIC.WARMUP_ITERS = 500
 
 
 def add_losses(node: CfgNode) -> None:

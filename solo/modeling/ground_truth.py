@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from detectron2.structures import Instances
+from torch import Tensor
 
 from solo.errors import UserError
-from solo.layers.masks import to_bitmasks
+from solo.layers.masks import centers_of_mass, to_bitmasks
 
 
 def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
@@ -49,3 +50,19 @@ def annotations(item: dict[str, Any]) -> Instances:
         )
     instances: Instances = item["instances"]
     return instances
+
+
+def measure(image: Instances) -> Tensor:
+    """Return what `measure_masks` does, of the masks that boxes fill where there are no others."""
+    if image.has("gt_masks"):
+        return measure_masks(image.gt_masks)
+    boxes = image.gt_boxes.tensor.double()
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)
+    # Centres are pixel indices, without the half pixel. The least object has a pixel.
+    return torch.cat([(boxes[:, :2] + boxes[:, 2:] - 1) / 2, areas.ceil()], dim=1)
+
+
+def measure_masks(masks: Tensor) -> Tensor:
+    """Return center x, y and area of each mask, (M, 3) float64: one tensor is one copy to the CPU."""
+    centers, areas = centers_of_mass(masks)
+    return torch.cat([centers.double(), areas[:, None].double()], dim=1)

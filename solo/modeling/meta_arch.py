@@ -3,6 +3,7 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from solo.modeling import losses
 from solo.modeling.box_supervision import BoxSupervision
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
+from solo.modeling.dynamic_assignment import choose_assigner
 from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
@@ -31,7 +33,7 @@ from solo.modeling.mask_loss import MaskLoss, MaskSums, MaskSupervision, Supervi
 from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
 from solo.modeling.postprocessing import PostProcessor
-from solo.modeling.quality_losses import quality_terms
+from solo.modeling.predictions import Predictions
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
@@ -136,7 +138,7 @@ class SOLO(Declared, nn.Module):
         """
         node = cfg.MODEL.SOLO
         head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
-        return TargetAssigner.from_config(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
+        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def device(self) -> torch.device:
@@ -231,7 +233,9 @@ class SOLO(Declared, nn.Module):
             divided by its normaliser over all workers and multiplied by their number, since DDP averages
             the gradients: so N workers take the step that one would take on their N shards.
         """
-        targets = self.assigner.of_batch(truth, size)
+        logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
+        decoder, stride = partial(self.head.decoder, outputs.masks), min(self.head.mask_strides)
+        targets = self.assigner.of_batch(truth, size, Predictions(logits, decoder, stride))
         log_targets(targets, sum(map(len, truth)), self.assigner)
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
@@ -240,11 +244,8 @@ class SOLO(Declared, nn.Module):
         supervision = of_batch(truth, self.mask_loss.smooth)
         masks = self._mask_sums(outputs, targets, size, supervision)
         quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
-        logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
-        category = self.category_loss(logits, categories, normalisers, self.focal, quality)
-        positive = categories < self.assigner.num_classes
-        terms = quality_terms(outputs.quality_logits, positive, quality, normalisers[0])
-        terms["loss_category"] = category
+        truths = categories, normalisers, self.focal, quality
+        terms = self.category_loss.terms(logits, outputs.quality_logits, *truths)
         if self.boxes:
             terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
@@ -283,15 +284,13 @@ class SOLO(Declared, nn.Module):
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
-        logits, qualities = outputs.category_logits, outputs.quality_logits
-        probabilities = self.postprocessor.probabilities(logits, qualities)
-        stride = min(self.head.mask_strides)
-        results = []
-        for image, size in enumerate(sizes):
-            mask_size = (size.padded[0] // stride, size.padded[1] // stride)
-            decode = self.head.decoder(outputs.masks, image, mask_size)
-            results.append(self.postprocessor(probabilities[image], decode, size))
-        return results
+        probabilities = self.postprocessor.probabilities(*outputs.cell_logits)
+        stride, decoder = min(self.head.mask_strides), partial(self.head.decoder, outputs.masks)
+        frames = [(size.padded[0] // stride, size.padded[1] // stride) for size in sizes]
+        return [
+            self.postprocessor(probabilities[image], decoder(image, frame), size)
+            for image, (size, frame) in enumerate(zip(sizes, frames, strict=True))
+        ]
 
 
 @META_ARCH_REGISTRY.register()

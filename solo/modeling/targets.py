@@ -7,10 +7,10 @@ Legend: M instances of an image, L levels, S cells per side, C cells of all leve
 (cell, instance) pairs, H, W padded input size in pixels, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from detectron2.config import CfgNode
@@ -19,11 +19,12 @@ from torch import Tensor
 
 from solo.config.choices import Center, Collisions, choose
 from solo.errors import UserError
-from solo.layers.masks import centers_of_mass
 from solo.layers.stages import stage
 from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
+from solo.modeling.ground_truth import measure, measure_masks
 from solo.modeling.negatives import draw_negatives
+from solo.modeling.predictions import Predictions
 
 
 class Targets(NamedTuple):
@@ -64,6 +65,9 @@ class _Levels(NamedTuple):
     ahead: Tensor
 
 
+A = TypeVar("A", bound="TargetAssigner")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TargetAssigner:
     """The rule that gives instances to cells.
@@ -71,6 +75,7 @@ class TargetAssigner:
     Attributes:
         grids: The cells of all levels.
         scale_ranges: Per level, the smallest and largest sqrt(w * h) in pixels, both included.
+        scale_margin: Both ends lie further out by this factor.
         sigma: Share of the box around the centre whose cells are positive, epsilon.
         center_radius: Cells that the region may reach beyond the centre's own; 0 for no limit.
         collisions: Of the instances that claim the same cell, all supervise its mask (the category is
@@ -91,6 +96,7 @@ class TargetAssigner:
     collisions: Collisions
     num_classes: int
     center: Center = Center.MASS
+    scale_margin: float = 1.0
     negatives: float = 0.0
     seed: int = 0
 
@@ -103,15 +109,17 @@ class TargetAssigner:
             )
         choose(Collisions, self.collisions, "MODEL.SOLO.COLLISIONS")
         choose(Center, self.center, "MODEL.SOLO.CENTER")
+        if not self.scale_margin >= 1:
+            raise UserError(
+                f"MODEL.SOLO.SCALE_MARGIN is {self.scale_margin}; give a factor, or 1 for SCALE_RANGES as they are."
+            )
         if self.negatives < 0:
             raise UserError(
                 f"MODEL.SOLO.LOSS.NEGATIVES is {self.negatives}; give cells per pair, or 0 for none."
             )
 
     @classmethod
-    def from_config(
-        cls, cfg: CfgNode, grids: Grids, default_collisions: Collisions
-    ) -> "TargetAssigner":
+    def from_config(cls: type[A], cfg: CfgNode, grids: Grids, default_collisions: Collisions) -> A:
         """Read MODEL.SOLO.
 
         Args:
@@ -135,9 +143,20 @@ class TargetAssigner:
             collisions=node.COLLISIONS or default_collisions,
             num_classes=node.NUM_CLASSES,
             center=node.CENTER,
+            scale_margin=node.SCALE_MARGIN,
             negatives=node.LOSS.NEGATIVES,
             seed=max(cfg.SEED, 0),
         )
+
+    @property
+    def reaches(self) -> list[tuple[float, float]]:
+        """What sizes each level takes: its range, widened by the margin."""
+        return widened(self.scale_ranges, self.scale_margin)
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Whether the present iteration asks `of_batch` for what the network predicts."""
+        return False
 
     @torch.no_grad()
     def __call__(
@@ -154,19 +173,25 @@ class TargetAssigner:
         Returns:
             The targets; pairs are in order of level, instance, row, column.
         """
-        return self._assign(to_host(boxes), to_host(classes), to_host(_measure(masks)), size)
+        return self._assign(to_host(boxes), to_host(classes), to_host(measure_masks(masks)), size)
 
     @stage("targets")
     @torch.no_grad()
-    def of_batch(self, images: Sequence[Instances], size: tuple[int, int]) -> list[Targets]:
+    def of_batch(
+        self,
+        images: Sequence[Instances],
+        size: tuple[int, int],
+        predictions: Predictions | None = None,
+    ) -> list[Targets]:
         """Assign the instances of all images, and wait for the device once.
 
         Args:
             images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool. Without
                 masks, boxes are measured in their place.
             size: (H, W) of the padded input.
+            predictions: For rules that depend on them; this one does not.
         """
-        measured = to_host(torch.cat([*map(_measured, images)]))
+        measured = to_host(torch.cat([*map(measure, images)]))
         return [
             self._assign(to_host(image.gt_boxes.tensor), to_host(image.gt_classes), part, size)
             for image, part in zip(images, measured.split([*map(len, images)]), strict=True)
@@ -193,10 +218,13 @@ class TargetAssigner:
             instances = instances[kept][order]
         background = classes.new_full((1,), self.num_classes)
         # An unowned cell has owner -1: the background, appended as the last class.
-        targets = Targets(torch.cat([classes, background])[owners], cells, instances)
+        return self._with_negatives(torch.cat([classes, background])[owners], cells, instances)
+
+    def _with_negatives(self, categories: Tensor, cells: Tensor, instances: Tensor) -> Targets:
+        targets = Targets(categories, cells, instances)
         if not self.negatives:
             return targets
-        free = targets.categories == self.num_classes
+        free = categories == self.num_classes
         drawn = draw_negatives(free, cells, self.grids, per_pair=self.negatives, seed=self.seed)
         return targets._replace(negatives=drawn)
 
@@ -236,7 +264,7 @@ class TargetAssigner:
     @cached_property
     def _levels(self) -> _Levels:
         """Make the constants once: with few instances, they are half of the work."""
-        ranges = torch.tensor(self.scale_ranges, dtype=torch.float32)
+        ranges = torch.tensor(self.reaches, dtype=torch.float32)
         sides = torch.tensor(self.grids.sides)
         return _Levels(
             smallest=ranges[:, :1],
@@ -260,17 +288,6 @@ class TargetAssigner:
         return owners
 
 
-def _measured(image: Instances) -> Tensor:
-    """Return what `_measure` does, of the masks that boxes fill where there are no others."""
-    if image.has("gt_masks"):
-        return _measure(image.gt_masks)
-    boxes = image.gt_boxes.tensor.double()
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)
-    # Centres are pixel indices, without the half pixel. The least object has a pixel.
-    return torch.cat([(boxes[:, :2] + boxes[:, 2:] - 1) / 2, areas.ceil()], dim=1)
-
-
-def _measure(masks: Tensor) -> Tensor:
-    """Return center x, y and area of each mask, (M, 3) float64: one tensor is one copy to the CPU."""
-    centers, areas = centers_of_mass(masks)
-    return torch.cat([centers.double(), areas[:, None].double()], dim=1)
+def widened(ranges: Iterable[Sequence[float]], margin: float) -> list[tuple[float, float]]:
+    """Return ranges whose ends lie further out by a factor."""
+    return [(low / margin, high * margin) for low, high in ranges]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from solo.architectures import check_is_solo
+from solo.config.choices import Assignment
 from solo.data import build_train_loader, dataset_class_names, resolve_num_classes
 from solo.errors import UserError
 from solo.modeling.targets import TargetAssigner, Targets
@@ -75,7 +76,11 @@ def target_sheet(cfg: CfgNode, num_images: int) -> np.ndarray:
     for found in tqdm(images, total=num_images, desc="targets", unit="image", disable=None):
         panels.extend(_target_row(found, cfg))
     sheet = gallery(panels, 1 + len(cfg.MODEL.SOLO.NUM_GRIDS))
-    items = [*target_legend(), *(LegendItem(None, words) for words in _LEVELS)]
+    notes = list(_LEVELS)
+    if cfg.MODEL.SOLO.ASSIGNMENT == Assignment.DYNAMIC:
+        warmup = cfg.MODEL.SOLO.DYNAMIC.WARMUP_ITERS
+        notes.append(f"cells of the first {warmup} iterations; then those that suit an object best")
+    items = [*target_legend(), *(LegendItem(None, words) for words in notes)]
     legend = draw_legend(items, sheet.shape[1] - 2 * _MARGIN)
     framed = np.pad(legend, ((_MARGIN, 0), (_MARGIN, _MARGIN), (0, 0)), constant_values=255)
     return np.vstack([framed, sheet])
@@ -123,7 +128,7 @@ def _target_row(found: ImageTargets, cfg: CfgNode) -> list[Panel]:
     drawn = draw_training_image(picture, truth, names, color_by="instance", warn_of=unassigned)
     without = f"{len(unassigned)} hatched: not learnt" if unassigned else "all with a cell"
     row = [Panel(drawn, (_name(item), f"{_objects(item)}, {without}"))]
-    for level, (low, high) in enumerate(found.assigner.scale_ranges):
+    for level, (low, high) in enumerate(found.assigner.reaches):
         targets = _level_targets(found, level)
         objects, cells = len(set(targets.instances.tolist())), len(set(targets.cells.tolist()))
         captions = (

@@ -6,6 +6,8 @@ import numpy as np
 import yaml
 from detectron2.config import CfgNode
 
+from solo.config.choices import Assignment
+from solo.modeling.targets import widened
 from solo.survey.advice import advice
 from solo.survey.analysis import Analysis
 from solo.survey.proposal import RULES
@@ -92,9 +94,8 @@ def _settings_lines(cfg: CfgNode, survey: Survey) -> list[str]:
         f"{taken:.1%} lose all cells to others"
     ]
     node = cfg.MODEL.SOLO
-    for level, (side, (low, high)) in enumerate(
-        zip(node.NUM_GRIDS, node.SCALE_RANGES, strict=True)
-    ):
+    ranges = widened(node.SCALE_RANGES, node.SCALE_MARGIN)
+    for level, (side, (low, high)) in enumerate(zip(node.NUM_GRIDS, ranges, strict=True)):
         count = survey.objects_by_level[level]
         cells = survey.kept[:, level].sum() / max(count, 1)
         lines.append(
@@ -103,6 +104,10 @@ def _settings_lines(cfg: CfgNode, survey: Survey) -> list[str]:
             f"{survey.shared_by_level[level]:.1%} of them claimed twice"
         )
     lines.append(f"  COLLISIONS drops {survey.lost:.1%} of the claims")
+    if node.ASSIGNMENT == Assignment.DYNAMIC:
+        lines.append(
+            f"  ... in the first {node.DYNAMIC.WARMUP_ITERS} iterations: ASSIGNMENT is dynamic"
+        )
     return lines
 
 

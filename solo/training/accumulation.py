@@ -27,7 +27,8 @@ def backward(
     In parts they are what the batch as a whole would give, up to rounding: SOLO divides the losses of each by
     the counts of all, and of another model they are averaged. What differs is what looks at other images: a
     part is padded to its own largest one, which moves the grid as it does between workers, and plain batch
-    normalisation takes the statistics of a part.
+    normalisation takes the statistics of a part. Where targets depend on what the network predicts, the counts of
+    all parts are not known before, and the losses of each are divided by its own.
 
     Args:
         batch: Of this worker, in detectron2's format.
@@ -47,7 +48,9 @@ def backward(
     size = len(batch) // parts
     shares = [batch[start : start + size] for start in range(0, len(batch), size)]
     module = model.module if isinstance(model, DistributedDataParallel) else model
-    options = {"normalisers": _normalisers(module, shares)} if isinstance(module, SOLO) else {}
+    options = {}
+    if isinstance(module, SOLO) and not module.assigner.needs_predictions:
+        options["normalisers"] = _normalisers(module, shares)
     total: dict[str, Tensor] = {}
     for number, share in enumerate(shares, 1):
         with _alone(model) if number < parts else nullcontext():

@@ -70,7 +70,9 @@ def read_keys(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             cfg = make_cfg(variant)
             cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.MODEL.SOLO.TEST.NMS = 0.0, "mask"
             build_model(Noted(cfg)).eval()([training_item()])
-        cfg.MODEL.SOLO.LOSS.SUPERVISION = "box"
+        cfg.MODEL.SOLO.ASSIGNMENT = "dynamic"
+        build_model(Noted(cfg))
+        cfg.MODEL.SOLO.ASSIGNMENT, cfg.MODEL.SOLO.LOSS.SUPERVISION = "grid", "box"
         build_model(Noted(cfg))
         for head in YOLOXHeadName:
             build_model(Noted(make_yolox_cfg(HEAD=head)))

@@ -41,13 +41,13 @@ def random_instances(count, seed=0):
     return boxes, torch.randint(0, 5, (count,), generator=generator), masks
 
 
-def naive_pairs(boxes, masks, sigma, radius):
+def naive_pairs(boxes, masks, sigma, radius, margin=1):
     """All (level, cell, instance), one at a time, in float64."""
     pairs = []
     for level, (side, (low, high)) in enumerate(zip(SIDES, RANGES, strict=True)):
         for index, (box, mask) in enumerate(zip(boxes.tolist(), masks, strict=True)):
             width, height = box[2] - box[0], box[3] - box[1]
-            if not low <= math.sqrt(width * height) <= high or not mask.any():
+            if not low / margin <= math.sqrt(width * height) <= high * margin or not mask.any():
                 continue
             center_y, center_x = mask.nonzero().double().mean(dim=0).tolist()
 
@@ -67,15 +67,18 @@ def naive_pairs(boxes, masks, sigma, radius):
     return pairs
 
 
-@pytest.mark.parametrize(("sigma", "radius"), [(0.2, 1), (1.0, 1), (1.0, 0)])
-def test_pairs_equal_the_loop(sigma, radius):
+@pytest.mark.parametrize(
+    ("sigma", "radius", "margin"), [(0.2, 1, 1), (1.0, 1, 1), (1.0, 0, 1), (0.2, 1, 1.5)]
+)
+def test_pairs_equal_the_loop(sigma, radius, margin):
     boxes, classes, masks = random_instances(25)
-    targets = assigner(sigma=sigma, center_radius=radius)(boxes, classes, masks, SIZE)
+    rule = assigner(sigma=sigma, center_radius=radius, scale_margin=margin)
+    targets = rule(boxes, classes, masks, SIZE)
     grids = Grids(SIDES)
     levels = grids.levels_of(targets.cells)
     local = targets.cells - torch.tensor(grids.offsets)[levels]
     actual = list(zip(levels.tolist(), local.tolist(), targets.instances.tolist(), strict=True))
-    assert actual == naive_pairs(boxes, masks, sigma, radius)
+    assert actual == naive_pairs(boxes, masks, sigma, radius, margin)
 
 
 def test_last_instance_names_the_category():
@@ -118,6 +121,18 @@ def test_scale_range_includes_both_ends():
     assert found == {(0, 0), (1, 0), (0, 1), (1, 1)}
 
 
+def test_a_margin_teaches_two_levels_what_lies_between_them():
+    masks = torch.zeros(1, *SIZE, dtype=torch.bool)
+    masks[0, 10:38, 10:38] = True  # 28 pixels: beyond the 24 of level 0, within 24 * 1.2
+    boxes, classes = torch.tensor([[10.0, 10, 38, 38]]), torch.tensor([0])
+    for margin, levels in ((1.0, [1]), (1.1, [1]), (1.2, [0, 1])):
+        rule = assigner(scale_margin=margin)
+        targets = rule(boxes, classes, masks, SIZE)
+        assert Grids(SIDES).levels_of(targets.cells).unique().tolist() == levels
+    assert rule.reaches[0] == (1 / 1.2, 24 * 1.2)
+    assert replace(rule, scale_ranges=((1, 8), *RANGES[1:])).reaches[0] == (1 / 1.2, 8 * 1.2)
+
+
 def test_nothing_to_assign():
     none = assigner()(
         torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, *SIZE).bool(), SIZE
@@ -150,6 +165,8 @@ def test_rules_that_contradict_themselves():
         assigner(scale_ranges=RANGES[:2])
     with pytest.raises(ValueError, match="all, last, smallest"):
         assigner(collisions="first")
+    with pytest.raises(ValueError, match=r"SCALE_MARGIN is 0\.5; give a factor"):
+        assigner(scale_margin=0.5)
 
 
 @pytest.mark.parametrize("collisions", ["", "smallest"])

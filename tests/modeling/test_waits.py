@@ -64,6 +64,14 @@ def test_a_training_step(variant, count):
         assert loss.held.item() == pytest.approx(expected[name].item(), rel=1e-4)
 
 
+def test_a_training_step_that_chooses_cells_waits_once_more(variant):
+    cfg = make_cfg(variant)
+    cfg.MODEL.SOLO.ASSIGNMENT, cfg.MODEL.SOLO.DYNAMIC.WARMUP_ITERS = "dynamic", 0
+    with Waits() as waits:
+        step(move(build(cfg)), images(4))
+    assert waits.counts.total() <= TRAINING_BUDGET + 1
+
+
 def finding_model(variant, **test_keys):
     """A model that finds something in noise."""
     cfg = make_cfg(variant)

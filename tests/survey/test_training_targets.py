@@ -12,8 +12,8 @@ def test_targets_are_those_of_the_model(cfg, monkeypatch):
     calls = []
     assign = TargetAssigner.of_batch
 
-    def recorded(self, images, size):
-        targets = assign(self, images, size)
+    def recorded(self, images, size, predictions):
+        targets = assign(self, images, size, predictions)
         boxes = [image.gt_boxes.tensor for image in images]
         calls.extend(zip(boxes, [size] * len(images), targets, strict=True))
         return targets

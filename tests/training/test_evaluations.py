@@ -71,6 +71,26 @@ def test_an_early_end_is_told_and_leaves_what_any_end_does(
     assert lines[-1]["iteration"] == 3 and "total_loss" in lines[-1]
 
 
+class ByBoundary(ToyTrainer):
+    def evaluate(self) -> OrderedDict[str, Any]:
+        ap = super().evaluate()["segm"]["AP"]
+        self._results = OrderedDict(segm={"AP": 10 - ap}, boundary={"AP": ap})
+        return self._results
+
+
+def test_boundaries_may_choose(tmp_path: Path) -> None:
+    cfg = patient_config(tmp_path)
+    cfg.TEST.BOUNDARY_AP, cfg.TEST.BEST_METRIC = True, "boundary/AP"
+    trainer = ByBoundary(cfg, aps=(1.0, 2.5, 2.0, 2.0, 9.0))
+    trainer.resume_or_load()
+    trainer.train()
+    assert trainer.iter == 4
+    best = read_checkpoint(tmp_path / "model_best.pth")["best"]
+    assert best == {"metric": "boundary/AP", "value": 2.5, "iteration": 1}
+    lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
+    assert [line["boundary/AP"] for line in lines if "boundary/AP" in line] == [1.0, 2.5, 2.0, 2.0]
+
+
 def test_other_views_are_looked_at_in_the_end(tmp_path: Path) -> None:
     cfg = patient_config(tmp_path)
     cfg.TEST.AUG.ENABLED = True
