@@ -36,13 +36,14 @@ def boundary_of(rle: RLE) -> RLE:
     Beyond the frame nothing is of it. Only the box of the mask is looked at.
     """
     (box,) = boxes_of([rle]).tolist()
-    mask = decode_box(rle, box)
-    if not mask.size:
-        return rle
+    left, top, right, bottom = box
     side = 2 * boundary_width(rle["size"]) + 1
+    if min(right - left, bottom - top) < side:  # nothing lies that deep
+        return rle
+    mask = decode_box(rle, box)
     frame = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
     inner = cv2.erode(np.ascontiguousarray(mask), np.ones((side, side), dtype=np.uint8), **frame)
-    return place_mask(mask != inner, (box[1], box[0]), rle["size"])
+    return place_mask(mask != inner, (top, left), rle["size"])
 
 
 def compare_boundaries(evaluated: Any, kept: MutableMapping[int, RLE]) -> None:

@@ -44,15 +44,6 @@ def test_choices_of_a_command_are_listed_as_they_are_written(capsys):
     assert "Word" not in message and "NMS." not in message and "matrix" in message
 
 
-def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> None:
-    cfg = get_cfg()
-    cfg.SOLVER.ACCUMULATE = 2
-    check_solver(cfg)
-    cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
-    with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
-        check_solver(cfg)
-
-
 @pytest.mark.parametrize(
     ("make", "test", "sentence"),
     [
@@ -75,3 +66,12 @@ def test_an_ap_that_the_model_does_not_have(make, test, sentence):
     cfg.TEST.update(test)
     with pytest.raises(UserError, match=sentence):
         check_config(cfg)
+
+
+def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> None:
+    cfg = get_cfg()
+    cfg.SOLVER.ACCUMULATE = 2
+    check_solver(cfg)
+    cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
+    with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
+        check_solver(cfg)

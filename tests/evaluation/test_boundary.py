@@ -77,6 +77,11 @@ def test_boundary_of_a_square_by_hand():
 def test_boundaries_are_those_of_step_by_step_erosion(size):
     rng = np.random.default_rng(0)
     masks = [ellipse(rng, size) for _ in range(20)]
+    # As wide as the two rims, and a pixel wider.
+    rims = 2 * boundary_width(size)
+    for side in (rims, rims + 1):
+        masks.append(np.zeros(size, dtype=bool))
+        masks[-1][1 : 1 + side, 2 : 2 + side] = True
     masks += [rng.random(size) < 0.9, np.ones(size, dtype=bool), np.zeros(size, dtype=bool)]
     for mask in masks:
         found = boundary_of(rle_of(mask))
