@@ -33,7 +33,6 @@ from solo.export.export import ExportRequest, export_model
 from solo.export.samples import images_to_compare
 from solo.inference import Predictor
 from solo.inference.torch_backend import TorchBackend
-from solo.modeling.postprocessing import cell_probabilities
 
 TIMED = (
     "Timed: from BGR images to masks of their size, all images in turn. Medians over the rounds, of the\n"
@@ -154,8 +153,9 @@ def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
             if "mask_predictors" in name:  # else every mask is empty, or fills the image
                 parameter.zero_() if parameter.ndim == 1 else parameter.mul_(10)
         outputs = model.run_network((inputs - model.pixel_mean) / model.pixel_std)
-        probabilities = cell_probabilities(outputs.category_logits)[0].flatten()
-        last = probabilities.topk(_CANDIDATES).values[-1]
+        rule = model.postprocessor
+        probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)
+        last = probabilities.flatten().topk(_CANDIDATES).values[-1]
         wanted = torch.tensor(cfg.MODEL.SOLO.TEST.SCORE_THRESH)
         model.head.category_predictor.bias += torch.logit(wanted) - torch.logit(last) + 1e-3
     torch.save({"model": model.state_dict()}, path)

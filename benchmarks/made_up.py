@@ -65,7 +65,8 @@ def made_up_candidates(model: SOLO, workload: Workload) -> Iterator[None]:
     logits = [level.to(model.device) for level in logits]
 
     def exchange(module: nn.Module, inputs: Any, outputs: HeadOutputs) -> HeadOutputs:
-        return replace(outputs, category_logits=list(logits))
+        # Without a quality, which would lower the probabilities.
+        return replace(outputs, category_logits=list(logits), quality_logits=[])
 
     with ExitStack() as stack:
         hooks = [head.register_forward_hook(exchange), *_make_masks(head, workload.filling)]

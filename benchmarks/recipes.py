@@ -1,9 +1,9 @@
 r"""What recipes learn from the same budget: configs x seeds on one data set, and rivals beside them, in one table.
 
 Examples:
-    python benchmarks/recipes.py --data stamps --output runs --only plain plus --seeds 1 2
-    python benchmarks/recipes.py --data stamps --output runs --iters 600 --seeds 1
-    python benchmarks/recipes.py --data stamps --output runs --only plain --seeds 1 2 \
+    python benchmarks/recipes.py plain plus --data stamps --output runs --seeds 2
+    python benchmarks/recipes.py --data stamps --output screen --iters 600 --opts SOLVER.AMP.ENABLED True
+    python benchmarks/recipes.py plain plus --data stamps --output runs --seeds 2 \
         --rival "Mask R-CNN=python rival_maskrcnn.py {data} {output} {iters} 64"
 
 --data is a folder with train.json, train/, val.json and val/ in COCO's format; without it, the data sets of the
@@ -93,12 +93,12 @@ class Run(NamedTuple):
 def main() -> None:
     """Train what is not trained yet, then print the table and write it to OUTPUT/recipes.json."""
     args = _parse()
-    recipes = _recipes(args.recipes, args.only)
+    recipes = _recipes(args.recipes, args.names)
     output = Path(args.output)
-    runs = [_ours(args, name, keys, seed) for name, keys in recipes for seed in args.seeds]
-    runs += [
-        _rival(args, *rival.split("=", 1), seed) for rival in args.rival for seed in args.seeds
-    ]
+    seeds = range(1, args.seeds + 1)
+    runs = [_ours(args, name, keys, seed) for name, keys in recipes for seed in seeds]
+    for rival in args.rival:
+        runs += [_rival(args, *rival.split("=", 1), seed) for seed in seeds]
     cfg = _config(args, recipes[0][1])
     try:
         for run in (bar := tqdm(runs, unit="run")):
@@ -118,16 +118,18 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; default: all")
     parser.add_argument("--recipes", type=Path, default=RECIPES, help="default: recipes.yaml here")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="of the recipes")
     parser.add_argument("--data", default="", metavar="DIR")
     parser.add_argument("--output", required=True, metavar="DIR", help="of the runs and the table")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="how many, from 1 on")
     parser.add_argument("--iters", type=int, default=0, help="default: as the config says")
     parser.add_argument("--rival", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--no-speed", action="store_true", help="leave out the time of inference")
-    parser.add_argument("opts", nargs="*", default=[], metavar="KEY VALUE", help="for all of ours")
-    return parser.parse_intermixed_args()
+    parser.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help="for all of ours"
+    )
+    return parser.parse_args()
 
 
 def _recipes(file: Path, only: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
@@ -184,7 +186,8 @@ def _ours(args: argparse.Namespace, name: str, keys: Mapping[str, Any], seed: in
     command = [sys.executable, "-m", "solo", "train", "--config", str(_file(keys["config"]))]
     command += ["--resume", "--output", str(folder)]
     command += [*_options(keys), *_data(args.data), *_options(schedule), *args.opts]
-    return Run(name, seed, command, folder, folder / "inference" / "coco_instances_results.json")
+    detections = folder / "inference" / cfg.DATASETS.TEST[0] / "coco_instances_results.json"
+    return Run(name, seed, command, folder, detections)
 
 
 def _rival(args: argparse.Namespace, name: str, command: str, seed: int) -> Run:
@@ -226,7 +229,7 @@ def _images(cfg: CfgNode, count: int = 50) -> list[Any]:
 
 def _speeds(folders: Sequence[Path], images: Sequence[Any], turns: int = 5) -> list[float]:
     """Return the median of ms an image of each model; they take turns, after a first one that does not count."""
-    predictors = [Predictor(folder) for folder in folders]
+    predictors = [Predictor.from_run(folder) for folder in folders]
     seconds: list[list[float]] = [[] for _ in predictors]
     for _ in range(turns + 1):
         for predictor, times in zip(predictors, seconds, strict=True):
@@ -287,5 +290,5 @@ def _range(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    with exit_on(UserError, OSError):
+    with exit_on():
         main()

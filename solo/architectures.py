@@ -13,8 +13,8 @@ from torch import nn
 
 from solo.errors import UserError
 
-# The tasks of COCO: what is evaluated.
-BBOX, SEGM = "bbox", "segm"
+# The tasks of COCO: what is evaluated. Boundaries are those of masks.
+BBOX, SEGM, BOUNDARY = "bbox", "segm", "boundary"
 # Where the class of an entry is that is registered as a function, so that `import solo` does not wait for it.
 _HOMES = {"YOLOX": "solo.yolox.meta_arch"}
 
@@ -33,11 +33,17 @@ def architecture(cfg: CfgNode) -> Callable[[CfgNode], nn.Module]:
 
 
 def tasks_of(cfg: CfgNode) -> tuple[str, ...]:
-    """Return what the model predicts, and is evaluated by: "bbox", or "bbox" and "segm"."""
-    tasks: Callable[[CfgNode], tuple[str, ...]] | None = _said(cfg, "tasks")
-    if tasks is not None:
-        return tasks(cfg)
-    return (BBOX, SEGM) if cfg.MODEL.MASK_ON else (BBOX,)
+    """Return what the model is evaluated by: "bbox"; of masks "segm", too, and "boundary" with TEST.BOUNDARY_AP."""
+    said: Callable[[CfgNode], tuple[str, ...]] | None = _said(cfg, "tasks")
+    tasks: tuple[str, ...] = (BBOX, SEGM) if cfg.MODEL.MASK_ON else (BBOX,)
+    if said is not None:
+        tasks = said(cfg)
+    return with_boundary(tasks) if cfg.TEST.BOUNDARY_AP else tasks
+
+
+def with_boundary(tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return tasks with that of boundaries, where masks are among them."""
+    return (*tasks, BOUNDARY) if SEGM in tasks and BOUNDARY not in tasks else tasks
 
 
 def predicts_masks(cfg: CfgNode) -> bool:

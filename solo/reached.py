@@ -48,22 +48,28 @@ def _counted(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield line, step if is_end else step + 1
 
 
-def best_metric(datasets: Sequence[str], tasks: Sequence[str] = ("segm",)) -> str:
+def best_metric(datasets: Sequence[str], tasks: Sequence[str] = ("segm",), chosen: str = "") -> str:
     """Return the name of the AP that chooses the best checkpoint: of masks, else boxes, on the first data set.
 
     Args:
         datasets: Names of those that are evaluated on.
         tasks: That they are evaluated by.
+        chosen: TEST.BEST_METRIC, which goes before if its task is among them. Empty: none.
     """
     metric = "segm/AP" if "segm" in tasks else "bbox/AP"
+    if chosen.partition("/")[0] in tasks:
+        metric = chosen
     return f"{datasets[0]}/{metric}" if len(datasets) > 1 else metric
 
 
-def metric_of(found: Sequence[Reached], datasets: Sequence[str]) -> str:
-    """Return the name of the AP that chooses the best checkpoint, by what the evaluations of a run measured."""
-    masks, boxes = (best_metric(datasets, [task]) for task in ("segm", "bbox"))
-    has_boxes_only = best_of(found, boxes) and not best_of(found, masks)
-    return boxes if has_boxes_only else masks
+def metric_of(found: Sequence[Reached], datasets: Sequence[str], chosen: str = "") -> str:
+    """Return the name of the AP that chooses the best checkpoint, by what the evaluations of a run measured.
+
+    `chosen` is TEST.BEST_METRIC.
+    """
+    order = dict.fromkeys([chosen.partition("/")[0] or "segm", "segm", "bbox"])
+    names = [best_metric(datasets, [task], chosen) for task in order]
+    return next((name for name in names if best_of(found, name)), names[0])
 
 
 def best_of(found: Sequence[Reached], metric: str) -> Reached | None:

@@ -40,6 +40,12 @@ def test_mask_on_decides_where_a_model_says_nothing(name, masks, tasks):
     assert architectures.node_name(cfg) == "SOLO"
 
 
+def test_boundaries_are_a_task_of_what_has_masks():
+    for cfg, tasks in ((make_cfg(), ("bbox", "segm", "boundary")), (box_cfg(), ("bbox",))):
+        cfg.TEST.BOUNDARY_AP = True
+        assert architectures.tasks_of(cfg) == tasks == architectures.with_boundary(tasks)
+
+
 def test_an_unknown_name_has_no_class():
     cfg = make_cfg()
     cfg.MODEL.META_ARCHITECTURE = "NotRegistered"

@@ -32,7 +32,9 @@ SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in she
 # Files that stand apart from their rooms: config/load.py asks the data sets, export/runtime.py runs alone.
 APART = ("config.load", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
-HEADLESS = ("grids", "targets", "losses", "box_terms", "postprocessing")
+HEADLESS = (
+    *("grids", "targets", "losses", "quality_losses", "rank_sort", "box_terms", "postprocessing"),
+)
 # Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.
 TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch", "neck"}
 

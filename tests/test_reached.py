@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from solo.reached import best_of, evaluations
+from solo.reached import Reached, best_of, evaluations, metric_of
 
 LINES = [
     {
@@ -44,3 +44,19 @@ def test_a_run_that_ended_and_goes_on_with_another_period(tmp_path: Path) -> Non
 
 def test_no_file_is_no_evaluation(tmp_path: Path) -> None:
     assert evaluations(tmp_path / "metrics.json") == []
+
+
+def test_the_metric_that_chooses_is_one_that_was_measured() -> None:
+    def measured(*names: str) -> list[Reached]:
+        return [Reached(1, dict.fromkeys(names, 1.0))]
+
+    every = measured("segm/AP", "bbox/AP", "boundary/AP")
+    assert metric_of(every, ["val"]) == metric_of([], ["val"]) == "segm/AP"
+    assert metric_of(measured("bbox/AP"), ["val"]) == "bbox/AP"
+    for chosen in ("boundary/AP", "bbox/AP"):
+        assert metric_of(every, ["val"], chosen) == metric_of([], ["val"], chosen) == chosen
+    # Of an older evaluation, or data without masks.
+    assert metric_of(measured("segm/AP"), ["val"], "boundary/AP") == "segm/AP"
+    assert metric_of(measured("bbox/AP"), ["val"], "boundary/AP") == "bbox/AP"
+    several = measured("a/segm/AP", "a/boundary/AP")
+    assert metric_of(several, ["a", "b"], "boundary/AP") == "a/boundary/AP"

@@ -26,9 +26,10 @@ def run_caption(folder: Path) -> RunCaption:
         record = run_files.read_run_record(folder)
         cfg = yaml.safe_load((folder / run_files.CONFIG).read_text(encoding="utf-8"))
         batch, tests = _batch(cfg["SOLVER"], record), list(cfg["DATASETS"]["TEST"])
+        chosen = cfg.get("TEST", {}).get("BEST_METRIC", "")
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, UserError):
         return RunCaption(folder.resolve().name, best_file=best)
-    metric = metric_of(evaluations(folder / run_files.METRICS), tests)
+    metric = metric_of(evaluations(folder / run_files.METRICS), tests, chosen)
     if not record:
         return RunCaption(folder.resolve().name, 0.0, metric, best)
     parts = [folder.resolve().name, Path(record.last.config_file).name, _state(record.last)]

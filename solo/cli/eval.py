@@ -38,6 +38,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--num-images", type=int, metavar="N", help="N images, spread evenly; default: all"
     )
+    parser.add_argument(
+        "--boundary", action="store_true", help="AP of boundaries, too: how well outlines fit"
+    )
     add_options(parser)
 
 
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
         dataset,
         output_dir=args.output and str(args.output),
         num_images=args.num_images,
+        boundary=args.boundary,
     )
     print(f"{model.name} on {dataset}, AP in percent\n", file=out)
     none = f"{dataset} has no objects to compare with: there is no AP."

@@ -53,10 +53,13 @@ class Center(Word):
 
 
 class CategoryLoss(Word):
-    """What the category logits of a cell are: of each class against all else, or of one class among all."""
+    """What the category logits of a cell are compared by: each class against all else, or one class among all."""
 
     FOCAL = "focal"
     SOFTMAX = "softmax"
+    QUALITY_FOCAL = "quality_focal"
+    VARIFOCAL = "varifocal"
+    RANK_SORT = "rank_sort"
 
 
 class CategoryNormalizer(Word):
@@ -217,6 +220,14 @@ class AnnotationFormat(Word):
     VISDRONE = "visdrone"
 
 
+class BestMetric(Word):
+    """The AP that chooses the best checkpoint, by its name in metrics.json."""
+
+    MASK = "segm/AP"
+    BOUNDARY = "boundary/AP"
+    BOX = "bbox/AP"
+
+
 class MetricLogger(Word):
     """Where the numbers of a training go beside the log and metrics.json."""
 
@@ -250,9 +261,10 @@ KEYS: dict[str, type[Word]] = {
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ClipType,
     "SOLVER.LR_SCHEDULER_NAME": Schedule,
     "DATALOADER.SAMPLER_TRAIN": TrainSampler,
+    "TEST.BEST_METRIC": BestMetric,
 }
-# Of these "" leaves the choice to the head, or to the builder of the backbone.
-_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME")
+# Of these "" leaves the choice to the head, to the builder of the backbone, or to what is predicted.
+_MAY_BE_EMPTY = ("MODEL.SOLO.COLLISIONS", "MODEL.NECK.NAME", "TEST.BEST_METRIC")
 
 
 def choose(words: type[W], text: str, key: str) -> W:

@@ -4,7 +4,7 @@ from detectron2.config import CfgNode
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from solo.config.input_keys import add_augmentation, add_multi_image
-from solo.config.loss_keys import add_box_supervision, add_losses, add_targets
+from solo.config.loss_keys import add_box_supervision, add_losses, add_quality, add_targets
 from solo.config.yolox_keys import add_yolox
 
 
@@ -29,6 +29,7 @@ def add_solo_config(cfg: CfgNode) -> None:
     _add_head(cfg.MODEL.SOLO)
     add_targets(cfg.MODEL.SOLO)
     add_losses(cfg.MODEL.SOLO)
+    add_quality(cfg.MODEL.SOLO)
     add_box_supervision(cfg.MODEL.SOLO)
     _add_inference(cfg.MODEL.SOLO)
     cfg.MODEL.YOLOX = CfgNode()
@@ -129,6 +130,9 @@ def _add_inference(node: CfgNode) -> None:
     node.TEST = CfgNode()
     # Probability above which a (cell, class) becomes a candidate.
     node.TEST.SCORE_THRESH = 0.1
+    # Of a cell only so many classes, the most probable, may become candidates. 0: all. 1: against objects that are
+    # found under two names.
+    node.TEST.LABELS_PER_CELL = 0
     # Candidates decoded at most, best first: bounds memory. Published set-ups have fewer.
     node.TEST.MAX_CANDIDATES = 2000
     # Candidates whose masks are decoded at a time: bounds memory, changes nothing.
@@ -157,6 +161,11 @@ def _add_inference(node: CfgNode) -> None:
 def _add_training(cfg: CfgNode) -> None:
     # Mixed precision in evaluation and demo, as SOLVER.AMP in training: faster, not the same results.
     cfg.TEST.AMP = CfgNode({"ENABLED": False})
+    # Whether masks are compared by their boundaries, too (arXiv 2103.16562): "boundary" beside "segm" and "bbox".
+    cfg.TEST.BOUNDARY_AP = False
+    # What chooses model_best.pth, ends training early and is shown meanwhile: "segm/AP", "bbox/AP" or "boundary/AP",
+    # of the first data set. Empty: that of masks, where there are any, else of boxes.
+    cfg.TEST.BEST_METRIC = ""
     # Length of training in epochs of the images that it uses, in place of MAX_ITER. STEPS keep their shares
     # of it, WARMUP_ITERS take a tenth at most; TEST.EVAL_PERIOD and CHECKPOINT_PERIOD follow. 0: MAX_ITER.
     cfg.SOLVER.EPOCHS = 0.0
@@ -170,7 +179,7 @@ def _add_training(cfg: CfgNode) -> None:
     cfg.SOLVER.EMA = CfgNode({"ENABLED": False, "DECAY": 0.9998})
     # Evaluations in a row without a gain after which training ends early, as if at MAX_ITER. 0: never.
     cfg.TEST.PATIENCE = 0
-    # ... and what the mask AP has to rise by since the last gain to be one, in points.
+    # ... and what the AP of BEST_METRIC has to rise by since the last gain to be one, in points.
     cfg.TEST.MIN_GAIN = 0.0
     # Parts in which the images of a step are taken, one after the other, where memory is short: IMS_PER_BATCH
     # stays the images of a step, so that rates, iterations and epochs keep their meaning.

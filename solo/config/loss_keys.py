@@ -48,15 +48,31 @@ def add_losses(node: CfgNode) -> None:
     # Added to both parts of the fraction of dice, in pixels. 0: as in the official code, .002 below.
     node.LOSS.DICE_SMOOTH = 0.0
     # "focal": each class against all else; "softmax": one class among all and the background, by cross entropy.
+    # Three learn how well the mask of a cell fits, its IoU, as the score: "quality_focal" (arXiv 2006.04388) and
+    # "varifocal" (arXiv 2008.13367) have it as the probability to give; "rank_sort" (arXiv 2107.11669) puts cells of
+    # objects above all background, and better masks above worse, so that scores have an order and no scale.
     node.LOSS.CATEGORY = "focal"
-    # The category loss is divided by the positive cells and one, "positives", or and the "images".
+    # The category loss is divided by the positive cells and one, "positives", or and the "images"; that of
+    # "rank_sort" by the positive cells.
     node.LOSS.CATEGORY_NORMALIZER = "positives"
+    # Weight of a positive (cell, class), 1 - FOCAL_ALPHA of a negative; "varifocal" has the latter only (its paper's
+    # alpha, .75), "quality_focal" none.
     node.LOSS.FOCAL_ALPHA = 0.25
+    # Exponent of the focusing, of "quality_focal" (its paper's beta, 2) and "varifocal", too.
     node.LOSS.FOCAL_GAMMA = 2.0
     # What masks learn from: "mask", or "box": boxes alone and the colours of the image, as BoxInst does
     # (arXiv 2012.02310): the shadows of a mask on both axes fill its box, and neighbours of one colour are
     # both in the mask or both not. Masks are not looked at, and data needs none.
     node.LOSS.SUPERVISION = "mask"
+
+
+def add_quality(node: CfgNode) -> None:
+    """Add the branch that says how well the mask of a cell fits, in place."""
+    node.QUALITY = CfgNode()
+    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask. 0: there is no such branch.
+    node.QUALITY.WEIGHT = 0.0
+    # At test the category probability, of which TEST.SCORE_THRESH is a limit, is multiplied by this power of it.
+    node.QUALITY.EXPONENT = 1.0
 
 
 def add_box_supervision(node: CfgNode) -> None:

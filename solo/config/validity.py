@@ -5,8 +5,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from fvcore.common.registry import Registry
 
-from solo.architectures import architecture, check_is_solo
-from solo.config.choices import Freeze, check_words
+from solo.architectures import architecture, check_is_solo, predicts_masks, tasks_of
+from solo.config.choices import CategoryLoss, Freeze, check_words
 from solo.errors import UserError
 
 
@@ -14,6 +14,7 @@ def check_config(cfg: CfgNode) -> None:
     """Raise a UserError at a word, a part or a device that there is not, before any work."""
     check_words(cfg)
     check_parts(cfg)
+    check_evaluated(cfg)
     check_device(cfg.MODEL.DEVICE)
 
 
@@ -50,11 +51,31 @@ def check_parts(cfg: CfgNode) -> None:
         check_is_solo(cfg, f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE}")
 
 
+def check_evaluated(cfg: CfgNode) -> None:
+    """Raise a UserError at an AP that the model is not evaluated by."""
+    if cfg.TEST.BOUNDARY_AP and not predicts_masks(cfg):
+        raise UserError(
+            f"TEST.BOUNDARY_AP is of masks, and {cfg.MODEL.META_ARCHITECTURE} finds boxes alone: set it to False."
+        )
+    metric, tasks = cfg.TEST.BEST_METRIC, tasks_of(cfg)
+    if metric and metric.partition("/")[0] not in tasks:
+        raise UserError(
+            f"TEST.BEST_METRIC is {metric!r}, but the model is evaluated by {' and '.join(tasks)}: choose one of these"
+            f"{', or set TEST.BOUNDARY_AP True' * predicts_masks(cfg)}."
+        )
+
+
 def check_solver(cfg: CfgNode) -> None:
     """Raise a UserError at a SOLVER that trains nothing."""
     for key in ("MAX_ITER", "IMS_PER_BATCH", "ACCUMULATE", "CHECKPOINT_PERIOD"):
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
+    ranks = cfg.MODEL.SOLO.LOSS.CATEGORY == CategoryLoss.RANK_SORT
+    if ranks and cfg.SOLVER.ACCUMULATE > 1:
+        raise UserError(
+            f"SOLVER.ACCUMULATE is {cfg.SOLVER.ACCUMULATE}, but MODEL.SOLO.LOSS.CATEGORY 'rank_sort' compares all "
+            "cells of a step with each other: set ACCUMULATE to 1, or another CATEGORY."
+        )
     if cfg.SOLVER.KEEP_CHECKPOINTS < 0:
         raise UserError(f"SOLVER.KEEP_CHECKPOINTS is {cfg.SOLVER.KEEP_CHECKPOINTS}; 0 keeps all.")
     test = cfg.TEST

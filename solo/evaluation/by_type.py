@@ -7,9 +7,10 @@ from typing import Any
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
-from solo.architectures import BBOX, SEGM
+from solo.architectures import BBOX, BOUNDARY, SEGM
 from solo.errors import UserError
 from solo.evaluation.cityscapes import CityscapesInstanceEvaluator
+from solo.evaluation.coco import COCOEvaluator
 from solo.evaluation.shown import ShownEvaluator
 from solo.evaluation.voc import VOCInstanceEvaluator
 
@@ -25,7 +26,8 @@ def build_evaluator(
         dataset_name: As registered with detectron2. Its metadata's evaluator_type chooses: "coco"
             or none, "voc_instance", which gets COCO's tables, too, or "cityscapes_instance".
         output_dir: Folder for the predictions in COCO's format. None: they are not written.
-        tasks: What the model predicts. Without masks it is COCO's rules for boxes that count.
+        tasks: What the model is evaluated by. Without masks it is COCO's rules for boxes that count; boundaries are
+            compared by COCO's rules for every data set.
 
     Raises:
         UserError: If the data set asks for another evaluator, or a package is missing.
@@ -37,7 +39,10 @@ def build_evaluator(
         coco = ShownEvaluator(dataset_name, tuple(tasks), output_dir=output_dir)
         return _Several([coco, VOCInstanceEvaluator(dataset_name)])
     if kind == "cityscapes_instance":
-        return CityscapesInstanceEvaluator(dataset_name)
+        if BOUNDARY not in tasks:
+            return CityscapesInstanceEvaluator(dataset_name)
+        boundaries = COCOEvaluator(dataset_name, (BOUNDARY,))
+        return _Several([CityscapesInstanceEvaluator(dataset_name), boundaries])
     raise UserError(
         f"the metadata of {dataset_name} asks for the evaluator {kind!r}: supported are 'coco' "
         "(every data set with masks or boxes can use it), 'voc_instance' and 'cityscapes_instance'"

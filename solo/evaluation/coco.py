@@ -1,4 +1,4 @@
-"""COCO's bbox and segm AP, on faster-coco-eval where it is installed, else on pycocotools."""
+"""COCO's bbox, segm and boundary AP, on faster-coco-eval where it is installed, else on pycocotools."""
 
 import contextlib
 import copy
@@ -21,8 +21,9 @@ from detectron2.utils import comm
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from solo.architectures import BBOX, SEGM
+from solo.architectures import BBOX, BOUNDARY, SEGM
 from solo.errors import MissingPackageError, UserError
+from solo.evaluation.boundary import compare_boundaries, table_of
 from solo.evaluation.coco_truth import Truth, indexed
 from solo.evaluation.tasks import boxes_alone
 from solo.files import Spared, write_with
@@ -37,7 +38,7 @@ except ImportError:
 
 logger = logging.getLogger(__name__)
 
-_TASKS = (BBOX, SEGM)
+_TASKS = (BBOX, SEGM, BOUNDARY)
 # One pixel, not set.
 _NO_MASK = {"size": [1, 1], "counts": "1"}
 
@@ -63,7 +64,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
 
         Args:
             dataset_name: As registered with detectron2.
-            tasks: Of "bbox" and "segm". None: both. Of both, boxes alone where the data set has no masks.
+            tasks: Of "bbox", "segm" and "boundary". None: the first two. Boxes alone where the data set has no masks.
             distributed: Whether to gather the predictions of all workers.
             output_dir: Folder for the predictions in COCO's format. None: they are not written.
             max_dets_per_image: Detections of an image, per class, that count. None: COCO's 100.
@@ -74,7 +75,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
                 and missing.
             ValueError: If another task is asked for.
         """
-        tasks = tuple(tasks or _TASKS)
+        tasks = tuple(tasks or (BBOX, SEGM))
         if not set(tasks) <= set(_TASKS):
             raise ValueError(f"tasks must be of {_TASKS}, got {tasks}")
         if use_fast_impl and COCOeval_faster is None:
@@ -88,7 +89,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self._output_dir = output_dir
         self._max_dets_per_image = [1, 10, max_dets_per_image or 100]
         self._metadata = MetadataCatalog.get(dataset_name)
-        self._truth = Truth(dataset_name, needs_masks=SEGM in tasks)
+        self._truth = Truth(dataset_name, needs_masks=set(tasks) != {BBOX})
         self._tasks = boxes_alone(dataset_name, tasks) if self._truth.boxes_only else tasks
         self._fast = use_fast_impl if use_fast_impl is not None else COCOeval_faster is not None
         if use_fast_impl is None and not self._fast:
@@ -165,6 +166,14 @@ class COCOEvaluator(evaluation.COCOEvaluator):
                 evaluated, task, class_names=self._metadata.get("thing_classes")
             )
 
+    def _derive_coco_results(
+        self, coco_eval: Any, iou_type: str, class_names: list[str] | None = None
+    ) -> dict[str, float]:
+        """Return the table of a task; detectron2 knows no boundaries."""
+        if iou_type == BOUNDARY:
+            return table_of(coco_eval, class_names)
+        return super()._derive_coco_results(coco_eval, iou_type, class_names)
+
     def _numbered(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return results with the numbers of the truth in place of ids."""
         numbers, classes = self._truth.numbers, len(self._truth.api.cats)
@@ -197,6 +206,7 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         # Both backends sort the limits, so that the middle one must not exceed ours.
         limit = self._max_dets_per_image[-1]
         max_dets = [1, min(10, limit), limit]
+        shapes = BBOX if task == BBOX else SEGM
         # Both backends tell of their progress on standard output.
         with no_garbage_collection(), contextlib.redirect_stdout(io.StringIO()) as text:
             # Copies: both backends write into the dicts they are given.
@@ -207,17 +217,19 @@ class COCOEvaluator(evaluation.COCOEvaluator):
             backend = FastCOCO if self._fast else COCO
             truth, found = indexed(backend(), annotations), indexed(backend(), detections)
             if self._fast:
-                evaluated = COCOeval_faster(truth, found, task, print_function=print)
+                evaluated = COCOeval_faster(truth, found, shapes, print_function=print)
                 evaluated.extra_calc = False
                 # Pairs of masks are too quick for its threads, which wait for each other.
                 evaluated.rle_iou_max_workers = 1
             else:
                 # pycocotools summarises at 100 detections whatever the limit is.
                 plain = limit == 100
-                evaluated = (COCOeval if plain else COCOevalMaxDets)(truth, found, task)
+                evaluated = (COCOeval if plain else COCOevalMaxDets)(truth, found, shapes)
             evaluated.params.maxDets = max_dets
             if numbers is not None:
                 evaluated.params.imgIds = numbers
+            if task == BOUNDARY:
+                compare_boundaries(evaluated, self._truth.boundaries)
             evaluated.evaluate()
             evaluated.accumulate()
             evaluated.summarize()

@@ -31,6 +31,7 @@ class Truth:
         numbers: From an image's own id to its number.
         annotated: Whether there is anything to compare with.
         boxes_only: Whether there are objects, and none of them has a mask.
+        boundaries: Of objects by their numbers, those that were needed so far; see `compare_boundaries`.
     """
 
     def __init__(self, dataset_name: str, *, needs_masks: bool) -> None:
@@ -51,6 +52,7 @@ class Truth:
             raise UserError(f"{dataset_name}: two of its images have the same image_id.")
         self.annotated = any("annotations" in record for record in records)
         self.boxes_only = boxes_only(records)
+        self.boundaries: dict[int, RLE] = {}
         needs_masks = needs_masks and not self.boxes_only
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []

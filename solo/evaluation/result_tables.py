@@ -1,4 +1,4 @@
-"""The tables of an evaluation as people read them: AP of masks and boxes, and of each class."""
+"""The tables of an evaluation as people read them: AP of masks, boundaries and boxes, and of each class."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 # Classes that fit a screen with the rest.
 FEW_CLASSES = 12
 NOUNS = {"segm": "mask", "bbox": "box"}
+_FIRST = ("segm", "boundary")
 Results = Mapping[str, Mapping[str, float]]
 
 
@@ -49,9 +50,17 @@ def result_tables(
 
 
 def masks_first(results: Results) -> list[tuple[str, Mapping[str, float]]]:
-    """Return the tables by what people call their tasks: "mask" for "segm", "val mask" for "val/segm"."""
-    tasks = sorted(results, key=lambda task: "segm" not in task.rpartition("/")[2])
+    """Return the tables by what people call their tasks: "mask" for "segm", "val mask" for "val/segm".
+
+    Masks come first, then their boundaries.
+    """
+    tasks = sorted(results, key=_place)
     return [(_name(task), results[task]) for task in tasks]
+
+
+def _place(task: str) -> int:
+    words = task.rpartition("/")[2]
+    return next((n for n, name in enumerate(_FIRST) if name in words), len(_FIRST))
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Which tasks of COCO a data set is evaluated by: masks and boxes, or boxes alone where it has no masks."""
+"""Which tasks of COCO a data set is evaluated by: those of masks and boxes, or boxes alone where it has no masks."""
 
 import logging
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ def evaluated_tasks(dataset_name: str, tasks: tuple[str, ...]) -> tuple[str, ...
         if SEGM in tasks:
             keep_records(dataset_name)
             if boxes_only(load_records(dataset_name)):
-                return tuple(task for task in tasks if task != SEGM)
+                return tuple(task for task in tasks if task == BBOX)
     return tasks
 
 
 def boxes_alone(dataset_name: str, tasks: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the tasks without that of masks, for objects without masks, and say so once.
+    """Return the tasks without those of masks, for objects without masks, and say so once.
 
     Raises:
         UserError: If only masks are asked for.
     """
-    if SEGM not in tasks:
+    if set(tasks) == {BBOX}:
         return tasks
     if BBOX not in tasks:
         raise UserError(

@@ -18,7 +18,7 @@ from solo.errors import UserError
 from solo.export import runtime
 from solo.export.file_format import Run
 from solo.modeling.meta_arch import SOLO
-from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor
 from solo.structures.image_size import ImageSize
 
 MAX_SCORE_ERROR = 1e-3
@@ -110,8 +110,9 @@ def _find(model: SOLO, inputs: np.ndarray, frames: runtime.Frames) -> tuple[Inst
     batch = (batch - model.pixel_mean) / model.pixel_std
     outputs = model.run_network(batch)
     found = model.find(outputs, [ImageSize(*frames)])[0].to("cpu")
-    probabilities = cell_probabilities(outputs.category_logits)
-    return found, int((probabilities > model.postprocessor.score_thresh).sum())
+    rule = model.postprocessor
+    probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)
+    return found, int((probabilities > rule.score_thresh).sum())
 
 
 def _limit(scores: np.ndarray, postprocessor: PostProcessor) -> float:

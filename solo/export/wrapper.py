@@ -17,7 +17,6 @@ from solo.export.traceable import Traceable
 from solo.layers.nms import matrix_nms
 from solo.layers.overlaps import ious_of
 from solo.modeling.meta_arch import SOLO
-from solo.modeling.postprocessing import cell_probabilities
 
 OUTPUT_NAMES = ("masks", "classes", "scores", "count")
 RAW_OUTPUT_NAMES = (*OUTPUT_NAMES, "probabilities")
@@ -105,7 +104,8 @@ class TraceableSOLO(Traceable):
         model = self.model
         image = (image - model.pixel_mean) / model.pixel_std
         outputs = model.run_network(image)
-        probabilities = cell_probabilities(outputs.category_logits)[0]
+        rule = model.postprocessor
+        probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)[0]
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
         soft = decode_cells(model.head, outputs.masks, cells, size)
@@ -116,9 +116,9 @@ class TraceableSOLO(Traceable):
             # A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
             ious = ious_of(hard @ hard.t())[order][:, order]
             decayed = self._suppress(ious, classes[order], scores)
-            limit = max(model.postprocessor.update_thresh, 0)
+            limit = max(rule.update_thresh, 0)
             scores = torch.where((scores >= 0) & (decayed >= limit), decayed, -1)
-            scores, best = scores.topk(min(model.postprocessor.max_instances, self.num_candidates))
+            scores, best = scores.topk(min(rule.max_instances, self.num_candidates))
             order = order[best]
         found = (soft[order], classes[order], scores.clamp(min=0), (scores >= 0).sum())
         return dict(zip(self.output_names, (*found, probabilities), strict=False))

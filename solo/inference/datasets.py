@@ -15,7 +15,7 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 from torch import nn
 
-from solo.architectures import tasks_of
+from solo.architectures import SEGM, tasks_of, with_boundary
 from solo.data import SOLODatasetMapper, build_test_loader, load_records
 from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
@@ -24,7 +24,7 @@ from solo.evaluation.loop import Batches, run_evaluation
 from solo.evaluation.tasks import evaluated_tasks
 from solo.images import MAX_PIXELS
 from solo.inference.class_order import ClassOrder, go_by_number
-from solo.inference.fallback import WithCPUFallback
+from solo.inference.fallback import WithCPUFallback, memory_advice
 from solo.inference.predictor import Predictor
 from solo.inference.tta import SOLOWithTTA
 from solo.modeling.precision import inference_precision
@@ -90,7 +90,7 @@ def evaluate(
         ``{data set: {task: {metric: value}}}`` if there are several; elsewhere empty.
     """
     results: OrderedDict[str, Any] = OrderedDict()
-    find = WithCPUFallback(model)
+    find = WithCPUFallback(model, memory_advice(cfg))
     for name, batches, evaluator in _open_datasets(cfg) if datasets is None else datasets:
         with inference_precision(cfg):
             result = run_evaluation(find, batches, evaluator, name=name)
@@ -128,9 +128,11 @@ def evaluate_with_tta(cfg: CfgNode, model: nn.Module) -> OrderedDict[str, Any]:
 def best_metric_name(cfg: CfgNode) -> str:
     """Return the name under which training records the AP that chooses the best checkpoint.
 
-    That is of masks where the model predicts them, and the first of DATASETS.TEST has them, else of boxes.
+    That is TEST.BEST_METRIC, else of masks where the model predicts them, and the first of DATASETS.TEST has them, else
+    of boxes.
     """
-    return best_metric(cfg.DATASETS.TEST, evaluated_tasks(cfg.DATASETS.TEST[0], tasks_of(cfg)))
+    tasks = evaluated_tasks(cfg.DATASETS.TEST[0], tasks_of(cfg))
+    return best_metric(cfg.DATASETS.TEST, tasks, cfg.TEST.BEST_METRIC)
 
 
 def evaluate_predictor(
@@ -139,6 +141,7 @@ def evaluate_predictor(
     *,
     output_dir: str | None = None,
     num_images: int | None = None,
+    boundary: bool = False,
 ) -> OrderedDict[str, Any]:
     """Evaluate a predictor on a data set; the evaluators log their tables.
 
@@ -149,18 +152,25 @@ def evaluate_predictor(
         output_dir: Folder for the predictions in COCO's format. None: they are not written.
         num_images: So many images, spread evenly over the data set, and the objects of these. None:
             all.
+        boundary: Whether boundaries are compared, too, also where TEST.BOUNDARY_AP of the model is off.
 
     Returns:
         ``{task: {metric: value}}``, in percent.
 
     Raises:
         OSError: A file cannot be read or written.
-        UserError: The data set is not known, has objects of other classes, or cannot be evaluated on.
+        UserError: The data set is not known, has objects of other classes, or cannot be evaluated on, or
+            boundaries are asked for of a model of boxes alone.
     """
+    if boundary and SEGM not in predictor.tasks:
+        raise UserError(
+            "Boundary AP is of masks, and this model finds boxes alone: leave out --boundary."
+        )
+    tasks = with_boundary(predictor.tasks) if boundary else predictor.tasks
     records = load_records(dataset_name)
     order = class_order(predictor, dataset_name, records)
     records = _some(records, num_images)
-    evaluator = build_evaluator(dataset_name, output_dir, predictor.tasks)
+    evaluator = build_evaluator(dataset_name, output_dir, tasks)
     if num_images is not None and not isinstance(evaluator, COCOEvaluator):
         raise UserError(
             "The evaluator of this data set counts the objects of all images: leave out the number "

@@ -4,9 +4,22 @@ import logging
 from typing import Any, cast
 
 import torch
+from detectron2.config import CfgNode
 from torch import nn
 
+from solo.architectures import node_name
+
 logger = logging.getLogger(__name__)
+
+
+def memory_advice(cfg: CfgNode) -> str:
+    """Return what to do for less memory of a model, by the keys that it has."""
+    if node_name(cfg) != "SOLO":
+        return "Lower INPUT.MIN_SIZE_TEST."
+    return (
+        "Lower INPUT.MIN_SIZE_TEST (TEST.AUG.MIN_SIZES) or MODEL.SOLO.TEST.MAX_CANDIDATES, or set "
+        "MODEL.SOLO.TEST.MASK_FORMAT to 'rle'."
+    )
 
 
 class WithCPUFallback(nn.Module):
@@ -15,9 +28,10 @@ class WithCPUFallback(nn.Module):
     The model moves to the CPU for that batch and back: slow, but it takes no memory that is not there.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        """Wrap a model that tells its `device`."""
+    def __init__(self, model: nn.Module, advice: str = "") -> None:
+        """Wrap a model that tells its `device`; see `memory_advice`."""
         super().__init__()
+        self._advice = advice
         self.model = model
         # Evaluation puts back the mode that it finds here.
         self.train(model.training)
@@ -35,10 +49,9 @@ class WithCPUFallback(nn.Module):
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             logger.warning(
-                "Out of GPU memory (%s): this image, and others like it, run on the CPU. Lower "
-                "INPUT.MIN_SIZE_TEST (TEST.AUG.MIN_SIZES) or MODEL.SOLO.TEST.MAX_CANDIDATES, or set "
-                "MODEL.SOLO.TEST.MASK_FORMAT to 'rle'.",
+                "Out of GPU memory (%s): this image, and others like it, run on the CPU. %s",
                 str(error).splitlines()[0],
+                self._advice,
             )
         self._warned = True
 

@@ -45,7 +45,7 @@ class Predictor:
         threshold: Score from which on instances are returned: the one of the best F1 in the model's own
             evaluation; 0.3 where it has none.
         is_evaluated: Whether it has one.
-        tasks: What instances have: "bbox", and "segm" if there are masks.
+        tasks: What they are evaluated by: "bbox"; if they have masks "segm", too, and maybe "boundary".
         max_pixels: Of an image file that is read for it.
     """
 

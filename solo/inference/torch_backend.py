@@ -19,7 +19,7 @@ from solo.config.validity import check_device
 from solo.data import resolve_num_classes
 from solo.data.augmentation.build import build_test_resize
 from solo.errors import UserError
-from solo.inference.fallback import WithCPUFallback
+from solo.inference.fallback import WithCPUFallback, memory_advice
 from solo.inference.tta import SOLOWithTTA
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.precision import inference_precision
@@ -67,7 +67,7 @@ class TorchBackend:
         self._precision = inference_precision(cfg)
         self._augmented = cfg.TEST.AUG.ENABLED
         network = SOLOWithTTA(cfg, self.model) if self._augmented else self.model
-        self._run = WithCPUFallback(network)
+        self._run = WithCPUFallback(network, memory_advice(cfg))
 
         candidates = (tuple(loaded.get("class_names") or ()), names_of_metadata)
         fitting = [names for names in candidates if len(names) == num_classes]

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from detectron2.config import CfgNode
 from torch import Tensor
 
-from solo.config.choices import CategoryLoss, CategoryNormalizer, choose
+from solo.config.choices import CategoryLoss, CategoryNormalizer, LearntFrom, choose
+from solo.errors import UserError
 from solo.modeling.losses import focal_loss, softmax_loss
+from solo.modeling.quality_losses import quality_focal_loss, varifocal_loss
+from solo.modeling.rank_sort import rank_sort_loss
+
+_OF_QUALITY = (CategoryLoss.QUALITY_FOCAL, CategoryLoss.VARIFOCAL, CategoryLoss.RANK_SORT)
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class CategoryRule:
     """The category loss.
 
     Attributes:
-        loss: Focal loss of each class, or cross entropy over the classes and the background.
+        loss: Of each class, or over the classes and the background.
         normalizer: What is added to the positive cells: one, or the number of images.
     """
 
@@ -32,12 +37,32 @@ class CategoryRule:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "CategoryRule":
-        """Read MODEL.SOLO.LOSS."""
+        """Read MODEL.SOLO.LOSS.
+
+        Raises:
+            UserError: If the loss looks at masks where there are boxes alone.
+        """
         node = cfg.MODEL.SOLO.LOSS
-        return cls(node.CATEGORY, node.CATEGORY_NORMALIZER)
+        rule = cls(node.CATEGORY, node.CATEGORY_NORMALIZER)
+        if rule.wants_quality and node.SUPERVISION == LearntFrom.BOX:
+            raise UserError(
+                f"MODEL.SOLO.LOSS.CATEGORY {node.CATEGORY!r} asks how well masks fit those that were annotated, "
+                'which MODEL.SOLO.LOSS.SUPERVISION "box" does not look at: change one of the two.'
+            )
+        return rule
+
+    @property
+    def wants_quality(self) -> bool:
+        """Whether the loss looks at the quality of masks."""
+        return self.loss in _OF_QUALITY
 
     def __call__(
-        self, logits: Tensor, categories: Tensor, counts: Tensor, focal: Mapping[str, float]
+        self,
+        logits: Tensor,
+        categories: Tensor,
+        counts: Tensor,
+        focal: Mapping[str, float],
+        quality: Tensor | None = None,
     ) -> Tensor:
         """Compare all cells with their categories.
 
@@ -46,13 +71,22 @@ class CategoryRule:
             categories: (N, C) int64, K for the background.
             counts: What `TargetAssigner.count` returns, over all that makes a step.
             focal: `alpha` and `gamma` of the focal loss.
+            quality: (N, C) float32 in [0, 1], where it is wanted: how well each positive cell's soft mask shows its
+                object, 0 for the background; see `cell_quality`.
 
         Returns:
             A float32 scalar.
         """
-        if self.loss == CategoryLoss.SOFTMAX:
-            total = softmax_loss(logits, categories)
-        else:
-            total = focal_loss(logits, categories, **focal)
         per_image = self.normalizer == CategoryNormalizer.IMAGES
-        return total / (counts[0] + (counts[2] if per_image else 1))
+        divisor = counts[0] + (counts[2] if per_image else 1)
+        if self.loss == CategoryLoss.FOCAL:
+            return focal_loss(logits, categories, **focal) / divisor
+        if self.loss == CategoryLoss.SOFTMAX:
+            return softmax_loss(logits, categories) / divisor
+        assert quality is not None
+        if self.loss == CategoryLoss.VARIFOCAL:
+            return varifocal_loss(logits, categories, quality, **focal) / divisor
+        if self.loss == CategoryLoss.QUALITY_FOCAL:
+            gamma = focal["gamma"]
+            return quality_focal_loss(logits, categories, quality, gamma=gamma) / divisor
+        return rank_sort_loss(logits, categories, quality)

@@ -50,7 +50,7 @@ class _Dice(torch.autograd.Function):
     ) -> Tensor:
         squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + (smooth or 0.002)
         overlaps = torch.empty_like(squares)
-        for part in _parts(soft_masks):
+        for part in pairs_at_a_time(soft_masks):
             soft, target = soft_masks[part], masks[instances[part]]
             overlaps[part] = torch.where(target, soft, 0).sum(dim=(1, 2))
             squares[part] += soft.square().sum(dim=(1, 2))
@@ -65,13 +65,13 @@ class _Dice(torch.autograd.Function):
         of_soft = (gradient * 2 * twice / squares.square()).view(-1, 1, 1)
         of_target = (gradient * 2 / squares).view(-1, 1, 1)
         result = torch.empty_like(soft_masks)
-        for part in _parts(soft_masks):
+        for part in pairs_at_a_time(soft_masks):
             torch.mul(soft_masks[part], of_soft[part], out=result[part])
             result[part] -= masks[instances[part]] * of_target[part]
         return result, None, None, None
 
 
-def _parts(soft_masks: Tensor) -> Iterator[slice]:
+def pairs_at_a_time(soft_masks: Tensor) -> Iterator[slice]:
     """Yield slices of pairs that fit a cache."""
     count = max(_PIXELS_AT_A_TIME // max(soft_masks[0].numel(), 1), 1) if len(soft_masks) else 1
     for start in range(0, len(soft_masks), count):
@@ -96,16 +96,25 @@ def focal_loss(logits: Tensor, categories: Tensor, *, alpha: float, gamma: float
         few positive ones are exchanged: no one-hot targets are made.
     """
     logits = logits.flatten(end_dim=-2).float()
-    categories = categories.flatten()
+    hits = logits[positive_entries(categories.flatten(), logits)]
+    as_negative = (1 - alpha) * focal_term(hits, gamma).sum()
+    as_positive = alpha * focal_term(-hits, gamma).sum()
+    return (1 - alpha) * focal_term(logits, gamma).sum() - as_negative + as_positive
+
+
+def positive_entries(categories: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the positive cells and their classes, on the device of the logits.
+
+    Args:
+        categories: (C,) int64 in [0, K], K for the background; on the CPU nothing waits for the device.
+        logits: (C, K).
+    """
     positive = (categories < logits.shape[1]).nonzero()[:, 0]
-    chosen = torch.stack([positive, categories[positive]])
-    hits = logits[tuple(to_device(chosen, logits.device))]
-    as_negative = (1 - alpha) * _focal_term(hits, gamma).sum()
-    as_positive = alpha * _focal_term(-hits, gamma).sum()
-    return (1 - alpha) * _focal_term(logits, gamma).sum() - as_negative + as_positive
+    rows, columns = to_device(torch.stack([positive, categories[positive]]), logits.device)
+    return rows, columns
 
 
-def _focal_term(logits: Tensor, gamma: float) -> Tensor:
+def focal_term(logits: Tensor, gamma: float) -> Tensor:
     """Return the loss of calling these logits background: p ** gamma * -log(1 - p)."""
     return logits.sigmoid().pow(gamma) * F.softplus(logits)
 

@@ -8,7 +8,7 @@ Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size,
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from detectron2.config import CfgNode
@@ -22,6 +22,7 @@ from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads import Head
 from solo.modeling.losses import dice_loss
+from solo.modeling.mask_quality import PairQuality, mask_ious
 from solo.modeling.targets import Targets
 
 # Pixels of soft masks that training decodes at a time where memory counts (8 MB).
@@ -29,6 +30,19 @@ _PIXELS_AT_A_TIME = 1 << 21
 
 PairLoss = Callable[[Tensor, Tensor], Tensor]
 """Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into the sums of T losses."""
+
+
+class MaskSums(NamedTuple):
+    """What the soft masks of a batch come to.
+
+    Attributes:
+        total: The losses of all pairs added up: a scalar; (T,) where there are several terms and pairs.
+        quality: Of each image (P,) float32, which no gradient flows through: the IoU of each pair's soft mask
+            above .5 with the mask of its instance, at the size of the soft mask. Empty where nobody asked.
+    """
+
+    total: Tensor
+    quality: list[Tensor]
 
 
 class Supervision(Protocol):
@@ -50,15 +64,31 @@ class MaskSupervision:
     truth: Sequence[Instances]
     smooth: float = 0.0
 
-    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
+    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> "ShownMasks":
         """Shrink the masks of an image; see `Supervision`."""
-        masks = downsample_masks(self.truth[image].gt_masks, stride, frame)
+        return ShownMasks(downsample_masks(self.truth[image].gt_masks, stride, frame), self.smooth)
 
-        def dice(soft: Tensor, instances: Tensor) -> Tensor:
-            shown = to_device(instances, masks.device)
-            return dice_loss(soft, masks, shown, smooth=self.smooth).sum()
 
-        return dice
+@dataclass(frozen=True)
+class ShownMasks:
+    """What soft masks of an image should show: a `PairLoss` that knows how good they are, too.
+
+    Attributes:
+        masks: (M, h, w) bool, at the size of the soft masks.
+        smooth: See `dice_loss`.
+    """
+
+    masks: Tensor
+    smooth: float
+
+    def __call__(self, soft: Tensor, instances: Tensor) -> Tensor:
+        """Add up the losses of pairs; see `PairLoss`."""
+        shown = to_device(instances, self.masks.device)
+        return dice_loss(soft, self.masks, shown, smooth=self.smooth).sum()
+
+    def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
+        """Measure the soft masks of pairs; see `mask_ious`."""
+        return mask_ious(soft, self.masks, to_device(instances, self.masks.device))
 
 
 @dataclass(frozen=True)
@@ -127,7 +157,9 @@ class MaskLoss:
         targets: Sequence[Targets],
         size: tuple[int, int],
         supervision: Supervision,
-    ) -> Tensor:
+        *,
+        with_quality: bool = False,
+    ) -> MaskSums:
         """Decode the cells of all pairs, and add up their losses.
 
         Args:
@@ -136,17 +168,16 @@ class MaskLoss:
             targets: Of each image.
             size: (H, W) of the padded input.
             supervision: What the soft masks are compared with.
-
-        Returns:
-            A scalar; (T,) where the supervision has several terms and there are pairs.
+            with_quality: Whether to measure the soft masks of the pairs, which takes a `MaskSupervision`.
         """
         again = partial(checkpoint, _pair_sum, use_reentrant=False)
         pair_sum = again if self.recompute else _pair_sum
         device = next(head.parameters()).device
-        total = torch.zeros(())
+        sums = MaskSums(torch.zeros(()), [])
         for image, target in enumerate(targets):
             decode = head.decoder(masks, image, _frame(size, self.stride) if self.stride else None)
             nothing = torch.zeros_like(target.negatives)
+            quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
                 (target.cells, target.instances, supervision),
                 (target.negatives, nothing, EmptySupervision(device, self.smooth)),
@@ -154,9 +185,19 @@ class MaskLoss:
                 for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
+                    measure = (
+                        loss.quality if with_quality and isinstance(loss, ShownMasks) else None
+                    )
                     for part in self._parts(chosen, frame):
-                        total = total + pair_sum(loss, decode, cells[part], instances[part])
-        return total
+                        add, measured = pair_sum(
+                            loss, decode, cells[part], instances[part], measure
+                        )
+                        sums = sums._replace(total=sums.total + add)
+                        if measured is not None:
+                            quality[to_device(part, device)] = measured
+            if with_quality:
+                sums.quality.append(quality)
+        return sums
 
     def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield each stride that soft masks of the cells have, and which cells these are."""
@@ -181,7 +222,13 @@ def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
 
 
 def _pair_sum(
-    loss: PairLoss, decode: Callable[[Tensor], Tensor], cells: Tensor, instances: Tensor
-) -> Tensor:
-    """Decode cells, and add up the losses of the pairs that they make with instances."""
-    return loss(decode(cells), instances)
+    loss: PairLoss,
+    decode: Callable[[Tensor], Tensor],
+    cells: Tensor,
+    instances: Tensor,
+    measure: PairQuality | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Decode cells, add up the losses of the pairs that they make with instances, and measure them, if asked."""
+    soft = decode(cells)
+    # Measured last: on the way back, where it is decoded again, it is over before.
+    return loss(soft, instances), measure(soft, instances) if measure else None

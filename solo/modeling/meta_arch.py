@@ -28,10 +28,13 @@ from solo.modeling.freezing import frozen_part
 from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
-from solo.modeling.mask_loss import MaskLoss, MaskSupervision, Supervision
+from solo.modeling.loss_weights import loss_weights
+from solo.modeling.mask_loss import MaskLoss, MaskSums, MaskSupervision, Supervision
+from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
-from solo.modeling.postprocessing import PostProcessor, cell_probabilities
+from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
+from solo.modeling.quality_losses import quality_terms
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
@@ -115,12 +118,7 @@ class SOLO(Declared, nn.Module):
             "head": head,
             "assigner": cls.build_assigner(cfg),
             "postprocessor": PostProcessor.from_config(cfg, head.grids, head.strides),
-            "loss_weights": {
-                "loss_category": node.LOSS.CATEGORY_WEIGHT,
-                "loss_mask": node.LOSS.MASK_WEIGHT,
-                "loss_projection": node.LOSS.MASK_WEIGHT * node.BOX_SUPERVISION.PROJECTION_WEIGHT,
-                "loss_pairwise": node.LOSS.MASK_WEIGHT * node.BOX_SUPERVISION.PAIRWISE_WEIGHT,
-            },
+            "loss_weights": loss_weights(cfg),
             "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
             "category_loss": CategoryRule.from_config(cfg),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
@@ -243,14 +241,18 @@ class SOLO(Declared, nn.Module):
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(self.count(targets, truth))
-        terms = {"loss_category": self.category_loss(logits, categories, normalisers, self.focal)}
         of_batch = self.boxes.of_batch if self.boxes else MaskSupervision
         supervision = of_batch(truth, self.mask_loss.smooth)
-        masks = self._mask_sum(outputs, targets, size, supervision)
+        masks = self._mask_sums(outputs, targets, size, supervision)
+        quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
+        category = self.category_loss(logits, categories, normalisers, self.focal, quality)
+        positive = categories < self.assigner.num_classes
+        terms = quality_terms(outputs.quality_logits, positive, quality, normalisers[0])
+        terms["loss_category"] = category
         if self.boxes:
-            terms |= self.boxes.losses(masks, normalisers[1], normalisers[-1])
+            terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
-            terms["loss_mask"] = masks / normalisers[1].clamp(min=1)
+            terms["loss_mask"] = masks.total / normalisers[1].clamp(min=1)
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
@@ -266,23 +268,27 @@ class SOLO(Declared, nn.Module):
         strides = [self.mask_loss.by_stride(self.head, target.cells) for target in targets]
         return torch.cat([counts, self.boxes.count_edges(truth, targets, strides)])
 
-    def _mask_sum(
+    def _mask_sums(
         self,
         outputs: HeadOutputs[Any],
         targets: list[Targets],
         size: tuple[int, int],
         supervision: Supervision,
-    ) -> Tensor:
-        """Add up the mask losses of all pairs of the batch."""
+    ) -> MaskSums:
+        """Add up the mask losses of all pairs of the batch, and measure the masks where that is wanted."""
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
         anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
-        return anchor + self.mask_loss(self.head, outputs.masks, targets, size, supervision)
+        decoded = self.head, outputs.masks, targets, size, supervision
+        wanted = self.category_loss.wants_quality or bool(outputs.quality_logits)
+        sums = self.mask_loss(*decoded, with_quality=wanted)
+        return sums._replace(total=anchor + sums.total)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
-        probabilities = cell_probabilities(outputs.category_logits)
+        logits, qualities = outputs.category_logits, outputs.quality_logits
+        probabilities = self.postprocessor.probabilities(logits, qualities)
         stride = min(self.head.mask_strides)
         results = []
         for image, size in enumerate(sizes):

@@ -6,7 +6,7 @@ input size, until the suppression has chosen.
 Legend: n candidates or instances, C cells of all levels, K classes, h, w soft mask size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solo.config.choices import NMS, Intersections, MaskFormat, NMSKernel, choose
+from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.masks import count_pixels
 from solo.layers.nms import mask_nms, matrix_nms, points_nms
@@ -58,6 +59,7 @@ class PostProcessor:
         grids: The cells of all levels.
         strides: Per level, the stride: a mask of no more pixels than that is dropped.
         max_instances: TEST.DETECTIONS_PER_IMAGE.
+        quality_exponent: MODEL.SOLO.QUALITY.EXPONENT.
         intersections: MODEL.CPU.INTERSECTIONS.
 
     Source:
@@ -80,25 +82,36 @@ class PostProcessor:
     max_instances: int
     mask_format: MaskFormat
     intersections: Intersections = Intersections.AUTO
+    quality_exponent: float = 1.0
+    labels_per_cell: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing."""
+        """Refuse words and numbers that mean nothing."""
         choose(NMS, self.nms, "MODEL.SOLO.TEST.NMS")
         choose(NMSKernel, self.nms_kernel, "MODEL.SOLO.TEST.NMS_KERNEL")
         choose(MaskFormat, self.mask_format, "MODEL.SOLO.TEST.MASK_FORMAT")
+        if self.labels_per_cell < 0:
+            raise UserError(
+                f"MODEL.SOLO.TEST.LABELS_PER_CELL is {self.labels_per_cell}; give classes of a cell, or 0 for all."
+            )
+        if self.quality_exponent < 0:
+            raise UserError(
+                f"MODEL.SOLO.QUALITY.EXPONENT is {self.quality_exponent}; give 0 or more: good masks are to gain."
+            )
 
     @classmethod
     def from_config(cls, cfg: CfgNode, grids: Grids, strides: tuple[int, ...]) -> "PostProcessor":
         """Read MODEL.SOLO.TEST.
 
         Raises:
-            UserError: If a key has none of its words.
+            UserError: If a key has none of its words, or a number that means nothing.
         """
         return cls(
             grids=grids,
             strides=strides,
             max_instances=cfg.TEST.DETECTIONS_PER_IMAGE,
             intersections=cpu.intersection_kernel(cfg.MODEL.CPU.INTERSECTIONS),
+            quality_exponent=cfg.MODEL.SOLO.QUALITY.EXPONENT,
             **{key.lower(): value for key, value in cfg.MODEL.SOLO.TEST.items()},
         )
 
@@ -107,7 +120,7 @@ class PostProcessor:
         """Find the instances of one image.
 
         Args:
-            probabilities: (C, K), after points NMS.
+            probabilities: (C, K), of :meth:`probabilities`.
             decode: Gives the soft masks of cells.
             size: The frames of the image.
 
@@ -121,6 +134,17 @@ class PostProcessor:
         with stage("masks"):
             soft_masks = decode(candidates.cells)
         return self.to_instances(candidates, soft_masks, size)
+
+    def probabilities(
+        self, category_logits: list[Tensor], quality_logits: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """Turn the logits of each level into (N, C, K) probabilities; see `cell_probabilities`."""
+        return cell_probabilities(
+            category_logits,
+            quality_logits,
+            quality_exponent=self.quality_exponent,
+            labels_per_cell=self.labels_per_cell,
+        )
 
     @stage("candidates")
     def candidates(self, probabilities: Tensor) -> Candidates:
@@ -220,6 +244,12 @@ class PostProcessor:
         return instances
 
 
+def _most_probable(probabilities: Tensor, count: int) -> Tensor:
+    """Return (N, K, S, S) probabilities with zeros but for the `count` greatest of each cell."""
+    best = probabilities.topk(count, dim=1)
+    return torch.zeros_like(probabilities).scatter(1, best.indices, best.values)
+
+
 def _best(scores: Tensor, limit: int, threshold: float) -> Tensor:
     """Return which scores are best, at most `limit`, best first, and not below a threshold; on the CPU."""
     scores = to_host(scores)
@@ -228,7 +258,28 @@ def _best(scores: Tensor, limit: int, threshold: float) -> Tensor:
 
 
 @stage("candidates")
-def cell_probabilities(category_logits: list[Tensor]) -> Tensor:
-    """Turn the logits of each level, (N, K, S, S), into what survives points NMS, (N, C, K)."""
-    levels = [points_nms(logits.float().sigmoid()) for logits in category_logits]
-    return torch.cat([level.flatten(2) for level in levels], dim=2).mT
+def cell_probabilities(
+    category_logits: list[Tensor],
+    quality_logits: Sequence[Tensor] = (),
+    *,
+    quality_exponent: float = 1.0,
+    labels_per_cell: int = 0,
+) -> Tensor:
+    """Turn the logits of each level into what survives points NMS.
+
+    Args:
+        category_logits: Per level, (N, K, S, S).
+        quality_logits: Per level, (N, 1, S, S), or none.
+        quality_exponent: Of the quality, which the probabilities are multiplied by.
+        labels_per_cell: Classes of a cell that take part; 0: all.
+
+    Returns:
+        (N, C, K), with zeros where nothing survives.
+    """
+    levels = [logits.float().sigmoid() for logits in category_logits]
+    if quality_logits and quality_exponent:
+        qualities = [logits.float().sigmoid() ** quality_exponent for logits in quality_logits]
+        levels = [level * quality for level, quality in zip(levels, qualities, strict=True)]
+    if 0 < labels_per_cell < levels[0].shape[1]:
+        levels = [_most_probable(level, labels_per_cell) for level in levels]
+    return torch.cat([points_nms(level).flatten(2) for level in levels], dim=2).mT

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from solo.architectures import BBOX, BOUNDARY
 from solo.report.confusion import confusion_matrix, most_confused, most_confused_classes
 from solo.report.held_out import HeldOut, judged_task
 from solo.visualization.accuracy import class_aps
@@ -35,7 +36,11 @@ def class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
         )
     )
     aps = 100 * class_aps(held_out.precisions[judged_task(held_out.tables)])
-    box_aps = 100 * class_aps(held_out.precisions["bbox"]).mean(axis=0)
+    others = {
+        f"{noun}_ap": 100 * class_aps(held_out.precisions[task]).mean(axis=0)
+        for task, noun in {BBOX: "box", BOUNDARY: BOUNDARY}.items()
+        if task in held_out.precisions
+    }
     mean_aps = aps.mean(axis=0)
     for index, name in enumerate(held_out.class_names):
         yield {
@@ -43,7 +48,7 @@ def class_rows(held_out: HeldOut) -> Iterator[dict[str, Any]]:
             "objects": objects[index],
             "predictions": predictions[index],
             "threshold": held_out.class_thresholds[index],
-            "box_ap": box_aps[index],
+            **{column: values[index] for column, values in others.items()},
             "ap50": aps[0, index],
             "ap75": aps[5, index],
             "ap": mean_aps[index],

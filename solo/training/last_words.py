@@ -96,7 +96,7 @@ def _best(cfg: CfgNode) -> Reached | None:
     if not cfg.DATASETS.TEST:
         return None
     found = evaluations(Path(cfg.OUTPUT_DIR, run_files.METRICS))
-    return best_of(found, metric_of(found, cfg.DATASETS.TEST))
+    return best_of(found, metric_of(found, cfg.DATASETS.TEST, cfg.TEST.BEST_METRIC))
 
 
 def _rows(last: dict[str, Table], best: Reached | None, done: int) -> Iterator[tuple[str, Table]]:

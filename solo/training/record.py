@@ -121,7 +121,8 @@ def _outcome(cfg: CfgNode, status: RunStatus, reason: str) -> Outcome:
             done = line["iteration"] + 1
         metrics.update({key: _finite(line[key]) for key in line if is_result(key)})
     reached = evaluations(path)
-    name = metric_of(reached, cfg.DATASETS.TEST) if cfg.DATASETS.TEST else ""
+    tests, chosen = cfg.DATASETS.TEST, cfg.TEST.BEST_METRIC
+    name = metric_of(reached, tests, chosen) if tests else ""
     if found := best_of(reached, name):
         best = {"metric": name, "value": found.metrics[name], "iteration": found.iteration}
     return Outcome(status=status, reason=reason, done=done, metrics=metrics, best=best)

@@ -7,6 +7,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import HookBase
 from detectron2.utils.events import EventStorage
 
+from solo.architectures import BBOX, SEGM
 from solo.checkpoint import SOLOCheckpointer
 from solo.checkpoint.beside_weights import BEST_F1, add_to_checkpoint
 from solo.checkpoint.run_files import FINAL_CHECKPOINT
@@ -21,12 +22,15 @@ def found_threshold(storage: EventStorage, metric: str, since: int) -> dict[str,
 
     Args:
         storage: That the evaluation was recorded in.
-        metric: The name of its mask AP there.
+        metric: The name of the AP there that chooses the best checkpoint, of the same data set.
         since: The first iteration whose evaluation is one of the weights in question.
     """
     latest = storage.latest()
-    task = metric.removesuffix("/AP")
-    for name in (_augmented(task), task):
+    dataset = metric.removesuffix("/AP").rpartition("/")[0]
+    tasks = [
+        f"{dataset}/{task}".lstrip("/") for task in (SEGM, BBOX)
+    ]  # it stands in one of the two
+    for name in (*map(_augmented, tasks), *tasks):
         threshold, iteration = latest.get(f"{name}/threshold", (math.nan, -1))
         if iteration >= since and math.isfinite(threshold):
             return {BEST_F1: {"threshold": float(threshold), "F1": float(latest[f"{name}/F1"][0])}}

@@ -17,7 +17,7 @@ from solo.visualization.plots import COLORS, INK, cycle_colors, new_panels, save
 Metrics = dict[str, list[tuple[int, float]]]
 
 _POSITIVES = "targets/positives_level"
-_APS = ("segm/AP", "bbox/AP")
+_APS = ("segm/AP", "boundary/AP", "bbox/AP")
 _TIMES = {"time": "total", "data_time": "data"}
 
 

@@ -33,6 +33,11 @@ def test_a_run_that_ended(run):
     assert caption[1:] == (25, "segm/AP", "model_best.pth")
 
 
+def test_the_metric_that_the_run_chose(run):
+    (run / "config.yaml").write_text(f"{CONFIG % 'val'}TEST: {{BEST_METRIC: boundary/AP}}\n")
+    assert run_caption(run).best_metric == "boundary/AP"
+
+
 def test_epochs_of_a_config_for_another_number_of_workers(run):
     (run / "config.yaml").write_text(
         "DATASETS: {TEST: [val]}\nSOLVER: {IMS_PER_BATCH: 4, REFERENCE_WORLD_SIZE: 1}\n"

@@ -10,6 +10,7 @@ from solo.cli.main import main
 from solo.export.export import ExportRequest, export_model
 from tests.conftest import build
 from tests.toys import registered, square, toy_cfg, write_config, write_records
+from tests.yolox.conftest import make_yolox_cfg
 
 NAMES = ["red", "green", "blue"]
 
@@ -90,6 +91,28 @@ def test_prints_the_tables_and_says_what_it_wrote(model, own, tmp_path, capsys):
     assert written["date"][:2] == "20" and written["versions"]["torch"] == torch.__version__
 
 
+def test_boundaries_by_a_flag_or_a_key(model, own, tmp_path, capsys):
+    numbers = []
+    for words in (["--boundary"], ["TEST.BOUNDARY_AP", "True"]):
+        assert main(["eval", *model, *own, "--json", str(tmp_path / "json"), *words]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert [line[0] for line in lines if len(line) > 6][:4] == ["AP", "mask", "boundary", "box"]
+        assert ["class", "mask", "AP", "boundary", "AP", "box", "AP"] in lines
+        numbers.append(json.loads((tmp_path / "json").read_text()))
+        assert numbers[-1]["boundary"].keys() == numbers[-1]["segm"].keys() - {"F1", "threshold"}
+    assert numbers[0]["boundary"] == numbers[1]["boundary"]
+
+
+def test_boundaries_of_boxes_are_refused(own, tmp_path):
+    cfg = make_yolox_cfg()
+    torch.save({"model": build(cfg).state_dict(), "class_names": NAMES}, tmp_path / "boxes.pth")
+    model = ["--config", str(write_config(cfg, tmp_path)), "--weights", str(tmp_path / "boxes.pth")]
+    with pytest.raises(SystemExit, match="finds boxes alone: leave out --boundary"):
+        main(["eval", *model, *own, "--boundary"])
+    with pytest.raises(SystemExit, match=r"BOUNDARY_AP is of masks, and YOLOX finds boxes alone"):
+        main(["eval", *model, *own, "TEST.BOUNDARY_AP", "True"])
+
+
 def test_the_data_set_of_the_config(model, own, tmp_path, capsys):
     path, folder = own[1::2]
     given = ["DATASETS.FILES", f"[['mine_val', 'coco', '{path}', '{folder}']]"]
@@ -126,9 +149,9 @@ def test_an_export_on_data_of_ones_own(model, own, tmp_path, capsys):
     file = str(export_model(request).path)
     numbers = {}
     for name, words in {"checkpoint": model, "export": ["--model", file]}.items():
-        assert main(["eval", *words, *own, "--json", str(tmp_path / name)]) == 0
+        assert main(["eval", *words, *own, "--boundary", "--json", str(tmp_path / name)]) == 0
         numbers[name] = json.loads((tmp_path / name).read_text())
-    for task in ("segm", "bbox"):
+    for task in ("segm", "bbox", "boundary"):
         assert numbers["export"][task] == pytest.approx(numbers["checkpoint"][task], abs=0.1)
     assert numbers["export"]["model"] == {"name": "model", "onnx": file}
 

@@ -89,6 +89,16 @@ def test_a_model_without_errors(perfect, tmp_path):
     assert "1.00 0.png: found 2 of 2, with 2 predictions" in text
 
 
+def test_boundaries_have_a_tile_a_row_and_a_column(perfect, capsys):
+    pages.Predictor.from_config().tasks = ("bbox", "segm", "boundary")
+    main(["report", str(perfect)])
+    text = words((perfect / "report.html").read_text())
+    assert "mask AP 100.0 boundary AP 100.0 box AP 100.0" in text
+    assert "boundary 100.0 100.0 100.0" in text and "box AP boundary AP AP50 AP75 mask AP" in text
+    assert "but for the column of boundaries and that of boxes." in text
+    assert re.search(r"^boundary +100\.0 +100\.0 +100\.0 ", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_the_page_says_what_it_counts(perfect):
     main(["report", str(perfect)])
     text = words((perfect / "report.html").read_text())

@@ -5,8 +5,9 @@ import torch
 
 from solo.config import get_cfg
 from solo.config.choices import NMS, check_words
-from solo.config.validity import check_batch_size, check_device
+from solo.config.validity import check_batch_size, check_config, check_device, check_solver
 from solo.errors import UserError
+from tests.yolox.conftest import make_yolox_cfg
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(6, 4), (0, 1)])
@@ -41,3 +42,36 @@ def test_choices_of_a_command_are_listed_as_they_are_written(capsys):
         parser.parse_args(["--nms", "soft"])
     message = capsys.readouterr().err
     assert "Word" not in message and "NMS." not in message and "matrix" in message
+
+
+@pytest.mark.parametrize(
+    ("make", "test", "sentence"),
+    [
+        (
+            make_yolox_cfg,
+            {"BOUNDARY_AP": True},
+            "is of masks, and YOLOX finds boxes alone: set it to",
+        ),
+        (make_yolox_cfg, {"BEST_METRIC": "segm/AP"}, "evaluated by bbox: choose one of these.$"),
+        (get_cfg, {"BEST_METRIC": "boundary/AP"}, "bbox and segm: .*or set TEST.BOUNDARY_AP True"),
+        (get_cfg, {"BEST_METRIC": "AP"}, "use one of segm/AP, boundary/AP, bbox/AP"),
+    ],
+)
+def test_an_ap_that_the_model_does_not_have(make, test, sentence):
+    cfg = make()
+    cfg.MODEL.META_ARCHITECTURE = "YOLOX" if make is make_yolox_cfg else "SOLOv2"
+    cfg.MODEL.BACKBONE.NAME = "build_resnet_backbone"
+    cfg.MODEL.DEVICE = "cpu"
+    check_config(cfg)
+    cfg.TEST.update(test)
+    with pytest.raises(UserError, match=sentence):
+        check_config(cfg)
+
+
+def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> None:
+    cfg = get_cfg()
+    cfg.SOLVER.ACCUMULATE = 2
+    check_solver(cfg)
+    cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
+    with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
+        check_solver(cfg)

@@ -30,6 +30,8 @@ def test_cityscapes(dataset, monkeypatch):
     dataset(evaluator_type="cityscapes_instance", gt_dir="nowhere")
     built = build_evaluator("toy_build", None)
     assert isinstance(built, CityscapesInstanceEvaluator)
+    with_boundaries = build_evaluator("toy_build", None, ("bbox", "segm", "boundary"))
+    assert [type(one) for one in with_boundaries._evaluators] == [type(built), COCOEvaluator]
     monkeypatch.setitem(sys.modules, "cityscapesscripts.helpers.labels", None)
     with pytest.raises(ValueError, match="pip install cityscapesscripts"):
         build_evaluator("toy_build", None)

@@ -41,6 +41,11 @@ def test_the_name_of_a_data_set_stays_as_it_is():
     assert labels == ["my_bbox_val mask", "my_segm_val box", "my_bbox_val box"]
 
 
+def test_boundaries_stand_below_masks():
+    tables = {task: {"AP": 1.0} for task in ("bbox", "voc", "boundary_TTA", "segm_TTA")}
+    assert [label for label, _ in masks_first(tables)] == ["mask_TTA", "boundary_TTA", "box", "voc"]
+
+
 def test_tables_without_classes_and_with_other_metrics():
     found = {"voc_segm": {"AP50": 7.0, "threshold": 0.35}}
     assert words(result_tables(found)) == [["AP50", "threshold"], ["voc_mask", "7.0", "0.35"]]

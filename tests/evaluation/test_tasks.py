@@ -105,6 +105,9 @@ def test_the_best_metric_is_that_of_what_is_evaluated(records, tmp_path):
         ):
             cfg.DATASETS.TEST = datasets
             assert best_metric_name(cfg) == metric
+            # What is not evaluated cannot be chosen.
+            cfg.TEST.BOUNDARY_AP, cfg.TEST.BEST_METRIC = True, "boundary/AP"
+            assert best_metric_name(cfg) == metric.replace("segm", "boundary")
 
 
 def test_some_masks_are_enough_to_miss_the_others(records):

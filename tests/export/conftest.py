@@ -9,9 +9,12 @@ from tests.conftest import build, make_cfg
 
 
 def lively_cfg(variant):
-    cfg = make_cfg(variant.removesuffix("DCN").removesuffix("Softmax"))
+    cfg = make_cfg(variant.removesuffix("DCN").removesuffix("Softmax").removesuffix("Quality"))
     if variant.endswith("Softmax"):
         cfg.MODEL.SOLO.LOSS.CATEGORY = "softmax"
+    if variant.endswith("Quality"):
+        cfg.MODEL.SOLO.QUALITY.WEIGHT, cfg.MODEL.SOLO.QUALITY.EXPONENT = 1.0, 0.5
+        cfg.MODEL.SOLO.TEST.LABELS_PER_CELL = 1
     if variant.endswith("DCN"):
         cfg.MODEL.SOLO.DEFORM_CONVS = "last"
         cfg.MODEL.RESNETS.DEFORM_ON_PER_STAGE = [False, False, False, True]

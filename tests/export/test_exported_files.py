@@ -19,7 +19,10 @@ from tests.export.conftest import NOTHING, PICTURES
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package, reason="the extra `export` is not installed")
 
-VARIANTS = ["SOLOv2", "SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2DCN", "SOLOSoftmax"]
+VARIANTS = [
+    *["SOLOv2", "SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2DCN", "SOLOSoftmax"],
+    "SOLOv2Quality",
+]
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

@@ -11,7 +11,10 @@ from solo.export.runtime import prepare
 from solo.export.wrapper import TraceableSOLO
 from tests.export.conftest import NOTHING, PICTURES, lively_cfg, lively_model
 
-VARIANTS = ("SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2", "SOLOv2DCN", "SOLOSoftmax")
+VARIANTS = (
+    *("SOLO", "DecoupledSOLO", "DecoupledSOLOLight", "SOLOv2", "SOLOv2DCN", "SOLOSoftmax"),
+    *("SOLOv2Quality", "SOLOQuality"),
+)
 
 
 def metadata(network, *, size=None, post="nms"):
@@ -67,6 +70,7 @@ def test_finds_what_the_model_finds(variant):
         {"update_thresh": 0.2},
         {"score_thresh": 0.3, "mask_thresh": 0.4},
         {"max_candidates": 40},
+        {"labels_per_cell": 1},
     ],
     ids=lambda keys: next(iter(keys)),
 )

@@ -290,6 +290,18 @@ def test_several_data_sets_and_views_have_their_names(cfg, dataset, records):
     assert list(results) == ["bbox_TTA", "segm_TTA"]
 
 
+def test_boundaries_are_evaluated_in_all_ways(cfg, dataset):
+    model = build(cfg)
+    plain = evaluate(cfg, model)
+    cfg.TEST.BOUNDARY_AP = True
+    cfg.TEST.AUG.MIN_SIZES, cfg.TEST.AUG.FLIP = (48,), False
+    results = evaluate(cfg, model)
+    assert list(results) == ["bbox", "segm", "boundary"]
+    assert same({task: results[task] for task in plain}, plain)
+    views = evaluate_with_tta(cfg, model)
+    assert list(views) == ["bbox_TTA", "segm_TTA", "boundary_TTA"]
+
+
 def test_what_cannot_be_evaluated_on_is_told_before(cfg, dataset, records):
     model = build(cfg)
     cfg.DATASETS.TEST = ("no_such_set",)

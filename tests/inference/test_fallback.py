@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from solo.inference.fallback import WithCPUFallback
+from solo.inference.fallback import WithCPUFallback, memory_advice
+from tests.conftest import make_cfg
+from tests.yolox.conftest import make_yolox_cfg
 
 
 class Small(nn.Module):
@@ -50,3 +52,13 @@ def test_other_errors_are_raised_and_the_model_stays():
     with pytest.raises(ZeroDivisionError):
         WithCPUFallback(model)([{"size": 1}])
     assert model.where == "gpu"
+
+
+def test_what_it_advises_are_keys_of_the_model(caplog):
+    WithCPUFallback(Small(), memory_advice(make_cfg()))([{"size": 20}])
+    assert caplog.messages[-1].endswith(
+        "run on the CPU. Lower INPUT.MIN_SIZE_TEST (TEST.AUG.MIN_SIZES) or "
+        "MODEL.SOLO.TEST.MAX_CANDIDATES, or set MODEL.SOLO.TEST.MASK_FORMAT to 'rle'."
+    )
+    WithCPUFallback(Small(), memory_advice(make_yolox_cfg()))([{"size": 20}])
+    assert caplog.messages[-1].endswith("run on the CPU. Lower INPUT.MIN_SIZE_TEST.")

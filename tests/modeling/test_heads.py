@@ -7,6 +7,7 @@ import pytest
 import torch
 from detectron2.config import configurable
 
+from solo.errors import UserError
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadConfig, HeadOutputs
 from solo.modeling.heads.base import resize
@@ -81,7 +82,10 @@ def own_head():
 
 def test_a_head_of_ones_own_trains_and_finds(own_head):
     cfg = make_cfg("SOLO")
-    cfg.MODEL.SOLO.HEAD = own_head
+    cfg.MODEL.SOLO.HEAD, cfg.MODEL.SOLO.QUALITY.WEIGHT = own_head, 1.0
+    with pytest.raises(UserError, match=r"PlainHead does not say how well .*QUALITY.WEIGHT to 0"):
+        build(cfg)
+    cfg.MODEL.SOLO.QUALITY.WEIGHT = 0.0
     cfg.MODEL.SOLO.TEST.SCORE_THRESH = cfg.MODEL.SOLO.TEST.UPDATE_THRESH = 0.0
     model = build(cfg)
     assert model.assigner.collisions == "smallest"

@@ -185,3 +185,22 @@ def test_every_key_arrives():
     rule = PostProcessor.from_config(cfg, Grids((8, 4)), (8, 16))
     assert {key: getattr(rule, key.lower()) for key in node} == dict(node)
     assert (rule.max_instances, rule.intersections, rule.strides) == (7, "float32", (8, 16))
+
+
+def test_only_the_most_probable_classes_of_a_cell_take_part():
+    """A cell that its neighbour beats as class 0 is none as class 1, which it is less."""
+    logits = torch.full((1, 3, 2, 2), -9.0)
+    logits[0, :, 0, 0] = torch.tensor([3.0, -9.0, 1.0])
+    logits[0, :, 0, 1] = torch.tensor([2.0, 1.0, -9.0])
+    logits[0, :, 1, 1] = torch.tensor([-9.0, 2.0, -9.0])
+    expected = {
+        0: {(0, 0), (0, 2), (1, 1), (3, 1)},
+        1: {(0, 0), (3, 1)},
+        2: {(0, 0), (0, 2), (1, 1), (3, 1)},
+    }
+    for labels, candidates in expected.items():
+        rule = postprocessor(grids=Grids((2,)), strides=(8,), labels_per_cell=labels)
+        found = rule.candidates(rule.probabilities([logits])[0])
+        assert {*zip(found.cells.tolist(), found.classes.tolist(), strict=True)} == candidates
+        kept = logits[0].flatten(1)[found.classes, found.cells].sigmoid()
+        torch.testing.assert_close(found.scores, kept)

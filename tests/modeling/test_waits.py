@@ -40,6 +40,18 @@ def step(model, batch):
     return losses
 
 
+@pytest.mark.parametrize("category", ["quality_focal", "varifocal"])
+def test_a_training_step_whose_scores_know_the_masks(category):
+    cfg = make_cfg("SOLOv2")
+    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.WEIGHT = category, 1.0
+    expected = step(build(cfg), images(4))
+    with Waits() as waits:
+        losses = step(move(build(cfg)), images(4))
+    assert waits.counts.total() <= TRAINING_BUDGET
+    for name, loss in losses.items():
+        assert loss.held.item() == pytest.approx(expected[name].item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_training_step(variant, count):
     cfg = make_cfg(variant)

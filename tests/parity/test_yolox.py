@@ -140,9 +140,10 @@ def test_outputs_with_an_activation_of_their_own():
 
 @torch.no_grad()
 def test_detections(pair):
-    outputs = pair.theirs(images(96))
-    raw = pair.ours.run_network(images(96))
-    metas = [{"img_shape": (96, 96), "ori_shape": (96, 96), "scale_factor": (1.0, 1.0)}] * 2
+    # At this size no box of the drawn weights overflows.
+    outputs = pair.theirs(images(64))
+    raw = pair.ours.run_network(images(64))
+    metas = [{"img_shape": (64, 64), "ori_shape": (64, 64), "scale_factor": (1.0, 1.0)}] * 2
     test = ConfigDict(score_thr=THRESHOLD, nms={"type": "nms", "iou_threshold": OVERLAP})
     detector = Detector(
         score_thresh=THRESHOLD, nms_thresh=OVERLAP, class_agnostic=False, max_detections=10_000
@@ -153,8 +154,7 @@ def test_detections(pair):
         )
         for image, theirs in enumerate(expected):
             candidates = best_classes(raw, image)
-            if with_nms and not candidates.boxes.isfinite().all():
-                continue  # ours drops boxes that overflow; in mmdetection's they move those of all classes
+            assert candidates.boxes.isfinite().all()
             found = candidates.take(candidates.scores >= THRESHOLD)
             found = detector.suppress(candidates) if with_nms else found
             assert 10 <= len(found.scores) < len(candidates.scores)

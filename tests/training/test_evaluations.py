@@ -14,7 +14,9 @@ from detectron2.utils import comm
 
 from solo.checkpoint import read_checkpoint
 from solo.config.validity import check_solver
-from solo.training import launch
+from solo.training import Trainer, launch
+from solo.training.last_words import tell_end
+from tests.toys import registered, square, toy_cfg, write_records
 from tests.training.training_toys import ToyTrainer, toy_config, train
 
 
@@ -69,6 +71,44 @@ def test_an_early_end_is_told_and_leaves_what_any_end_does(
     assert (tmp_path / "curves.png").is_file()
     lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
     assert lines[-1]["iteration"] == 3 and "total_loss" in lines[-1]
+
+
+class ByBoundary(ToyTrainer):
+    def evaluate(self) -> OrderedDict[str, Any]:
+        ap = super().evaluate()["segm"]["AP"]
+        self._results = OrderedDict(segm={"AP": 10 - ap}, boundary={"AP": ap})
+        return self._results
+
+
+def test_boundaries_may_choose(tmp_path: Path) -> None:
+    cfg = patient_config(tmp_path)
+    cfg.TEST.BOUNDARY_AP, cfg.TEST.BEST_METRIC = True, "boundary/AP"
+    trainer = ByBoundary(cfg, aps=(1.0, 2.5, 2.0, 2.0, 9.0))
+    trainer.resume_or_load()
+    trainer.train()
+    assert trainer.iter == 4
+    best = read_checkpoint(tmp_path / "model_best.pth")["best"]
+    assert best == {"metric": "boundary/AP", "value": 2.5, "iteration": 1}
+    lines = [json.loads(line) for line in (tmp_path / "metrics.json").read_text().splitlines()]
+    assert [line["boundary/AP"] for line in lines if "boundary/AP" in line] == [1.0, 2.5, 2.0, 2.0]
+
+
+def test_a_training_writes_down_its_boundaries(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with registered(write_records(tmp_path, [[square(4, 4, 30)], [square(8, 8, 30)]])) as name:
+        cfg = toy_cfg(name)
+        cfg.DATASETS.TEST, cfg.OUTPUT_DIR, cfg.SOLVER.MAX_ITER = (name,), str(tmp_path), 1
+        cfg.TEST.BOUNDARY_AP, cfg.TEST.BEST_METRIC = True, "boundary/AP"
+        cfg.MODEL.SOLO.TEST.SCORE_THRESH, cfg.SOLVER.EMA.ENABLED = 0.0, True
+        trainer = Trainer(cfg)
+        trainer.resume_or_load()
+        results = trainer.train()
+        tell_end(cfg, results, done=1, seconds=1.0)
+    last = json.loads((tmp_path / "metrics.json").read_text().splitlines()[-1])
+    assert last["boundary/AP"] == results["boundary"]["AP"] and "boundary/AP-red" in last
+    assert read_checkpoint(tmp_path / "model_best.pth")["best"]["metric"] == "boundary/AP"
+    assert "boundary, best and last (1)" in capsys.readouterr().out
 
 
 def test_other_views_are_looked_at_in_the_end(tmp_path: Path) -> None:

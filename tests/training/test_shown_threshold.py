@@ -56,6 +56,16 @@ def test_views_have_a_threshold_of_their_own(metric: str, augmented: str) -> Non
         assert found_threshold(storage, metric, 9) == {"best_f1": {"threshold": 0.3, "F1": 55.0}}
 
 
+@pytest.mark.parametrize("task", ["segm", "bbox"])
+@pytest.mark.parametrize("dataset", ["", "val/"])
+def test_it_is_that_of_masks_whatever_chooses_the_best_weights(dataset: str, task: str) -> None:
+    with EventStorage(7) as storage:
+        storage.put_scalars(**{f"{dataset}{task}/threshold": 0.4, f"{dataset}{task}/F1": 50.0})
+        found = found_threshold(storage, f"{dataset}boundary/AP", 7)
+        assert found["best_f1"] == {"threshold": 0.4, "F1": 50.0}
+        assert not found_threshold(storage, "other/boundary/AP", 7)
+
+
 def test_after_an_early_end(tmp_path: Path) -> None:
     train_judged(tmp_path, (2.0, 0.1), (1.0, 0.2), (9.0, 0.4), patience=1)
     final = read_checkpoint(tmp_path / "model_final.pth")

@@ -122,6 +122,13 @@ def test_the_star_has_the_colour_of_its_line(run, monkeypatch):
     assert len(set(colors.values())) == len(colors)
 
 
+def test_boundaries_have_a_curve_and_may_have_the_star(run, monkeypatch):
+    append(run, '{"iteration": 180, "segm/AP": 40.0, "boundary/AP": 20.0}')
+    axes = drawn(monkeypatch, run / "metrics.json", run / "a.png", best_metric="boundary/AP")
+    assert "best boundary AP 20.0" in axes.texts[-1].get_text()
+    assert {20.0, 40.0} < {line.get_ydata()[-1] for line in axes.lines}
+
+
 def test_evaluations_stand_at_the_steps_that_were_taken(run, monkeypatch):
     end = '{"iteration": 200, "segm/AP": 30.0}'
     append(run, '{"iteration": 199, "total_loss": 1.0}', end)

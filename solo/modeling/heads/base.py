@@ -6,7 +6,7 @@ Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask si
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solo.config.choices import CategoryLoss, Collisions
+from solo.errors import UserError
 from solo.layers.conv import Tower, conv_tower, init_conv
 from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
@@ -80,10 +81,12 @@ class HeadOutputs(Generic[M]):
     Attributes:
         category_logits: Per level, (N, K, S, S).
         masks: The head's own: all that `soft_masks` needs.
+        quality_logits: Per level, (N, 1, S, S): how well the mask of each cell fits. Empty without such a branch.
     """
 
     category_logits: list[Tensor]
     masks: M
+    quality_logits: list[Tensor] = field(default_factory=list)
 
 
 class Head(nn.Module, ABC, Generic[M]):
@@ -93,9 +96,13 @@ class Head(nn.Module, ABC, Generic[M]):
         default_collisions: The policy of the official code for cells that several instances claim.
         grids: The cells of all levels.
         strides: Per level, pixels of the input per pixel of the features that the head sees.
+        has_quality_branch: Whether `_quality_predictor` is called.
+        quality_predictor: From a tower on the cells to how well their masks fit; None: not asked for.
     """
 
     default_collisions: Collisions
+    has_quality_branch = False
+    quality_predictor: Predictor | None
 
     def __init__(self, config: HeadConfig) -> None:
         """Build the category tower."""
@@ -105,11 +112,21 @@ class Head(nn.Module, ABC, Generic[M]):
         self.strides = tuple(config.strides)
         self.grids = Grids(config.num_grids)
         self.category_tower = self._tower()
+        self.quality_predictor = None
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"config": HeadConfig.from_config(cfg, input_shape)}
+        """Return the arguments of the constructor.
+
+        Raises:
+            UserError: If the head is asked for a branch that it has not.
+        """
+        config = HeadConfig.from_config(cfg, input_shape)
+        if config.quality and not cls.has_quality_branch:
+            raise UserError(
+                f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.WEIGHT to 0."
+            )
+        return {"config": config}
 
     def _tower(self, coordinates: str = "", *, more_channels: int = 0) -> Tower:
         """Build a tower on the features; coordinates that it does not append itself are more channels."""
@@ -134,6 +151,14 @@ class Head(nn.Module, ABC, Generic[M]):
         if config.category == CategoryLoss.SOFTMAX:
             return SoftmaxPredictor(config.conv_dim, config.num_classes, 3, config.prior_prob)
         return self._predictor(config.num_classes)
+
+    def _quality_predictor(self) -> Predictor | None:
+        """Build the quality predictor, if asked for: last, so that all else starts as it does without it."""
+        return Predictor(self.config.conv_dim, 1, 3, 0.5) if self.config.quality else None
+
+    def _quality_logits(self, cells: Tensor) -> list[Tensor]:
+        """Return what a level adds to `HeadOutputs.quality_logits`, of (N, C, S, S) features of a tower."""
+        return [self.quality_predictor(cells)] if self.quality_predictor else []
 
     @property
     def features_read(self) -> set[str]:

@@ -109,6 +109,7 @@ class DecoupledHead(Head[AxisFeatures]):
     """
 
     default_collisions = Collisions.LAST
+    has_quality_branch = True
 
     @configurable
     def __init__(self, config: HeadConfig) -> None:
@@ -118,6 +119,7 @@ class DecoupledHead(Head[AxisFeatures]):
         self.category_predictor = self._category_predictor()
         self.mask_predictors_x = self._axis_branch()
         self.mask_predictors_y = self._axis_branch()
+        self.quality_predictor = self._quality_predictor()
 
     def _axis_branch(self) -> AxisBranch:
         predictors = [self._predictor(side) for side in self.grids.sides]
@@ -144,15 +146,19 @@ class DecoupledHead(Head[AxisFeatures]):
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[AxisFeatures]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
+        quality_logits: list[Tensor] = []
         masks = AxisFeatures([], [])
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
-            category_logits.append(self.category_predictor(self.category_tower(grid)))
+            cells = self.category_tower(grid)
+            category_logits.append(self.category_predictor(cells))
+            # The only tower on the grid: that of the masks has no features of a cell.
+            quality_logits += self._quality_logits(cells)
             x, y = self._mask_features(feature)
             # One by one: the gradient of an index would be as large as that of all images.
             masks.x.append(x.unbind())
             masks.y.append(y.unbind())
-        return HeadOutputs(category_logits, masks)
+        return HeadOutputs(category_logits, masks, quality_logits)
 
     def soft_masks(
         self,

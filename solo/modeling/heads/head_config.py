@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 
-from solo.config.choices import CategoryLoss, Recompute
+from solo.config.choices import CategoryLoss, LearntFrom, Recompute
 from solo.errors import UserError
 from solo.layers.conv import Deform, Norm
 
@@ -29,6 +29,7 @@ class HeadConfig:
         deform: Which convolutions of the towers are deformable.
         recompute: What training computes again in the towers; see `conv_tower`.
         category: What the category logits are.
+        quality: Whether a branch says how well masks fit.
     """
 
     in_channels: int
@@ -44,6 +45,7 @@ class HeadConfig:
     deform: Deform = field(default_factory=Deform)
     recompute: Recompute = Recompute.NONE
     category: CategoryLoss = CategoryLoss.FOCAL
+    quality: bool = False
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths."""
@@ -65,8 +67,8 @@ class HeadConfig:
             more_features: Features that the head takes beyond those of the levels.
 
         Raises:
-            UserError: If a feature is not among those the backbone makes, they differ in channels, or
-                the number of classes is not known.
+            UserError: If a feature is not among those the backbone makes, they differ in channels,
+                the number of classes is not known, or a quality branch has nothing to learn from.
         """
         node = cfg.MODEL.SOLO
         in_channels = _channels(input_shape, {*node.IN_FEATURES, *more_features})
@@ -89,7 +91,21 @@ class HeadConfig:
             deform=Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
+            quality=_has_quality(node),
         )
+
+
+def _has_quality(node: CfgNode) -> bool:
+    """Return whether MODEL.SOLO asks for a quality branch."""
+    weight = node.QUALITY.WEIGHT
+    if weight < 0:
+        raise UserError(f"MODEL.SOLO.QUALITY.WEIGHT is {weight}; give the weight of a loss, or 0.")
+    if weight and node.LOSS.SUPERVISION == LearntFrom.BOX:
+        raise UserError(
+            f"MODEL.SOLO.QUALITY.WEIGHT is {weight}, but how well a mask fits is not known with "
+            'MODEL.SOLO.LOSS.SUPERVISION "box": set one of the two back.'
+        )
+    return bool(weight)
 
 
 def _channels(input_shape: dict[str, ShapeSpec], wanted: set[str]) -> int:

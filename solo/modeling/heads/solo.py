@@ -38,6 +38,7 @@ class SOLOHead(Head[Features]):
     """
 
     default_collisions = Collisions.LAST
+    has_quality_branch = True
 
     @configurable
     def __init__(self, config: HeadConfig) -> None:
@@ -48,6 +49,7 @@ class SOLOHead(Head[Features]):
         self.mask_predictors = Predictors(
             self._predictor(side * side, kernel_size=1) for side in self.grids.sides
         )
+        self.quality_predictor = self._quality_predictor()
 
     @property
     def level_parameters(self) -> list[nn.Parameter]:
@@ -62,13 +64,17 @@ class SOLOHead(Head[Features]):
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[Features]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
+        quality_logits: list[Tensor] = []
         mask_features: Features = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(feature, (side, side))
-            category_logits.append(self.category_predictor(self.category_tower(grid)))
+            cells = self.category_tower(grid)
+            category_logits.append(self.category_predictor(cells))
+            # The only tower on the grid: that of the masks has no features of a cell.
+            quality_logits += self._quality_logits(cells)
             # One by one: the gradient of an index would be as large as that of all images.
             mask_features.append(self.mask_tower(feature).unbind())
-        return HeadOutputs(category_logits, mask_features)
+        return HeadOutputs(category_logits, mask_features, quality_logits)
 
     def soft_masks(
         self, masks: Features, image: int, cells: Tensor, size: tuple[int, int] | None = None

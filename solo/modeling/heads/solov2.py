@@ -43,6 +43,7 @@ class SOLOv2Head(Head[DynamicMasks]):
     """
 
     default_collisions = Collisions.ALL
+    has_quality_branch = True
 
     @configurable
     def __init__(
@@ -76,6 +77,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         self._mask_stride = mask_feature_stride
         self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
+        self.quality_predictor = self._quality_predictor()
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -120,16 +122,20 @@ class SOLOv2Head(Head[DynamicMasks]):
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
         kernels: list[Tensor] = []
+        quality_logits: list[Tensor] = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
             grid = resize(with_coordinates(feature), (side, side))
             # The category does not depend on the place: its tower sees no coordinates.
             category_logits.append(self.category_predictor(self.category_tower(grid[:, :-2])))
-            kernels.append(self.kernel_predictor(self.kernel_tower(grid)).flatten(2))
+            cells = self.kernel_tower(grid)
+            kernels.append(self.kernel_predictor(cells).flatten(2))
+            # How well a mask fits depends on what the kernel does: on the place, too.
+            quality_logits += self._quality_logits(cells)
         # One by one: the gradient of an index would be as large as that of all images.
         masks = DynamicMasks(
             torch.cat(kernels, dim=2).mT.unbind(), self.mask_feature(features).unbind()
         )
-        return HeadOutputs(category_logits, masks)
+        return HeadOutputs(category_logits, masks, quality_logits)
 
     def soft_masks(
         self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
