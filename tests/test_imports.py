@@ -33,7 +33,16 @@ SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in she
 APART = ("config.load", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
 HEADLESS = (
-    *("grids", "targets", "losses", "quality_losses", "rank_sort", "box_terms", "postprocessing"),
+    *(
+        "grids",
+        "targets",
+        "losses",
+        "quality_losses",
+        "rank_sort",
+        "box_terms",
+        "mask_terms",
+        "postprocessing",
+    ),
 )
 # Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.
 TWICE = {"__init__", "cityscapes", "voc", "losses", "meta_arch", "neck"}

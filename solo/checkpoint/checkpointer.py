@@ -19,6 +19,7 @@ from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import from_pickle, read_checkpoint, write_checkpoint
 from solo.checkpoint.timm_names import backbone_alone
+from solo.checkpoint.training_only import leave_out, set_aside
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
 
@@ -208,6 +209,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
         if not checkpoint.get("matching_heuristics", False):
             strip_prefix(weights, "module.")
+            leave_out(weights, self.model, unless=self.model.state_dict())
             if self.takes_classes_by_name and class_rows.class_keys(self.model):
                 self._take_classes(weights)
             else:
@@ -223,12 +225,10 @@ class SOLOCheckpointer(DetectionCheckpointer):
         expected.check(Preprocessing.of_model(self.model), source)
         if self._lineage is None:
             return
-        report = compare(
-            checkpoint["model"],
-            part_of(self._lineage, self.model.state_dict()),
-            source=self._lineage.value,
-            dropped=checkpoint.get("dropped", ()),
-        )
+        weights, own = checkpoint["model"], part_of(self._lineage, self.model.state_dict())
+        leave_out(own, self.model, unless=weights)
+        source_name, dropped = self._lineage.value, checkpoint.get("dropped", ())
+        report = compare(weights, own, source=source_name, dropped=dropped)
         self.logger.info("%s", report)
         # A file of ours may be a part on purpose, to fine-tune from; others are of whole models.
         if (self._is_foreign or "published" in checkpoint) and not report.fits:
@@ -281,6 +281,9 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
 
     def _log_incompatible_keys(self, incompatible: Any) -> None:
+        if fresh := set_aside(incompatible.missing_keys, self.model):
+            told = "The checkpoint %s lacks %s, which training alone needs: they start fresh."
+            self.logger.info(told, self._path, listed(fresh))
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]
         if self.complete and missing:
             raise MisfitError(

@@ -75,9 +75,10 @@ def take_class_rows(
     if not saved or any(value.shape[1:] != own[key].shape[1:] for key, value in saved.items()):
         return ""
     counts = {(value.shape[0], own[key].shape[0]) for key, value in saved.items() if value.ndim}
-    if len(counts) != 1:
+    rows, classes = min(counts, default=(0, 0))
+    # With softmax an auxiliary branch has a row less than the head: none of the background.
+    if not counts or counts - {(rows, classes), (rows + 1, classes + 1)}:
         return ""
-    ((rows, classes),) = counts
     saved_names, names = _of_rows(saved_names, rows), _of_rows(names, classes)
     known = len(saved_names) == rows and len(names) == classes
     sources: Sources = [*range(classes)] if rows == classes else [None] * classes
@@ -86,7 +87,8 @@ def take_class_rows(
     if sources == [*range(rows)]:
         return ""
     for key, value in saved.items():
-        weights[key] = _moved(value, own[key], sources)
+        background = [rows] * (value.shape[0] - rows)
+        weights[key] = _moved(value, own[key], [*sources, *background])
     if known:
         return _told(sources, names, path)
     who = (

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from solo.config.choices import Word
+from solo.config.word import Word
 from solo.errors import UserError, told_as
 from solo.files import write_text
 

@@ -1,24 +1,11 @@
 """The keys that are a word, and the words that each may be; yaml files spell them as here."""
 
-from enum import Enum
 from typing import TypeVar
 
 from detectron2.config import CfgNode
 
+from solo.config.word import Word
 from solo.errors import UserError
-
-
-class Word(str, Enum):
-    """A word of a config: printed as its text, and equal to it, as a config keeps texts (so no `is`)."""
-
-    def __str__(self) -> str:
-        """Return the text."""
-        return str(self.value)
-
-    def __repr__(self) -> str:
-        """Return the text in quotes, as argparse lists choices."""
-        return repr(self.value)
-
 
 W = TypeVar("W", bound=Word)
 
@@ -91,6 +78,14 @@ class DeformConvs(Word):
     NONE = "none"
     LAST = "last"
     ALL = "all"
+
+
+class CoordinateEncoding(Word):
+    """How the heads tell convolutions where a pixel is."""
+
+    LINEAR = "linear"
+    FOURIER = "fourier"
+    NONE = "none"
 
 
 class NeckName(Word):
@@ -246,6 +241,7 @@ KEYS: dict[str, type[Word]] = {
     "MODEL.SOLO.FREEZE": Freeze,
     "MODEL.SOLO.RECOMPUTE": Recompute,
     "MODEL.SOLO.DEFORM_CONVS": DeformConvs,
+    "MODEL.SOLO.COORDINATES": CoordinateEncoding,
     "MODEL.NECK.NAME": NeckName,
     "MODEL.SOLO.TEST.NMS": NMS,
     "MODEL.SOLO.TEST.NMS_KERNEL": NMSKernel,

@@ -103,6 +103,11 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
+    # What mask and kernel branches and the mask feature see of where a pixel is: "linear": x and y, as in the
+    # papers; "fourier": their sines and cosines, too, of so many octaves, the first of one period over the frame;
+    # "none": nothing.
+    node.COORDINATES = "linear"
+    node.COORDINATE_OCTAVES = 2
     # What training leaves as it is, with its normalisation as at test: "none"; "backbone": the network
     # below the pyramid, as MODEL.BACKBONE.FREEZE_AT does with its first stages; "all_but_head": the pyramid, too.
     node.FREEZE = "none"

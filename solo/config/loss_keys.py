@@ -47,6 +47,17 @@ def add_losses(node: CfgNode) -> None:
     node.LOSS.NEGATIVES = 0.0
     # Added to both parts of the fraction of dice, in pixels. 0: as in the official code, .002 below.
     node.LOSS.DICE_SMOOTH = 0.0
+    # Weights of what masks learn by beside dice; 0: not at all. Binary cross entropy at POINTS, most of them where the
+    # soft mask is undecided and all around the object, beside annotations at full resolution (PointRend) ...
+    node.LOSS.POINT_BCE_WEIGHT = 0.0
+    node.LOSS.POINTS = 196
+    # ... dice over the pixels that have the true boundary at most 2 pixels of the soft mask away ...
+    node.LOSS.BOUNDARY_DICE_WEIGHT = 0.0
+    # ... and binary cross entropy over all pixels.
+    node.LOSS.MASK_BCE_WEIGHT = 0.0
+    # SOLOv2: weight of an auxiliary loss, which classes each pixel of the mask feature shows, by a branch that training
+    # alone runs (CondInst). 0: there is no such branch.
+    node.LOSS.SEMANTIC_WEIGHT = 0.0
     # "focal": each class against all else; "softmax": one class among all and the background, by cross entropy.
     # Three learn how well the mask of a cell fits, its IoU, as the score: "quality_focal" (arXiv 2006.04388) and
     # "varifocal" (arXiv 2008.13367) have it as the probability to give; "rank_sort" (arXiv 2107.11669) puts cells of

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch.export import ExportedProgram
 
-from solo.config.choices import Word
+from solo.config.word import Word
 
 Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """From the (1, 3, H', W') float32 input of an exported model to its outputs."""

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import DeformConvs, Recompute, choose
 from solo.errors import UserError
-from solo.layers.coordinates import with_coordinates
+from solo.layers.coordinates import Encoding
 from solo.layers.deform_conv import DeformConv
 from solo.layers.recompute import Recomputed, gathers_statistics
 
@@ -21,6 +21,7 @@ Norm = str | Callable[[int], nn.Module]
 
 # Of detectron2's "GN".
 _GROUPS = 32
+_LINEAR = Encoding()
 
 
 class Deform(NamedTuple):
@@ -86,14 +87,16 @@ def conv_norm_relu(
 class Tower(nn.Sequential):
     """Convolutions, the first of which may see coordinates besides the features."""
 
-    def __init__(self, *convs: nn.Module, coordinates: str = "") -> None:
+    def __init__(
+        self, *convs: nn.Module, coordinates: str = "", encoding: Encoding = _LINEAR
+    ) -> None:
         """Stack convolutions; the coordinates are "", "x", "y" or "xy"."""
         super().__init__(*convs)
-        self.coordinates = coordinates
+        self.coordinates, self.encoding = coordinates, encoding
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the layers on (N, C, H, W) features."""
-        features = with_coordinates(features, self.coordinates)
+        features = self.encoding.append(features, self.coordinates)
         for conv in self:
             features = conv(features)
         return features
@@ -106,7 +109,7 @@ class LeanTower(Tower):
         """Run the layers on (N, C, H, W) features."""
         if not torch.is_grad_enabled():
             return super().forward(features)
-        append = partial(with_coordinates, axes=self.coordinates)
+        append = partial(self.encoding.append, axes=self.coordinates)
         features = _convolve_after(append, self[0], features)
         for before, conv in pairwise(self):
             features = _convolve_after(partial(_finish, before), conv, features)
@@ -132,11 +135,12 @@ def conv_tower(
     norm: Norm,
     deform: Deform,
     coordinates: str = "",
+    encoding: Encoding = _LINEAR,
     recompute: Recompute = Recompute.NONE,
 ) -> Tower:
     """Stack `num_convs` 3x3 convolutions with normalisation and ReLU.
 
-    See :class:`Tower` for the `coordinates`, which `in_channels` leaves out, and :func:`conv_norm_relu`
+    See :class:`Tower` for the `coordinates`, whose channels `in_channels` leaves out, and :func:`conv_norm_relu`
     for the `norm`. What is cheap to recompute are normalisation and ReLU. Nothing is computed again where
     batch normalisation gathers statistics, or where there is nothing cheap.
 
@@ -147,7 +151,7 @@ def conv_tower(
     if num_convs < 1:
         raise UserError(f"NUM_CONVS is {num_convs}; give 1 or more.")
     recompute = choose(Recompute, recompute, "MODEL.SOLO.RECOMPUTE")
-    inputs = [in_channels + len(coordinates)] + [channels] * (num_convs - 1)
+    inputs = [in_channels + encoding.channels(coordinates)] + [channels] * (num_convs - 1)
     convs = [
         conv_norm_relu(
             width, channels, norm=norm, deformable=deformable, modulated=deform.modulated
@@ -156,7 +160,7 @@ def conv_tower(
     ]
     if gathers_statistics(*convs) or (recompute is Recompute.CHEAP and not norm):
         recompute = Recompute.NONE
-    return _TOWERS[recompute](*convs, coordinates=coordinates)
+    return _TOWERS[recompute](*convs, coordinates=coordinates, encoding=encoding)
 
 
 def _convolve_after(

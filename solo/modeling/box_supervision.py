@@ -27,7 +27,7 @@ from solo.modeling.box_terms import (
     similar_neighbours,
 )
 from solo.modeling.ground_truth import annotations
-from solo.modeling.mask_loss import PairLoss, Supervision
+from solo.modeling.mask_supervision import PairLoss, Supervision
 from solo.modeling.targets import Targets
 
 # What brings the channels of INPUT.FORMAT into the order red, green, blue.

@@ -1,14 +1,21 @@
 """What SOLO and SOLOv2 say of themselves to the rest of the program: see solo.architectures."""
 
+from typing import Any
+
 from detectron2.config import CfgNode
+from detectron2.modeling import Backbone
+from torch import nn
 
 from solo.architectures import BBOX, SEGM
 from solo.config.choices import LearntFrom
-from solo.modeling.heads import SOLO_HEAD_REGISTRY
+from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
 
 
 class Declared:
-    """What is asked of the class, without a model."""
+    """What is asked of the class, without a model, and of a model's parts."""
+
+    backbone: Backbone
+    head: Head[Any]
 
     node = "SOLO"  # of MODEL, that holds the keys
     head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
@@ -22,3 +29,18 @@ class Declared:
     def needs_masks(cls, cfg: CfgNode) -> bool:
         """Return whether training needs masks."""
         return bool(cfg.MODEL.SOLO.LOSS.SUPERVISION != LearntFrom.BOX)
+
+    @property
+    def category_parameters(self) -> list[nn.Parameter]:
+        """What has a row per class; see `Head.category_parameters`."""
+        return self.head.category_parameters
+
+    @property
+    def training_only(self) -> tuple[str, ...]:
+        """How names of weights begin that only training needs; see `Head.training_only`."""
+        return tuple(f"head.{name}." for name in self.head.training_only)
+
+    @property
+    def has_unread_features(self) -> bool:
+        """Whether the backbone makes features that the head does not look at."""
+        return not self.backbone.output_shape().keys() <= self.head.features_read

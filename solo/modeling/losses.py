@@ -18,7 +18,12 @@ _PIXELS_AT_A_TIME = 1 << 19
 
 
 def dice_loss(
-    soft_masks: Tensor, masks: Tensor, instances: Tensor, *, smooth: float = 0.0
+    soft_masks: Tensor,
+    masks: Tensor,
+    instances: Tensor,
+    *,
+    smooth: float = 0.0,
+    within: Tensor | None = None,
 ) -> Tensor:
     """Return one minus the soft Dice coefficient of each pair of a soft mask and an instance.
 
@@ -27,6 +32,7 @@ def dice_loss(
         masks: (M, H, W) bool, one for each instance.
         instances: (P,) the instance that each soft mask should show.
         smooth: Added to both parts of the fraction, in pixels.
+        within: (M, H, W) bool, the pixels that count, all those of `masks` among them. None: all.
 
     Returns:
         (P,) float32 in [0, 1].
@@ -34,7 +40,7 @@ def dice_loss(
     Source:
         SOLO equation 5. Where nothing is `smooth`, .001 is added to each squared sum, as in the official code.
     """
-    return _Dice.apply(soft_masks.float(), masks, instances, smooth)
+    return _Dice.apply(soft_masks.float(), masks, instances, smooth, within)
 
 
 class _Dice(torch.autograd.Function):
@@ -46,29 +52,38 @@ class _Dice(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, soft_masks: Tensor, masks: Tensor, instances: Tensor, smooth: float
+        ctx: Any,
+        soft_masks: Tensor,
+        masks: Tensor,
+        instances: Tensor,
+        smooth: float,
+        within: Tensor | None,
     ) -> Tensor:
         squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + (smooth or 0.002)
         overlaps = torch.empty_like(squares)
         for part in pairs_at_a_time(soft_masks):
             soft, target = soft_masks[part], masks[instances[part]]
             overlaps[part] = torch.where(target, soft, 0).sum(dim=(1, 2))
+            if within is not None:
+                soft = torch.where(within[instances[part]], soft, 0)
             squares[part] += soft.square().sum(dim=(1, 2))
         twice = 2 * overlaps + smooth
-        ctx.save_for_backward(soft_masks, masks, instances, twice, squares)
+        ctx.save_for_backward(soft_masks, masks, instances, twice, squares, within)
         return 1 - twice / squares
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        soft_masks, masks, instances, twice, squares = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        soft_masks, masks, instances, twice, squares, within = ctx.saved_tensors
         of_soft = (gradient * 2 * twice / squares.square()).view(-1, 1, 1)
         of_target = (gradient * 2 / squares).view(-1, 1, 1)
         result = torch.empty_like(soft_masks)
         for part in pairs_at_a_time(soft_masks):
             torch.mul(soft_masks[part], of_soft[part], out=result[part])
             result[part] -= masks[instances[part]] * of_target[part]
-        return result, None, None, None
+            if within is not None:
+                result[part] *= within[instances[part]]
+        return result, None, None, None, None
 
 
 def pairs_at_a_time(soft_masks: Tensor) -> Iterator[slice]:

@@ -5,10 +5,10 @@ What a soft mask should show says a `Supervision`, here the masks that were anno
 Legend: P positive pairs, H, W padded input size in pixels, h, w soft mask size, T terms of the loss.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from detectron2.config import CfgNode
@@ -18,18 +18,21 @@ from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import Recompute
 from solo.errors import UserError
-from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads import Head
-from solo.modeling.losses import dice_loss
-from solo.modeling.mask_quality import PairQuality, mask_ious
+from solo.modeling.mask_quality import PairQuality
+from solo.modeling.mask_supervision import (
+    EmptySupervision,
+    MaskSupervision,
+    PairLoss,
+    ShownMasks,
+    Supervision,
+)
+from solo.modeling.mask_terms import MaskTerm, mask_terms
 from solo.modeling.targets import Targets
 
 # Pixels of soft masks that training decodes at a time where memory counts (8 MB).
 _PIXELS_AT_A_TIME = 1 << 21
-
-PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into the sums of T losses."""
 
 
 class MaskSums(NamedTuple):
@@ -45,75 +48,6 @@ class MaskSums(NamedTuple):
     quality: list[Tensor]
 
 
-class Supervision(Protocol):
-    """What soft masks are compared with, made for a batch."""
-
-    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
-        """Return the loss of soft masks of an image of the batch, of size (h, w) = `frame` at a stride."""
-
-
-@dataclass(frozen=True)
-class MaskSupervision:
-    """Dice between soft masks and annotated ones.
-
-    Attributes:
-        truth: Of each image, with gt_masks, (M, height, width) bool.
-        smooth: See `dice_loss`.
-    """
-
-    truth: Sequence[Instances]
-    smooth: float = 0.0
-
-    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> "ShownMasks":
-        """Shrink the masks of an image; see `Supervision`."""
-        return ShownMasks(downsample_masks(self.truth[image].gt_masks, stride, frame), self.smooth)
-
-
-@dataclass(frozen=True)
-class ShownMasks:
-    """What soft masks of an image should show: a `PairLoss` that knows how good they are, too.
-
-    Attributes:
-        masks: (M, h, w) bool, at the size of the soft masks.
-        smooth: See `dice_loss`.
-    """
-
-    masks: Tensor
-    smooth: float
-
-    def __call__(self, soft: Tensor, instances: Tensor) -> Tensor:
-        """Add up the losses of pairs; see `PairLoss`."""
-        shown = to_device(instances, self.masks.device)
-        return dice_loss(soft, self.masks, shown, smooth=self.smooth).sum()
-
-    def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
-        """Measure the soft masks of pairs; see `mask_ious`."""
-        return mask_ious(soft, self.masks, to_device(instances, self.masks.device))
-
-
-@dataclass(frozen=True)
-class EmptySupervision:
-    """Dice between what soft masks leave free and the whole frame; of nothing itself, dice says nothing.
-
-    Attributes:
-        device: Of the soft masks.
-        smooth: See `dice_loss`.
-    """
-
-    device: torch.device
-    smooth: float
-
-    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
-        """Make the frame; see `Supervision`."""
-        full = torch.ones(1, *frame, dtype=torch.bool, device=self.device)
-
-        def dice(soft: Tensor, zeros: Tensor) -> Tensor:
-            shown = to_device(zeros, self.device)
-            return dice_loss(1 - soft, full, shown, smooth=self.smooth).sum()
-
-        return dice
-
-
 @dataclass(frozen=True, kw_only=True)
 class MaskLoss:
     """The sum of the losses of all pairs of a batch, and of the cells that have to show nothing.
@@ -122,11 +56,13 @@ class MaskLoss:
         recompute: Whether soft masks are decoded a few at a time, and again on the way back.
         stride: Pixels of the input per pixel of the soft masks; 0: as the head makes them.
         smooth: Of dice; see `dice_loss`.
+        terms: Losses beside dice, by name.
     """
 
     recompute: bool = False
     stride: int = 0
     smooth: float = 0.0
+    terms: Mapping[str, MaskTerm] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "MaskLoss":
@@ -136,6 +72,7 @@ class MaskLoss:
             recompute=node.RECOMPUTE != Recompute.NONE,
             stride=node.LOSS.MASK_STRIDE,
             smooth=node.LOSS.DICE_SMOOTH,
+            terms=mask_terms(cfg),
         )
 
     def check(self, divisor: int) -> None:
@@ -149,6 +86,20 @@ class MaskLoss:
             raise UserError(
                 f"MODEL.SOLO.LOSS.DICE_SMOOTH is {self.smooth}; give pixels, or 0 for none."
             )
+
+    def of_batch(self, truth: Sequence[Instances]) -> Supervision:
+        """Return what compares soft masks with the annotated ones of a batch."""
+        return MaskSupervision(truth, self.smooth, [*self.terms.values()])
+
+    def losses(self, sums: Tensor, num_masks: Tensor) -> dict[str, Tensor]:
+        """Return the losses by name.
+
+        Args:
+            sums: (T,) of dice and the other terms; a scalar if there is dice alone, or 0 without pairs.
+            num_masks: What they are divided by.
+        """
+        means = (sums / num_masks.clamp(min=1)).expand(1 + len(self.terms))
+        return dict(zip(("loss_mask", *self.terms), means.unbind(), strict=True))
 
     def __call__(
         self,
@@ -180,7 +131,7 @@ class MaskLoss:
             quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
                 (target.cells, target.instances, supervision),
-                (target.negatives, nothing, EmptySupervision(device, self.smooth)),
+                (target.negatives, nothing, EmptySupervision(device, self.smooth, len(self.terms))),
             ):
                 for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)

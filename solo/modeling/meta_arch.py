@@ -29,11 +29,12 @@ from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.loss_weights import loss_weights
-from solo.modeling.mask_loss import MaskLoss, MaskSums, MaskSupervision, Supervision
+from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
 from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
+from solo.modeling.semantic_loss import SemanticLoss
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
 from solo.structures.image_size import ImageSize
@@ -68,6 +69,7 @@ class SOLO(Declared, nn.Module):
         memory_format: torch.memory_format = torch.contiguous_format,
         mask_loss: MaskLoss | None = None,
         boxes: BoxSupervision | None = None,
+        semantic: SemanticLoss | None = None,
         freeze: Freeze = Freeze.NONE,
     ) -> None:
         """Put the parts together.
@@ -86,30 +88,28 @@ class SOLO(Declared, nn.Module):
             memory_format: How weights, and so features, lie in memory.
             mask_loss: Adds up the losses of soft masks. None: of all pairs at once, as the head makes them.
             boxes: What soft masks are compared with in training. None: masks.
+            semantic: The loss of the head's auxiliary branch. None: it has none.
             freeze: What training leaves as it is.
         """
         super().__init__()
-        self.backbone, self.head = backbone, head
-        self.assigner, self.postprocessor = assigner, postprocessor
-        self.loss_weights, self.focal = loss_weights, focal
-        self.category_loss = category_loss or CategoryRule()
+        self.backbone, self.head, self.assigner = backbone, head, assigner
+        self.postprocessor, self.focal, self.freeze = postprocessor, focal, freeze
+        self.loss_weights, self.boxes, self.semantic = loss_weights, boxes, semantic
+        self.category_loss, self.input_format = category_loss or CategoryRule(), input_format
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
             self.register_buffer(name, torch.tensor(value).view(-1, 1, 1), persistent=False)
         self.mask_loss = mask_loss or MaskLoss()
         self.mask_loss.check(self.divisor)
-        self.input_format, self.boxes, self.freeze = input_format, boxes, freeze
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.requires_grad_(False).eval()
-        # A convolution puts its features into the format of its weights.
-        self.to(memory_format=memory_format)
+        self.to(memory_format=memory_format)  # features take the format of the weights
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
         """Build the parts from MODEL.SOLO."""
         node = cfg.MODEL.SOLO
         backbone = build_backbone(cfg)
-        recompute = choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE")
-        if recompute is not Recompute.NONE:
+        if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
         head = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)(cfg, backbone.output_shape())
         return {
@@ -126,6 +126,7 @@ class SOLO(Declared, nn.Module):
             "memory_format": memory_format(cfg, training=True),
             "mask_loss": MaskLoss.from_config(cfg),
             "boxes": BoxSupervision.from_config(cfg),
+            "semantic": SemanticLoss.from_config(cfg, head.semantic_stride),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
 
@@ -151,16 +152,6 @@ class SOLO(Declared, nn.Module):
         if frozen := frozen_part(self.backbone, self.freeze):
             frozen.eval()
         return self
-
-    @property
-    def category_parameters(self) -> list[nn.Parameter]:
-        """What has a row per class; see `Head.category_parameters`."""
-        return self.head.category_parameters
-
-    @property
-    def has_unread_features(self) -> bool:
-        """Whether the backbone makes features that the head does not look at."""
-        return not self.backbone.output_shape().keys() <= self.head.features_read
 
     def forward(
         self, batched_inputs: list[dict[str, Any]], normalisers: Tensor | None = None
@@ -240,16 +231,16 @@ class SOLO(Declared, nn.Module):
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(self.count(targets, truth))
-        of_batch = self.boxes.of_batch if self.boxes else MaskSupervision
-        supervision = of_batch(truth, self.mask_loss.smooth)
-        masks = self._mask_sums(outputs, targets, size, supervision)
+        masks = self._mask_sums(outputs, targets, truth, size)
         quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
         truths = categories, normalisers, self.focal, quality
         terms = self.category_loss.terms(logits, outputs.quality_logits, *truths)
         if self.boxes:
             terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
-            terms["loss_mask"] = masks.total / normalisers[1].clamp(min=1)
+            terms |= self.mask_loss.losses(masks.total, normalisers[1])
+        if self.semantic and outputs.semantic is not None:
+            terms["loss_semantic"] = self.semantic(outputs.semantic, truth, normalisers[-1])
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
@@ -258,8 +249,10 @@ class SOLO(Declared, nn.Module):
         return (self.boxes.truth if self.boxes else ground_truth)(item, self.device)
 
     def count(self, targets: list[Targets], truth: list[Instances]) -> Tensor:
-        """Return what losses are divided by, on the device: of `TargetAssigner.count`, and of boxes the edges."""
+        """Return what losses are divided by, on the device: of `TargetAssigner.count`, then edges or classes of pixels."""
         counts = to_device(self.assigner.count(targets), self.device)
+        if self.semantic:
+            return torch.cat([counts, self.semantic.count(truth)])
         if not self.boxes:
             return counts
         strides = [self.mask_loss.by_stride(self.head, target.cells) for target in targets]
@@ -269,17 +262,19 @@ class SOLO(Declared, nn.Module):
         self,
         outputs: HeadOutputs[Any],
         targets: list[Targets],
+        truth: list[Instances],
         size: tuple[int, int],
-        supervision: Supervision,
     ) -> MaskSums:
         """Add up the mask losses of all pairs of the batch, and measure the masks where that is wanted."""
         # With a positive cell somewhere, all that levels share gets a gradient anyway.
         has_pairs = any(len(target.cells) for target in targets)
         missed = self.head.level_parameters if has_pairs else self.parameters()
         anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
+        rule, boxes = self.mask_loss, self.boxes
+        supervision = boxes.of_batch(truth, rule.smooth) if boxes else rule.of_batch(truth)
         decoded = self.head, outputs.masks, targets, size, supervision
         wanted = self.category_loss.wants_quality or bool(outputs.quality_logits)
-        sums = self.mask_loss(*decoded, with_quality=wanted)
+        sums = rule(*decoded, with_quality=wanted)
         return sums._replace(total=anchor + sums.total)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:

@@ -5,8 +5,8 @@ import torch
 
 from solo.layers.masks import downsample_masks
 from solo.modeling.category_loss import CategoryRule
-from solo.modeling.mask_loss import MaskSupervision
 from solo.modeling.mask_quality import cell_quality, mask_ious
+from solo.modeling.mask_supervision import MaskSupervision
 from solo.modeling.targets import Targets
 from tests.conftest import build, make_cfg, training_item
 from tests.modeling.test_early_keys import losses_and_gradients, truth_of

@@ -82,11 +82,13 @@ class HeadOutputs(Generic[M]):
         category_logits: Per level, (N, K, S, S).
         masks: The head's own: all that `soft_masks` needs.
         quality_logits: Per level, (N, 1, S, S): how well the mask of each cell fits. Empty without such a branch.
+        semantic: (N, K, h, w) logits of each pixel, of a head that has a `semantic_stride`, in training.
     """
 
     category_logits: list[Tensor]
     masks: M
     quality_logits: list[Tensor] = field(default_factory=list)
+    semantic: Tensor | None = None
 
     @property
     def cell_logits(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -101,11 +103,14 @@ class Head(nn.Module, ABC, Generic[M]):
         default_collisions: The policy of the official code for cells that several instances claim.
         grids: The cells of all levels.
         strides: Per level, pixels of the input per pixel of the features that the head sees.
+        training_only: Names of modules that only training runs, whether this head has them or not: weights
+            come and go without them.
         has_quality_branch: Whether `_quality_predictor` is called.
         quality_predictor: From a tower on the cells to how well their masks fit; None: not asked for.
     """
 
     default_collisions: Collisions
+    training_only: tuple[str, ...] = ()
     has_quality_branch = False
     quality_predictor: Predictor | None
 
@@ -143,6 +148,7 @@ class Head(nn.Module, ABC, Generic[M]):
             norm=config.norm,
             deform=config.deform,
             coordinates=coordinates,
+            encoding=config.encoding,
             recompute=config.recompute,
         )
 
@@ -174,6 +180,11 @@ class Head(nn.Module, ABC, Generic[M]):
     def mask_strides(self) -> tuple[int, ...]:
         """Per level, the stride of the soft masks in training: twice the size of the features."""
         return tuple(stride // 2 for stride in self.strides)
+
+    @property
+    def semantic_stride(self) -> int:
+        """Pixels of the input per pixel of `HeadOutputs.semantic`; 0: there is none."""
+        return 0
 
     @property
     def level_parameters(self) -> list[nn.Parameter]:

@@ -9,6 +9,7 @@ from detectron2.layers import ShapeSpec
 from solo.config.choices import CategoryLoss, LearntFrom, Recompute
 from solo.errors import UserError
 from solo.layers.conv import Deform, Norm
+from solo.layers.coordinates import Encoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class HeadConfig:
         deform: Which convolutions of the towers are deformable.
         recompute: What training computes again in the towers; see `conv_tower`.
         category: What the category logits are.
+        encoding: In which features branches that want coordinates are told them.
         quality: Whether a branch says how well masks fit.
     """
 
@@ -45,6 +47,7 @@ class HeadConfig:
     deform: Deform = field(default_factory=Deform)
     recompute: Recompute = Recompute.NONE
     category: CategoryLoss = CategoryLoss.FOCAL
+    encoding: Encoding = field(default_factory=Encoding)
     quality: bool = False
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class HeadConfig:
             deform=Deform(node.DEFORM_CONVS, node.DEFORM_MODULATED),
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
+            encoding=Encoding(node.COORDINATES, node.COORDINATE_OCTAVES),
             quality=_has_quality(node),
         )
 

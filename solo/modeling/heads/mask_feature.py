@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from solo.config.choices import Products
 from solo.layers.conv import Norm, conv_norm_relu
-from solo.layers.coordinates import with_coordinates
+from solo.layers.coordinates import Encoding
 from solo.layers.masks import to_probabilities
 from solo.layers.product import product
 from solo.modeling.heads.base import resize
+
+_LINEAR = Encoding()
 
 
 class MaskFeatureBranch(nn.Module):
@@ -35,6 +37,7 @@ class MaskFeatureBranch(nn.Module):
         conv_dim: int,
         out_channels: int,
         norm: Norm,
+        encoding: Encoding = _LINEAR,
         deformable: bool = False,
         modulated: bool = True,
     ) -> None:
@@ -46,6 +49,7 @@ class MaskFeatureBranch(nn.Module):
             conv_dim: Channels of the convolutions.
             out_channels: E.
             norm: See `conv_norm_relu`.
+            encoding: Of the coordinates.
             deformable: Whether all convolutions are, the last one of 1x1 included.
             modulated: Of deformable ones, whether they are DCNv2.
         """
@@ -56,33 +60,39 @@ class MaskFeatureBranch(nn.Module):
         for level in range(len(in_features)):
             # Only the last level sees coordinates: it has the widest view and no place of its own.
             is_last = 0 < level == len(in_features) - 1
-            convs = [conv(in_channels + 2 * is_last, conv_dim)]
+            seen = encoding if is_last else None
+            convs = [conv(in_channels + (seen.channels() if seen else 0), conv_dim)]
             convs += [conv(conv_dim, conv_dim) for _ in range(level - 1)]
-            self.levels.append(_Level(convs, doubles=level > 0, sees_coordinates=is_last))
+            self.levels.append(_Level(convs, doubles=level > 0, encoding=seen))
         self.predictor = conv(conv_dim, out_channels, kernel_size=1)
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Return the mask feature, (N, E, h, w) at the stride of the first feature."""
+        mask_feature: Tensor = self.predictor(self.add_levels(features))
+        return mask_feature
+
+    def add_levels(self, features: dict[str, Tensor]) -> Tensor:
+        """Return what the mask feature is predicted from, (N, channels of the convolutions, h, w)."""
         levels = zip(self.in_features, self.levels, strict=True)
         total: Tensor = reduce(torch.add, (level(features[name]) for name, level in levels))
-        return self.predictor(total)
+        return total
 
 
 class _Level(nn.ModuleList):
     """The convolutions of a level of the pyramid, and what brings it to the size of the finest."""
 
     def __init__(
-        self, convs: Sequence[nn.Module], *, doubles: bool, sees_coordinates: bool
+        self, convs: Sequence[nn.Module], *, doubles: bool, encoding: Encoding | None
     ) -> None:
-        """Take the convolutions, after each of which the size may be doubled."""
+        """Take the convolutions, after each of which the size may be doubled, and coordinates that they see."""
         super().__init__(convs)
         self.doubles = doubles
-        self.sees_coordinates = sees_coordinates
+        self.encoding = encoding
 
     def forward(self, feature: Tensor) -> Tensor:
         """Turn the (N, C, H, W) of the level into a term of the sum."""
-        if self.sees_coordinates:
-            feature = with_coordinates(feature)
+        if self.encoding:
+            feature = self.encoding.append(feature)
         for conv in self:
             feature = conv(feature)
             if self.doubles:

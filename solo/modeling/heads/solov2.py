@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from solo.config.choices import Collisions, Products
 from solo.layers import cpu
 from solo.layers.conv import init_conv
-from solo.layers.coordinates import with_coordinates
 from solo.layers.masks import resize_soft_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.head_config import HeadConfig
 from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
+from solo.modeling.heads.semantic_branch import SemanticBranch
 
 
 class DynamicMasks(NamedTuple):
@@ -43,6 +43,7 @@ class SOLOv2Head(Head[DynamicMasks]):
     """
 
     default_collisions = Collisions.ALL
+    training_only = ("semantic",)
     has_quality_branch = True
 
     @configurable
@@ -54,6 +55,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
+        semantic: SemanticBranch | None = None,
         products: Products = Products.AUTO,
     ) -> None:
         """Build the branches.
@@ -64,16 +66,17 @@ class SOLOv2Head(Head[DynamicMasks]):
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
+            semantic: An auxiliary branch on what the mask feature is made of.
             products: MODEL.CPU.PRODUCTS.
         """
         super().__init__(config)
-        self.kernel_tower = self._tower(more_channels=2)
+        self.kernel_tower = self._tower(more_channels=config.encoding.channels())
         self.category_predictor = self._category_predictor()
         num_weights = mask_feature_dim * kernel_size**2
         # No prior: a kernel is no probability.
         self.kernel_predictor = nn.Conv2d(config.conv_dim, num_weights, 3, padding=1)
         init_conv(self.kernel_predictor)
-        self.mask_feature = mask_feature
+        self.mask_feature, self.semantic = mask_feature, semantic
         self._mask_stride = mask_feature_stride
         self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
@@ -91,15 +94,21 @@ class SOLOv2Head(Head[DynamicMasks]):
             conv_dim=node.MASK_FEATURE.CONV_DIM,
             out_channels=node.MASK_FEATURE.DIM,
             norm=node.MASK_FEATURE.NORM,
+            encoding=config.encoding,
             deformable=node.MASK_FEATURE.DEFORM,
             modulated=node.DEFORM_MODULATED,
         )
+        semantic = None
+        if node.LOSS.SEMANTIC_WEIGHT:
+            norm, dim = node.MASK_FEATURE.NORM, node.MASK_FEATURE.CONV_DIM
+            semantic = SemanticBranch(dim, config.num_classes, norm=norm, prior=config.prior_prob)
         return {
             "config": config,
             "kernel_size": node.KERNEL_SIZE,
             "mask_feature": mask_feature,
             "mask_feature_stride": input_shape[names[0]].stride,
             "mask_feature_dim": node.MASK_FEATURE.DIM,
+            "semantic": semantic,
             "products": cfg.MODEL.CPU.PRODUCTS,
         }
 
@@ -114,9 +123,18 @@ class SOLOv2Head(Head[DynamicMasks]):
         return (self._mask_stride,) * self.grids.num_levels
 
     @property
+    def semantic_stride(self) -> int:
+        """That of the mask feature; see `Head.semantic_stride`."""
+        return self._mask_stride if self.semantic else 0
+
+    @property
     def category_parameters(self) -> list[nn.Parameter]:
-        """The category predictor; see `Head.category_parameters`."""
-        return list(self.category_predictor.parameters())
+        """The predictors of cells and of pixels; see `Head.category_parameters`."""
+        predictors = [
+            self.category_predictor,
+            *([self.semantic.predictor] if self.semantic else []),
+        ]
+        return [row for predictor in predictors for row in predictor.parameters()]
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
@@ -124,18 +142,25 @@ class SOLOv2Head(Head[DynamicMasks]):
         kernels: list[Tensor] = []
         quality_logits: list[Tensor] = []
         for feature, side in zip(self.level_features(features), self.grids.sides, strict=True):
-            grid = resize(with_coordinates(feature), (side, side))
+            grid = resize(self.config.encoding.append(feature), (side, side))
             # The category does not depend on the place: its tower sees no coordinates.
-            category_logits.append(self.category_predictor(self.category_tower(grid[:, :-2])))
+            plain = grid[:, : self.config.in_channels]
+            category_logits.append(self.category_predictor(self.category_tower(plain)))
             cells = self.kernel_tower(grid)
             kernels.append(self.kernel_predictor(cells).flatten(2))
             # How well a mask fits depends on what the kernel does: on the place, too.
             quality_logits += self._quality_logits(cells)
         # One by one: the gradient of an index would be as large as that of all images.
-        masks = DynamicMasks(
-            torch.cat(kernels, dim=2).mT.unbind(), self.mask_feature(features).unbind()
-        )
-        return HeadOutputs(category_logits, masks, quality_logits)
+        mask_feature, semantic = self._mask_feature(features)
+        masks = DynamicMasks(torch.cat(kernels, dim=2).mT.unbind(), mask_feature.unbind())
+        return HeadOutputs(category_logits, masks, quality_logits, semantic)
+
+    def _mask_feature(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return the mask feature, and in training the logits of pixels, if there are any."""
+        if self.semantic is None or not self.training:
+            return self.mask_feature(features), None
+        total = self.mask_feature.add_levels(features)
+        return self.mask_feature.predictor(total), self.semantic(total)
 
     def soft_masks(
         self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
