@@ -153,8 +153,7 @@ def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
             if "mask_predictors" in name:  # else every mask is empty, or fills the image
                 parameter.zero_() if parameter.ndim == 1 else parameter.mul_(10)
         outputs = model.run_network((inputs - model.pixel_mean) / model.pixel_std)
-        rule = model.postprocessor
-        probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)
+        probabilities = model.postprocessor.probabilities(*outputs.cell_logits)
         last = probabilities.flatten().topk(_CANDIDATES).values[-1]
         wanted = torch.tensor(cfg.MODEL.SOLO.TEST.SCORE_THRESH)
         model.head.category_predictor.bias += torch.logit(wanted) - torch.logit(last) + 1e-3

@@ -110,9 +110,8 @@ def _find(model: SOLO, inputs: np.ndarray, frames: runtime.Frames) -> tuple[Inst
     batch = (batch - model.pixel_mean) / model.pixel_std
     outputs = model.run_network(batch)
     found = model.find(outputs, [ImageSize(*frames)])[0].to("cpu")
-    rule = model.postprocessor
-    probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)
-    return found, int((probabilities > rule.score_thresh).sum())
+    probabilities = model.postprocessor.probabilities(*outputs.cell_logits)
+    return found, int((probabilities > model.postprocessor.score_thresh).sum())
 
 
 def _limit(scores: np.ndarray, postprocessor: PostProcessor) -> float:

@@ -105,7 +105,7 @@ class TraceableSOLO(Traceable):
         image = (image - model.pixel_mean) / model.pixel_std
         outputs = model.run_network(image)
         rule = model.postprocessor
-        probabilities = rule.probabilities(outputs.category_logits, outputs.quality_logits)[0]
+        probabilities = rule.probabilities(*outputs.cell_logits)[0]
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
         soft = decode_cells(model.head, outputs.masks, cells, size)

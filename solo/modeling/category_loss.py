@@ -3,7 +3,7 @@
 Legend: N images, C cells of all levels, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detectron2.config import CfgNode
@@ -12,7 +12,7 @@ from torch import Tensor
 from solo.config.choices import CategoryLoss, CategoryNormalizer, LearntFrom, choose
 from solo.errors import UserError
 from solo.modeling.losses import focal_loss, softmax_loss
-from solo.modeling.quality_losses import quality_focal_loss, varifocal_loss
+from solo.modeling.quality_losses import quality_branch_loss, quality_focal_loss, varifocal_loss
 from solo.modeling.rank_sort import rank_sort_loss
 
 _OF_QUALITY = (CategoryLoss.QUALITY_FOCAL, CategoryLoss.VARIFOCAL, CategoryLoss.RANK_SORT)
@@ -55,6 +55,32 @@ class CategoryRule:
     def wants_quality(self) -> bool:
         """Whether the loss looks at the quality of masks."""
         return self.loss in _OF_QUALITY
+
+    def terms(
+        self,
+        logits: Tensor,
+        quality_logits: Sequence[Tensor],
+        categories: Tensor,
+        counts: Tensor,
+        focal: Mapping[str, float],
+        quality: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return `loss_category`, and of a quality branch `loss_quality`.
+
+        Args:
+            logits: See :meth:`__call__`, as for the rest.
+            quality_logits: Per level, (N, 1, S, S); empty without such a branch.
+            categories: See there.
+            counts: See there.
+            focal: See there.
+            quality: See there; a branch wants it, too.
+        """
+        terms = {"loss_category": self(logits, categories, counts, focal, quality)}
+        if quality_logits and quality is not None:
+            positive = categories < logits.shape[2] - (self.loss == CategoryLoss.SOFTMAX)
+            total = quality_branch_loss(quality_logits, positive, quality)
+            terms["loss_quality"] = total / counts[0].clamp(min=1)
+        return terms
 
     def __call__(
         self,

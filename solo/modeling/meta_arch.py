@@ -34,7 +34,6 @@ from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
 from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
-from solo.modeling.quality_losses import quality_terms
 from solo.modeling.semantic_loss import SemanticLoss
 from solo.modeling.target_log import log_targets
 from solo.modeling.targets import TargetAssigner, Targets
@@ -234,10 +233,8 @@ class SOLO(Declared, nn.Module):
             normalisers = sum_over_workers(self.count(targets, truth))
         masks = self._mask_sums(outputs, targets, truth, size)
         quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
-        category = self.category_loss(logits, categories, normalisers, self.focal, quality)
-        positive = categories < self.assigner.num_classes
-        terms = quality_terms(outputs.quality_logits, positive, quality, normalisers[0])
-        terms["loss_category"] = category
+        truths = categories, normalisers, self.focal, quality
+        terms = self.category_loss.terms(logits, outputs.quality_logits, *truths)
         if self.boxes:
             terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
         else:
@@ -282,15 +279,13 @@ class SOLO(Declared, nn.Module):
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
-        logits, qualities = outputs.category_logits, outputs.quality_logits
-        probabilities = self.postprocessor.probabilities(logits, qualities)
-        stride = min(self.head.mask_strides)
-        results = []
-        for image, size in enumerate(sizes):
-            mask_size = (size.padded[0] // stride, size.padded[1] // stride)
-            decode = self.head.decoder(outputs.masks, image, mask_size)
-            results.append(self.postprocessor(probabilities[image], decode, size))
-        return results
+        probabilities = self.postprocessor.probabilities(*outputs.cell_logits)
+        stride, decoder = min(self.head.mask_strides), partial(self.head.decoder, outputs.masks)
+        frames = [(size.padded[0] // stride, size.padded[1] // stride) for size in sizes]
+        return [
+            self.postprocessor(probabilities[image], decoder(image, frame), size)
+            for image, (size, frame) in enumerate(zip(sizes, frames, strict=True))
+        ]
 
 
 @META_ARCH_REGISTRY.register()

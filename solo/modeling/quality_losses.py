@@ -60,25 +60,20 @@ def varifocal_loss(
     return (1 - alpha) * focal_term(logits, gamma).sum() + change.sum()
 
 
-def quality_terms(
-    logits: Sequence[Tensor], positive: Tensor, quality: Tensor | None, count: Tensor
-) -> dict[str, Tensor]:
-    """Return the loss of the quality branch by its name, or nothing where there is none.
-
-    It is the binary cross entropy with the quality of positive cells, which it leaves the others out of.
+def quality_branch_loss(logits: Sequence[Tensor], positive: Tensor, quality: Tensor) -> Tensor:
+    """Return the binary cross entropy between what a quality branch says and the quality, over positive cells.
 
     Args:
-        logits: Per level, (N, 1, S, S); empty without a branch.
+        logits: Per level, (N, 1, S, S).
         positive: (N, C) bool.
         quality: (N, C) float32 in [0, 1].
-        count: Of positive cells, over all that makes a step.
+
+    Returns:
+        A float32 scalar.
     """
-    if not logits or quality is None:
-        return {}
     cells = torch.cat([level.flatten(1) for level in logits], dim=1).float()
     chosen = to_device(positive, cells.device)
-    total = torch.where(chosen, _cross_entropy(cells, quality), 0).sum()
-    return {"loss_quality": total / count.clamp(min=1)}
+    return torch.where(chosen, _cross_entropy(cells, quality), 0).sum()
 
 
 def _with_hits(

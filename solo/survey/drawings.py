@@ -132,7 +132,7 @@ def _target_row(found: ImageTargets, cfg: CfgNode) -> list[Panel]:
         targets = _level_targets(found, level)
         objects, cells = len(set(targets.instances.tolist())), len(set(targets.cells.tolist()))
         captions = (
-            f"level {level}: {targets.side} x {targets.side}, {low:g} to {high:g} px",
+            f"level {level}: {targets.side} x {targets.side}, {round(low, 1):g} to {round(high, 1):g} px",
             f"{_count(objects, 'object')}, {_count(cells, 'cell')}",
         )
         row.append(Panel(draw_cells(picture, truth, targets, warn_of=unassigned), captions))

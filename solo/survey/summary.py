@@ -99,7 +99,7 @@ def _settings_lines(cfg: CfgNode, survey: Survey) -> list[str]:
         count = survey.objects_by_level[level]
         cells = survey.kept[:, level].sum() / max(count, 1)
         lines.append(
-            f"  level {level}: {side} x {side} for {low:g} to {high:g} px: "
+            f"  level {level}: {side} x {side} for {round(low, 1):g} to {round(high, 1):g} px: "
             f"{count / len(survey.sizes):.1%} of the objects, {cells:.1f} cells each, "
             f"{survey.shared_by_level[level]:.1%} of them claimed twice"
         )

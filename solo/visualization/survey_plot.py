@@ -93,7 +93,7 @@ def _plot_ranges(axes: Axes, sizes: np.ndarray, settings: Mapping[str, LevelSett
             color = COLORS[level % len(COLORS)]
             axes.barh(row, high - low, left=low, height=0.72, color=color, alpha=0.75)
             if high > low:
-                text = f"{side} x {side}, {limits[0]:g} to {limits[1]:g} px"
+                text = f"{side} x {side}, {round(limits[0], 1):g} to {round(limits[1], 1):g} px"
                 _label_bar(axes, text, (low * high) ** 0.5, row)
             names.append(f"{name} {level}")
             rows.append(row)

@@ -80,8 +80,7 @@ def test_learns_and_finds(category):
     assert losses["loss_mask"] < 1.2
     model.head.eval()  # batch normalisation of the backbone keeps the statistics of the one image
     outputs = model.run_network(model.preprocess([training_item()]).tensor)
-    rule = model.postprocessor
-    found = rule.probabilities(outputs.category_logits, outputs.quality_logits)[0].amax(dim=0)
+    found = model.postprocessor.probabilities(*outputs.cell_logits)[0].amax(dim=0)
     assert min(found[0], found[2]) > 5 * found[1]
 
 

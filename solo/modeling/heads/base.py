@@ -90,6 +90,11 @@ class HeadOutputs(Generic[M]):
     quality_logits: list[Tensor] = field(default_factory=list)
     semantic: Tensor | None = None
 
+    @property
+    def cell_logits(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What the probabilities of cells come from, at test; see `PostProcessor.probabilities`."""
+        return self.category_logits, self.quality_logits
+
 
 class Head(nn.Module, ABC, Generic[M]):
     """Base of the heads; M is what a head decodes masks from.
