@@ -13,12 +13,20 @@ def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:
     """Make a model as fast as it can be where it is not trained any more, in place.
 
     Args:
-        model: It is put into eval mode; see :func:`fuse_batch_norm`.
+        model: It is put into eval mode, and loses what only training runs; see :func:`fuse_batch_norm`.
         cfg: That it was built from.
     """
     model.eval()
+    _drop_training_only(model)
     fuse_batch_norm(model)
     model.to(memory_format=memory_format(cfg, training=False))
+
+
+def _drop_training_only(model: nn.Module) -> None:
+    """Remove the parts that a model declares by the names of their weights; see `Head.training_only`."""
+    for prefix in getattr(model, "training_only", ()):
+        owner, _, part = prefix.removesuffix(".").rpartition(".")
+        setattr(model.get_submodule(owner), part, None)
 
 
 @torch.no_grad()

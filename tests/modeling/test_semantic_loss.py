@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from solo.checkpoint import SOLOCheckpointer
+from solo.checkpoint import SOLOCheckpointer, write_checkpoint
+from solo.checkpoint.lineages import to_mmdet
+from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.semantic_loss import SemanticLoss, pixel_focal_loss
 from tests.conftest import build, make_cfg, training_item
 from tests.modeling.test_early_keys import losses_and_gradients, truth_of
@@ -118,6 +120,27 @@ def test_nothing_of_it_runs_at_test():
     model.head.semantic.register_forward_hook(lambda *given: ran.append(given))
     outputs = model.run_network(model.preprocess(BATCH).tensor)
     assert outputs.semantic is None and not ran
+
+
+def test_a_model_that_is_not_trained_any_more_has_no_such_part():
+    cfg = cfg_with()
+    model = build(cfg).eval()
+    images = model.preprocess(BATCH).tensor
+    expected = model.run_network(images).masks.feature
+    prepare_for_inference(model, cfg)
+    assert not any("semantic" in name for name in model.state_dict())
+    assert len(model.category_parameters) == 2
+    for feature, given in zip(model.run_network(images).masks.feature, expected, strict=True):
+        torch.testing.assert_close(feature, given, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_others_begin_a_training_with_it(tmp_path):
+    plain, fresh = build(cfg_with(0.0)), build(cfg_with(), seed=1)
+    path = tmp_path / "epoch_12.pth"
+    write_checkpoint({"state_dict": to_mmdet(plain.state_dict())}, path)
+    SOLOCheckpointer(fresh).load(str(path))
+    for name, value in plain.head.state_dict().items():
+        assert torch.equal(fresh.head.state_dict()[name], value)
 
 
 @pytest.mark.parametrize("complete", [False, True])

@@ -77,7 +77,7 @@ class MaskFeatureBranch(nn.Module):
             self.levels.append(_Level(convs, doubles=level > 0, encoding=seen))
         # A channel of each pixel that one is divided into, in a row, as pixel_shuffle wants them: alike at first.
         self.predictor = conv(conv_dim, out_channels * upsample**2, kernel_size=1)
-        weight: Tensor = self.predictor.weight.data
+        weight = self.predictor.get_parameter("weight").data
         weight.copy_(weight[:: upsample**2].repeat_interleave(upsample**2, dim=0))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
