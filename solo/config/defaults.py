@@ -120,7 +120,7 @@ def _add_head(node: CfgNode) -> None:
 
     # SOLOv2: side of the dynamic kernel, in pixels of the mask feature (the paper uses 1).
     node.KERNEL_SIZE = 1
-    # SOLOv2: the unified mask feature F, at the stride of its first input.
+    # SOLOv2: the unified mask feature F, at the stride of its first input, or at half of it with UPSAMPLE 2.
     node.MASK_FEATURE = CfgNode()
     node.MASK_FEATURE.IN_FEATURES = ["p2", "p3", "p4", "p5"]
     node.MASK_FEATURE.CONV_DIM = 128
@@ -129,6 +129,8 @@ def _add_head(node: CfgNode) -> None:
     node.MASK_FEATURE.NORM = "GN"
     # Whether its convolutions are deformable, all of them.
     node.MASK_FEATURE.DEFORM = False
+    # Pixels per side that the last convolution, of 1x1, makes of one, 1 or 2, for finer masks.
+    node.MASK_FEATURE.UPSAMPLE = 1
 
 
 def _add_inference(node: CfgNode) -> None:

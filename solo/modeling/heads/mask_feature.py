@@ -8,8 +8,10 @@ from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
 
 from solo.config.choices import Products
+from solo.errors import UserError
 from solo.layers.conv import Norm, conv_norm_relu
 from solo.layers.coordinates import Encoding
 from solo.layers.masks import to_probabilities
@@ -26,7 +28,8 @@ class MaskFeatureBranch(nn.Module):
     convolution. The last level sees coordinates.
 
     Source:
-        SOLOv2 section 3.2, "mask feature".
+        SOLOv2 section 3.2, "mask feature". Finer ones by sub-pixel convolution (arXiv 1609.05158), which begins
+        as an enlargement of pixels (arXiv 1707.02937).
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class MaskFeatureBranch(nn.Module):
         encoding: Encoding = _LINEAR,
         deformable: bool = False,
         modulated: bool = True,
+        upsample: int = 1,
     ) -> None:
         """Build the branch.
 
@@ -52,8 +56,15 @@ class MaskFeatureBranch(nn.Module):
             encoding: Of the coordinates.
             deformable: Whether all convolutions are, the last one of 1x1 included.
             modulated: Of deformable ones, whether they are DCNv2.
+            upsample: Pixels per side that the last convolution makes of one, 1 or 2.
+
+        Raises:
+            UserError: If `upsample` is another number.
         """
         super().__init__()
+        if upsample not in (1, 2):
+            raise UserError(f"MODEL.SOLO.MASK_FEATURE.UPSAMPLE is {upsample}; give 1 or 2.")
+        self.upsample = upsample
         self.in_features = tuple(in_features)
         conv = partial(conv_norm_relu, norm=norm, deformable=deformable, modulated=modulated)
         self.levels = nn.ModuleList()
@@ -64,12 +75,19 @@ class MaskFeatureBranch(nn.Module):
             convs = [conv(in_channels + (seen.channels() if seen else 0), conv_dim)]
             convs += [conv(conv_dim, conv_dim) for _ in range(level - 1)]
             self.levels.append(_Level(convs, doubles=level > 0, encoding=seen))
-        self.predictor = conv(conv_dim, out_channels, kernel_size=1)
+        # A channel of each pixel that one is divided into, in a row, as pixel_shuffle wants them: alike at first.
+        self.predictor = conv(conv_dim, out_channels * upsample**2, kernel_size=1)
+        weight: Tensor = self.predictor.weight.data
+        weight.copy_(weight[:: upsample**2].repeat_interleave(upsample**2, dim=0))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """Return the mask feature, (N, E, h, w) at the stride of the first feature."""
-        mask_feature: Tensor = self.predictor(self.add_levels(features))
-        return mask_feature
+        """Return the mask feature, (N, E, h, w) at the stride of the first feature over `upsample`."""
+        return self.predict(self.add_levels(features))
+
+    def predict(self, total: Tensor) -> Tensor:
+        """Turn what `add_levels` returns into the mask feature."""
+        mask_feature: Tensor = self.predictor(total)
+        return mask_feature if self.upsample == 1 else pixel_shuffle(mask_feature, self.upsample)
 
     def add_levels(self, features: dict[str, Tensor]) -> Tensor:
         """Return what the mask feature is predicted from, (N, channels of the convolutions, h, w)."""

@@ -97,6 +97,7 @@ class SOLOv2Head(Head[DynamicMasks]):
             encoding=config.encoding,
             deformable=node.MASK_FEATURE.DEFORM,
             modulated=node.DEFORM_MODULATED,
+            upsample=node.MASK_FEATURE.UPSAMPLE,
         )
         semantic = None
         if node.LOSS.SEMANTIC_WEIGHT:
@@ -106,7 +107,7 @@ class SOLOv2Head(Head[DynamicMasks]):
             "config": config,
             "kernel_size": node.KERNEL_SIZE,
             "mask_feature": mask_feature,
-            "mask_feature_stride": input_shape[names[0]].stride,
+            "mask_feature_stride": input_shape[names[0]].stride // mask_feature.upsample,
             "mask_feature_dim": node.MASK_FEATURE.DIM,
             "semantic": semantic,
             "products": cfg.MODEL.CPU.PRODUCTS,
@@ -124,8 +125,8 @@ class SOLOv2Head(Head[DynamicMasks]):
 
     @property
     def semantic_stride(self) -> int:
-        """That of the mask feature; see `Head.semantic_stride`."""
-        return self._mask_stride if self.semantic else 0
+        """That of what the mask feature is made of; see `Head.semantic_stride`."""
+        return self._mask_stride * self.mask_feature.upsample if self.semantic else 0
 
     @property
     def category_parameters(self) -> list[nn.Parameter]:
@@ -160,7 +161,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         if self.semantic is None or not self.training:
             return self.mask_feature(features), None
         total = self.mask_feature.add_levels(features)
-        return self.mask_feature.predictor(total), self.semantic(total)
+        return self.mask_feature.predict(total), self.semantic(total)
 
     def soft_masks(
         self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
