@@ -9,6 +9,7 @@ import torch
 from detectron2.data import MetadataCatalog
 from detectron2.structures import Boxes, Instances
 
+from solo.architectures import BOUNDARY, SEGM
 from solo.data import load_records
 from solo.evaluation import COCOEvaluator
 
@@ -18,7 +19,7 @@ class Learned(NamedTuple):
 
     Attributes:
         ap: Over IoU .5 to .95.
-        boundary: Boundary AP; None: not measured.
+        boundary: Boundary AP.
         ap50: At IoU .5.
         ap75: At IoU .75.
         small: Of objects under 32 x 32 pixels.
@@ -28,7 +29,7 @@ class Learned(NamedTuple):
     """
 
     ap: float
-    boundary: float | None
+    boundary: float
     ap50: float
     ap75: float
     small: float
@@ -44,13 +45,15 @@ def compare(detections: Sequence[dict[str, Any]], dataset: str) -> Learned:
     by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for detection in detections:
         by_image[detection["image_id"]].append(detection)
-    evaluator = COCOEvaluator(dataset, ("segm",), distributed=False)
+    evaluator = COCOEvaluator(dataset, (SEGM, BOUNDARY), distributed=False)
     evaluator.reset()
     for record in load_records(dataset):
         instances = _instances(by_image[record["image_id"]], record, mapping)
         evaluator.process([record], [{"instances": instances}])
-    table = evaluator.evaluate()["segm"]
-    return Learned(table["AP"], None, table["AP50"], table["AP75"], table["APs"], table["APm"])
+    tables = evaluator.evaluate()
+    masks = tables[SEGM]
+    numbers = (masks[name] for name in ("AP50", "AP75", "APs", "APm"))
+    return Learned(masks["AP"], tables[BOUNDARY]["AP"], *numbers)
 
 
 def _instances(

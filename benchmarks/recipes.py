@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from solo.benchmark.tables import Report, write_json
 from solo.config.load import load_config
+from solo.data import load_records
 from solo.errors import UserError, exit_on
 from solo.files import write_text
 from solo.images import read_image
@@ -57,7 +58,7 @@ class Row(NamedTuple):
     seeds: int
     ap: float
     ap_range: str
-    boundary: float | None
+    boundary: float
     boundary_range: str
     ap50: float
     ap75: float
@@ -135,9 +136,9 @@ def _parse() -> argparse.Namespace:
 def _recipes(file: Path, only: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return names and keys of the recipes that are asked for, in the order asked."""
     known = yaml.safe_load(file.read_text())
+    base = known.pop("base")
     if unknown := [name for name in only if name not in known]:
         raise UserError(f"{file} has no recipe {unknown[0]}; it has {', '.join(known)}")
-    base = known.pop("base")
     return [(name, {"config": base, **(known[name] or {})}) for name in only or known]
 
 
@@ -221,8 +222,6 @@ def _do(run: Run, iters: int, dataset: str) -> None:
 
 def _images(cfg: CfgNode, count: int = 50) -> list[Any]:
     """Return the first images to evaluate on."""
-    from solo.data import load_records
-
     files = [record["file_name"] for record in load_records(cfg.DATASETS.TEST[0])[:count]]
     return [cv2.cvtColor(read_image(file, "RGB"), cv2.COLOR_RGB2BGR) for file in files]
 
@@ -265,14 +264,13 @@ def _row(
 
     step = over_seeds(item.step_ms for item in learned)
     plain = first[0] if first else None
-    boundaries = [item.boundary for item in learned if item.boundary is not None]
     return Row(
         name,
         len(learned),
         over_seeds(item.ap for item in learned),
         _range([item.ap for item in learned]),
-        over_seeds(boundaries) if boundaries else None,
-        _range(boundaries),
+        over_seeds(item.boundary for item in learned),
+        _range([item.boundary for item in learned]),
         over_seeds(item.ap50 for item in learned),
         over_seeds(item.ap75 for item in learned),
         over_seeds(item.small for item in learned),

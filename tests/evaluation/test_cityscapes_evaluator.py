@@ -1,15 +1,17 @@
 """The numbers are compared with those of Cityscapes' own scripts, which read images from disk."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from detectron2.data import MetadataCatalog
-from detectron2.structures import Instances
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.structures import Boxes, Instances
 from PIL import Image
 
-from solo.evaluation import CityscapesInstanceEvaluator
+from solo.data.formats.cityscapes import load_cityscapes
+from solo.evaluation import CityscapesInstanceEvaluator, build_evaluator
 from solo.structures.run_lengths import encode_masks
 
 SIZE = (96, 128)
@@ -175,3 +177,27 @@ def test_workers_evaluate_together_what_one_evaluates(city, monkeypatch):
     assert first.evaluate()["segm"] == pytest.approx(expected, nan_ok=True)
     monkeypatch.setattr(f"{module}.is_main_process", lambda: False)
     assert second.evaluate() is None
+
+
+def test_boundaries_stand_beside_the_numbers_of_the_scripts(city, tmp_path):
+    for item, instances in city:
+        image = Path(item["file_name"])
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.touch()
+        item["image_id"] = image.name
+        instances.pred_boxes = Boxes(torch.zeros(len(instances), 4))
+    records = load_cityscapes(tmp_path / "images", tmp_path / "gt")
+    DatasetCatalog.register("toy_city", lambda: records)
+    MetadataCatalog.get("toy_city").evaluator_type = "cityscapes_instance"
+    try:
+        evaluator = build_evaluator("toy_city", None, ("bbox", "segm", "boundary"))
+    finally:
+        DatasetCatalog.remove("toy_city")
+    evaluator.reset()
+    for item, instances in city:
+        evaluator.process([item], [{"instances": instances}])
+    results = evaluator.evaluate()
+    assert list(results) == ["segm", "boundary"]
+    assert results["segm"] == pytest.approx(run(city), nan_ok=True)
+    assert 0 < results["boundary"]["AP"] < results["boundary"]["AP50"] < 90
+    assert "AP-person" in results["boundary"]

@@ -248,6 +248,23 @@ def test_every_head_learns_in_mixed_precision(variant, negatives):
     assert gradients[0] == gradients[1]
 
 
+@pytest.mark.parametrize("category", ["focal", "quality_focal", "rank_sort"])
+def test_recomputing_and_losses_that_know_the_mask(variant, category):
+    cfg = dynamic_cfg(variant, MIN_CELLS=3)
+    cfg.MODEL.SOLO.LOSS.CATEGORY = category
+    plain = build(cfg)
+    cfg.MODEL.SOLO.RECOMPUTE = "all"
+    losses, gradients = [], []
+    for model in (plain, build(cfg)):
+        found = model(items())
+        sum(found.values()).backward()
+        losses.append({name: loss.item() for name, loss in found.items()})
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [

@@ -50,6 +50,16 @@ def test_text_and_numbers_tell_the_same(cfg):
     assert found["proposed_settings"] == yaml.safe_load(proposal_yaml(analysis))
 
 
+def test_a_margin_and_a_dynamic_assignment_are_told(unfit):
+    plain = analyze_dataset(unfit, 100)
+    assert " 7 to 10 px" in summary(plain) and "dynamic" not in summary(plain)
+    unfit.MODEL.SOLO.SCALE_MARGIN, unfit.MODEL.SOLO.ASSIGNMENT = 2.0, "dynamic"
+    wide = analyze_dataset(unfit, 100)
+    assert " 3.5 to 20 px" in summary(wide)
+    assert "in the first 500 iterations: ASSIGNMENT is dynamic" in summary(wide)
+    assert wide.present.out_of_range < plain.present.out_of_range
+
+
 def test_many_classes_are_shortened(cfg):
     from solo.survey.summary import _classes_line
 
