@@ -131,11 +131,16 @@ def test_a_model_that_is_not_trained_any_more_has_no_such_part():
     assert not any("semantic" in name for name in model.state_dict())
     assert len(model.category_parameters) == 2
     for feature, given in zip(model.run_network(images).masks.feature, expected, strict=True):
-        torch.testing.assert_close(feature, given, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(feature, given, rtol=1e-3, atol=1e-4)
 
 
 def test_weights_of_others_begin_a_training_with_it(tmp_path):
-    plain, fresh = build(cfg_with(0.0)), build(cfg_with(), seed=1)
+    cfgs = cfg_with(0.0), cfg_with()
+    for cfg in cfgs:  # as mmdetection prepares images
+        cfg.INPUT.FORMAT, cfg.MODEL.RESNETS.STRIDE_IN_1X1 = "RGB", False
+        cfg.MODEL.PIXEL_MEAN = [123.675, 116.28, 103.53]
+        cfg.MODEL.PIXEL_STD = [58.395, 57.12, 57.375]
+    plain, fresh = (build(cfg, seed) for seed, cfg in enumerate(cfgs))
     path = tmp_path / "epoch_12.pth"
     write_checkpoint({"state_dict": to_mmdet(plain.state_dict())}, path)
     SOLOCheckpointer(fresh).load(str(path))
