@@ -64,7 +64,8 @@ def test_rows_have_means_ranges_and_ratios(tmp_path):
 
 
 def test_a_shorter_schedule_keeps_its_shares(tmp_path):
-    args = Namespace(iters=180, data="", output=tmp_path, opts=["DATASETS.TEST", '("digits_val",)'])
+    digits = ["DATASETS.TRAIN", '("digits_train",)', "DATASETS.TEST", '("digits_val",)']
+    args = Namespace(iters=180, data="", output=tmp_path, opts=digits)
     keys = {"config": "recipes/solov2_R_18_FPN", "SOLVER.EMA.ENABLED": True}
     run = _ours(args, "a name", keys, 3)
     pairs = run.command[run.command.index("SOLVER.EMA.ENABLED") :]
