@@ -1,9 +1,9 @@
 r"""What recipes learn from the same budget: configs x seeds on one data set, and rivals beside them, in one table.
 
 Examples:
-    python benchmarks/recipes.py plain plus --data stamps --output runs --seeds 2
+    python benchmarks/recipes.py plain quality_focal --data stamps --output runs --seeds 2
     python benchmarks/recipes.py --data stamps --output screen --iters 600 --opts SOLVER.AMP.ENABLED True
-    python benchmarks/recipes.py plain plus --data stamps --output runs --seeds 2 \
+    python benchmarks/recipes.py plain paste --data stamps --output runs --seeds 2 \
         --rival "Mask R-CNN=python rival_maskrcnn.py {data} {output} {iters} 64"
 
 --data is a folder with train.json, train/, val.json and val/ in COCO's format; without it, the data sets of the
