@@ -80,8 +80,10 @@ def add_losses(node: CfgNode) -> None:
 def add_quality(node: CfgNode) -> None:
     """Add the branch that says how well the mask of a cell fits, in place."""
     node.QUALITY = CfgNode()
-    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask. 0: there is no such branch.
-    node.QUALITY.WEIGHT = 0.0
+    # Whether there is one: what the model finds depends on it, as on its weights.
+    node.QUALITY.ENABLED = False
+    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask.
+    node.QUALITY.WEIGHT = 1.0
     # At test the category probability, of which TEST.SCORE_THRESH is a limit, is multiplied by this power of it.
     node.QUALITY.EXPONENT = 1.0
 

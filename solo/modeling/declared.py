@@ -41,6 +41,11 @@ class Declared:
         return tuple(f"head.{name}." for name in self.head.training_only)
 
     @property
+    def may_start_fresh(self) -> dict[str, str]:
+        """How names of weights begin that a training may begin without; see `Head.may_start_fresh`."""
+        return {f"head.{name}.": key for name, key in self.head.may_start_fresh.items()}
+
+    @property
     def has_unread_features(self) -> bool:
         """Whether the backbone makes features that the head does not look at."""
         return not self.backbone.output_shape().keys() <= self.head.features_read

@@ -5,7 +5,7 @@ Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask si
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -105,12 +105,15 @@ class Head(nn.Module, ABC, Generic[M]):
         strides: Per level, pixels of the input per pixel of the features that the head sees.
         training_only: Names of modules that only training runs, whether this head has them or not: weights
             come and go without them.
+        may_start_fresh: Names of modules, whether this head has them or not, that a training begins without if the
+            weights that it begins from have none, each with the key that asks for it. An evaluation needs them.
         has_quality_branch: Whether `_quality_predictor` is called.
         quality_predictor: From a tower on the cells to how well their masks fit; None: not asked for.
     """
 
     default_collisions: Collisions
     training_only: tuple[str, ...] = ()
+    may_start_fresh: Mapping[str, str] = {"quality_predictor": "MODEL.SOLO.QUALITY.ENABLED"}
     has_quality_branch = False
     quality_predictor: Predictor | None
 
@@ -134,7 +137,7 @@ class Head(nn.Module, ABC, Generic[M]):
         config = HeadConfig.from_config(cfg, input_shape)
         if config.quality and not cls.has_quality_branch:
             raise UserError(
-                f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.WEIGHT to 0."
+                f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.ENABLED to False."
             )
         return {"config": config}
 

@@ -101,15 +101,17 @@ class HeadConfig:
 
 def _has_quality(node: CfgNode) -> bool:
     """Return whether MODEL.SOLO asks for a quality branch."""
-    weight = node.QUALITY.WEIGHT
-    if weight < 0:
-        raise UserError(f"MODEL.SOLO.QUALITY.WEIGHT is {weight}; give the weight of a loss, or 0.")
-    if weight and node.LOSS.SUPERVISION == LearntFrom.BOX:
+    enabled: bool = node.QUALITY.ENABLED
+    if node.QUALITY.WEIGHT < 0:
         raise UserError(
-            f"MODEL.SOLO.QUALITY.WEIGHT is {weight}, but how well a mask fits is not known with "
+            f"MODEL.SOLO.QUALITY.WEIGHT is {node.QUALITY.WEIGHT}; give the weight of a loss, or 0."
+        )
+    if enabled and node.LOSS.SUPERVISION == LearntFrom.BOX:
+        raise UserError(
+            "MODEL.SOLO.QUALITY.ENABLED is True, but how well a mask fits is not known with "
             'MODEL.SOLO.LOSS.SUPERVISION "box": set one of the two back.'
         )
-    return bool(weight)
+    return enabled
 
 
 def _channels(input_shape: dict[str, ShapeSpec], wanted: set[str]) -> int:
