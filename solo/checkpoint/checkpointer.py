@@ -25,6 +25,7 @@ from solo.checkpoint.optional_parts import (
     leave_out,
     may_start_fresh,
     set_aside,
+    take_up,
     training_only,
 )
 from solo.checkpoint.preprocessing import Preprocessing
@@ -223,6 +224,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 self._take_classes(weights)
             else:
                 self._check_classes()
+            if not self.complete:
+                take_up(weights, self.model)
             own = self.model.state_dict()
             check_shapes(weights, own, self._path)
             self._report(checkpoint)

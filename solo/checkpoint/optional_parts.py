@@ -1,4 +1,4 @@
-"""Parts of a model that a checkpoint may lack: those that training alone runs, and those that may start fresh with it.
+"""Parts of a model that a checkpoint may lack: those that training alone runs, and those that may start fresh.
 
 A model names them by how the names of their weights begin, whether it has such a part or not: `training_only`, and
 `may_start_fresh`, with the key that asks for each.
@@ -20,6 +20,12 @@ def training_only(model: nn.Module) -> Prefixes:
 def may_start_fresh(model: nn.Module) -> dict[str, str]:
     """Return how the names of weights begin that a training may begin without, each with its key."""
     return dict(getattr(model, "may_start_fresh", {}))
+
+
+def take_up(weights: dict[str, Any], model: nn.Module) -> None:
+    """Bring weights that a training begins from to the shapes of a model that can do so, in place."""
+    if hasattr(model, "take_up"):
+        model.take_up(weights)
 
 
 def leave_out(weights: dict[str, Any], prefixes: Prefixes, *, unless: Container[str]) -> None:

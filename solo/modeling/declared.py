@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import Backbone
 from torch import nn
@@ -44,6 +45,17 @@ class Declared:
     def may_start_fresh(self) -> dict[str, str]:
         """How names of weights begin that a training may begin without; see `Head.may_start_fresh`."""
         return {f"head.{name}.": key for name, key in self.head.may_start_fresh.items()}
+
+    def take_up(self, weights: dict[str, Any]) -> None:
+        """Bring weights of a model with a plainer head to the shapes of this one, in place; see `Head.take_up`."""
+        prefix = "head."
+        given = {
+            name.removeprefix(prefix): torch.as_tensor(value)
+            for name, value in weights.items()
+            if name.startswith(prefix)
+        }
+        self.head.take_up(given)
+        weights.update({prefix + name: value for name, value in given.items()})
 
     @property
     def has_unread_features(self) -> bool:

@@ -193,3 +193,27 @@ def test_an_evaluation_leaves_no_convolution_out(cfg: CfgNode, tmp_path: Path) -
     cfg.MODEL.SOLO.NUM_CONVS = 1
     with pytest.raises(UserError, match=r"_tower\.1\.weight.*Take the config it was trained with"):
         SOLOCheckpointer(build(cfg), complete=True).load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("COORDINATES", "fourier"), ("MASK_FEATURE.UPSAMPLE", 2)]
+)
+def test_a_training_begins_from_a_plainer_head_and_finds_the_same(
+    cfg: CfgNode, tmp_path: Path, key: str, value: str | int
+) -> None:
+    plain, path = build(cfg).eval(), str(tmp_path / "model.pth")
+    write_checkpoint({"state_dict": to_mmdet(plain.state_dict())}, Path(path))
+    cfg.merge_from_list([f"MODEL.SOLO.{key}", value])
+    model = build(cfg, seed=1).eval()
+    SOLOCheckpointer(model).load(path)
+    images, cells = torch.rand(1, 3, 64, 64), torch.tensor([0, 5])
+    with torch.no_grad():
+        masks = [
+            each.head.soft_masks(each.run_network(images).masks, 0, cells, (16, 16))
+            for each in (plain, model)
+        ]
+    torch.testing.assert_close(masks[1], masks[0], rtol=1e-4, atol=1e-5)
+    shapes = [{name: one.shape for name, one in m.state_dict().items()} for m in (plain, model)]
+    if shapes[0] != shapes[1]:  # the finer mask feature is SOLOv2's
+        with pytest.raises(UserError, match="does not fit the model"):
+            SOLOCheckpointer(model, complete=True).load(path)

@@ -203,6 +203,21 @@ class Head(nn.Module, ABC, Generic[M]):
         """
         return []
 
+    def take_up(self, weights: dict[str, Tensor]) -> None:
+        """Bring weights of a plainer head, by their names in the head, to the shapes of this one, in place.
+
+        What this one finds with them is the same at first: a convolution that sees more of where a pixel is than x
+        and y begins with zeros for it.
+        """
+        encoding = self.config.encoding
+        more = {encoding.channels(axes) - len(axes) for axes in ("x", "xy")} - {0}
+        for name, own in self.named_parameters():
+            given = weights.get(name)
+            if given is None or given.ndim != 4 or given.shape[0] != own.shape[0]:
+                continue
+            if (added := own.shape[1] - given.shape[1]) in more:
+                weights[name] = F.pad(given, (0, 0, 0, 0, 0, added))
+
     @abstractmethod
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[M]:
         """Run the branches on the features of the backbone."""

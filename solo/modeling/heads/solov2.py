@@ -137,6 +137,17 @@ class SOLOv2Head(Head[DynamicMasks]):
         ]
         return [row for predictor in predictors for row in predictor.parameters()]
 
+    def take_up(self, weights: dict[str, Tensor]) -> None:
+        """Let each pixel of a finer mask feature begin as that which it is a part of, too; see `Head.take_up`."""
+        super().take_up(weights)
+        parts = self.mask_feature.upsample**2
+        for name, own in self.mask_feature.predictor.named_parameters(
+            prefix="mask_feature.predictor"
+        ):
+            given = weights.get(name)
+            if given is not None and own.shape == (parts * given.shape[0], *given.shape[1:]):
+                weights[name] = given.repeat_interleave(parts, dim=0)
+
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
         category_logits: list[Tensor] = []
