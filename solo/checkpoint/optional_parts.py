@@ -24,8 +24,8 @@ def may_start_fresh(model: nn.Module) -> dict[str, str]:
 
 def take_up(weights: dict[str, Any], model: nn.Module) -> None:
     """Bring weights that a training begins from to the shapes of a model that can do so, in place."""
-    if hasattr(model, "take_up"):
-        model.take_up(weights)
+    if bring := getattr(model, "take_up", None):
+        bring(weights)
 
 
 def leave_out(weights: dict[str, Any], prefixes: Prefixes, *, unless: Container[str]) -> None:

@@ -9,7 +9,10 @@ from torch import nn
 
 from solo.architectures import BBOX, SEGM
 from solo.config.choices import LearntFrom
+from solo.modeling.dynamic_assignment import choose_assigner
+from solo.modeling.grids import Grids
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
+from solo.modeling.targets import TargetAssigner
 
 
 class Declared:
@@ -18,6 +21,7 @@ class Declared:
     backbone: Backbone
     head: Head[Any]
 
+    default_head: str  # of MODEL.SOLO.HEAD ""
     node = "SOLO"  # of MODEL, that holds the keys
     head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
 
@@ -30,6 +34,17 @@ class Declared:
     def needs_masks(cls, cfg: CfgNode) -> bool:
         """Return whether training needs masks."""
         return bool(cfg.MODEL.SOLO.LOSS.SUPERVISION != LearntFrom.BOX)
+
+    @classmethod
+    def build_assigner(cls, cfg: CfgNode) -> TargetAssigner:
+        """Build what gives instances to cells, without a model: the rule that one would have.
+
+        Raises:
+            UserError: If the rules contradict themselves.
+        """
+        node = cfg.MODEL.SOLO
+        head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
+        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def category_parameters(self) -> list[nn.Parameter]:

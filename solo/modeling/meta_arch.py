@@ -23,9 +23,7 @@ from solo.modeling import losses
 from solo.modeling.box_supervision import BoxSupervision
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
-from solo.modeling.dynamic_assignment import choose_assigner
 from solo.modeling.freezing import frozen_part
-from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
 from solo.modeling.loss_weights import loss_weights
@@ -127,17 +125,6 @@ class SOLO(Declared, nn.Module):
             "semantic": SemanticLoss.from_config(cfg, head.semantic_stride),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
-
-    @classmethod
-    def build_assigner(cls, cfg: CfgNode) -> TargetAssigner:
-        """Build what gives instances to cells, without a model: the rule that one would have.
-
-        Raises:
-            UserError: If the rules contradict themselves.
-        """
-        node = cfg.MODEL.SOLO
-        head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
-        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def device(self) -> torch.device:
