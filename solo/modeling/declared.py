@@ -1,6 +1,6 @@
 """What SOLO and SOLOv2 say of themselves to the rest of the program: see solo.architectures."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from detectron2.config import CfgNode
@@ -9,9 +9,14 @@ from torch import nn
 
 from solo.architectures import BBOX, SEGM
 from solo.config.choices import LearntFrom
+from solo.modeling.box_supervision import BoxSupervision
+from solo.modeling.category_loss import CategoryRule
 from solo.modeling.dynamic_assignment import choose_assigner
 from solo.modeling.grids import Grids
 from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head
+from solo.modeling.mask_loss import MaskLoss
+from solo.modeling.postprocessing import PostProcessor
+from solo.modeling.semantic_loss import SemanticLoss
 from solo.modeling.targets import TargetAssigner
 
 
@@ -36,15 +41,32 @@ class Declared:
         return bool(cfg.MODEL.SOLO.LOSS.SUPERVISION != LearntFrom.BOX)
 
     @classmethod
+    def head_type(cls, cfg: CfgNode) -> type[Head[Any]]:
+        """Return the class of the head that MODEL.SOLO.HEAD asks for."""
+        return cast(
+            type[Head[Any]], SOLO_HEAD_REGISTRY.get(cfg.MODEL.SOLO.HEAD or cls.default_head)
+        )
+
+    @classmethod
+    def check_keys(cls, cfg: CfgNode) -> None:
+        """Raise a UserError at a key of MODEL.SOLO that makes no sense: make all rules that are no networks."""
+        node, head_type = cfg.MODEL.SOLO, cls.head_type(cfg)
+        head_type.check_keys(cfg)
+        cls.build_assigner(cfg)
+        for rule in (CategoryRule, MaskLoss, BoxSupervision):
+            rule.from_config(cfg)
+        SemanticLoss.from_config(cfg, int("semantic" in head_type.training_only))
+        PostProcessor.from_config(cfg, Grids(node.NUM_GRIDS), tuple(node.STRIDES))
+
+    @classmethod
     def build_assigner(cls, cfg: CfgNode) -> TargetAssigner:
         """Build what gives instances to cells, without a model: the rule that one would have.
 
         Raises:
             UserError: If the rules contradict themselves.
         """
-        node = cfg.MODEL.SOLO
-        head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
-        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
+        collisions = cls.head_type(cfg).default_collisions
+        return choose_assigner(cfg, Grids(cfg.MODEL.SOLO.NUM_GRIDS), collisions)
 
     @property
     def category_parameters(self) -> list[nn.Parameter]:

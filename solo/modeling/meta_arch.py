@@ -25,7 +25,7 @@ from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.ground_truth import ground_truth
-from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
+from solo.modeling.heads import Head, HeadOutputs
 from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
@@ -108,7 +108,7 @@ class SOLO(Declared, nn.Module):
         backbone = build_backbone(cfg)
         if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
-        head = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)(cfg, backbone.output_shape())
+        head = cls.head_type(cfg)(cfg, backbone.output_shape())
         return {
             "backbone": backbone,
             "head": head,

@@ -20,9 +20,10 @@ from torch.nn import functional as F
 from solo.config.choices import CategoryLoss, Collisions
 from solo.errors import UserError
 from solo.layers.conv import Tower, conv_tower, init_conv
+from solo.layers.coordinates import Encoding
 from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
-from solo.modeling.heads.head_config import HeadConfig
+from solo.modeling.heads.head_config import HeadConfig, wants_quality
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
 SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
@@ -129,17 +130,19 @@ class Head(nn.Module, ABC, Generic[M]):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Return the arguments of the constructor.
+        """Return the arguments of the constructor; for what it raises see :meth:`check_keys`."""
+        cls.check_keys(cfg)
+        return {"config": HeadConfig.from_config(cfg, input_shape)}
 
-        Raises:
-            UserError: If the head is asked for a branch that it has not.
-        """
-        config = HeadConfig.from_config(cfg, input_shape)
-        if config.quality and not cls.has_quality_branch:
+    @classmethod
+    def check_keys(cls, cfg: CfgNode) -> None:
+        """Raise a UserError at a key that makes no sense, or if the head is asked for a branch that it has not."""
+        node = cfg.MODEL.SOLO
+        Encoding(node.COORDINATES, node.COORDINATE_OCTAVES)
+        if wants_quality(node) and not cls.has_quality_branch:
             raise UserError(
                 f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.ENABLED to False."
             )
-        return {"config": config}
 
     def _tower(self, coordinates: str = "", *, more_channels: int = 0) -> Tower:
         """Build a tower on the features; coordinates that it does not append itself are more channels."""

@@ -95,12 +95,16 @@ class HeadConfig:
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
             encoding=Encoding(node.COORDINATES, node.COORDINATE_OCTAVES),
-            quality=_has_quality(node),
+            quality=wants_quality(node),
         )
 
 
-def _has_quality(node: CfgNode) -> bool:
-    """Return whether MODEL.SOLO asks for a quality branch."""
+def wants_quality(node: CfgNode) -> bool:
+    """Return whether MODEL.SOLO asks for a quality branch.
+
+    Raises:
+        UserError: If there is nothing that it could learn from, or its loss has a weight below 0.
+    """
     enabled: bool = node.QUALITY.ENABLED
     if node.QUALITY.WEIGHT < 0:
         raise UserError(
