@@ -29,10 +29,8 @@ from solo.modeling.mask_supervision import (
     Supervision,
 )
 from solo.modeling.mask_terms import MaskTerm, mask_terms
+from solo.modeling.predictions import decoded_at_a_time
 from solo.modeling.targets import Targets
-
-# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
-_PIXELS_AT_A_TIME = 1 << 21
 
 
 class MaskSums(NamedTuple):
@@ -165,7 +163,7 @@ class MaskLoss:
         """Split pairs into what is decoded at a time: all of them, unless memory counts."""
         if not self.recompute:
             return (pairs,)
-        return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
+        return decoded_at_a_time(pairs, frame[0] * frame[1])
 
 
 def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
