@@ -3,6 +3,7 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -108,7 +109,8 @@ class SOLO(Declared, nn.Module):
         backbone = build_backbone(cfg)
         if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
-        head = cls.head_type(cfg)(cfg, backbone.output_shape())
+        make_head: Callable[..., Head[Any]] = cls.head_type(cfg)  # configurable
+        head = make_head(cfg, backbone.output_shape())
         return {
             "backbone": backbone,
             "head": head,
