@@ -170,11 +170,9 @@ class COCOEvaluator(evaluation.COCOEvaluator):
         self, coco_eval: Any, iou_type: str, class_names: list[str] | None = None
     ) -> dict[str, float]:
         """Return the table of a task; of boundaries, which detectron2 does not know, as of masks."""
-        if iou_type == BOUNDARY:
-            self._logger.info("The next tables, of segm, are of boundaries.")
-            iou_type = SEGM
-        table: dict[str, float] = super()._derive_coco_results(coco_eval, iou_type, class_names)
-        return table
+        self._logger.info("The next tables are of the task %s.", iou_type)
+        known = SEGM if iou_type == BOUNDARY else iou_type
+        return super()._derive_coco_results(coco_eval, known, class_names)
 
     def _numbered(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return results with the numbers of the truth in place of ids."""
