@@ -22,15 +22,21 @@ def main() -> None:
     load = COCO.loadRes
 
     def keep(self: COCO, detections: Any) -> COCO:
-        # The script may change what it hands over, and so may pycocotools.
-        if not isinstance(detections, str):
-            Path(file).write_text(json.dumps(detections))
+        # First, since pycocotools changes what it is given.
+        Path(file).write_text(_as_json(detections))
         return load(self, detections)
 
     COCO.loadRes = keep
     sys.argv = sys.argv[2:]
     sys.path.insert(0, str(Path(script).parent))
     runpy.run_path(script, run_name="__main__")
+
+
+def _as_json(detections: Any) -> str:
+    """Return as json what COCO.loadRes takes: a file of it, or a list, whose run lengths may be bytes."""
+    if isinstance(detections, str):
+        return Path(detections).read_text()
+    return json.dumps(detections, default=lambda value: value.decode())
 
 
 if __name__ == "__main__":

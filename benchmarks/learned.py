@@ -24,7 +24,7 @@ class Learned(NamedTuple):
         ap75: At IoU .75.
         small: Of objects under 32 x 32 pixels.
         medium: Of objects under 96 x 96 pixels.
-        step_ms: Of a training step.
+        run_s: Seconds of training and evaluation.
         peak_mb: Of the process that trained.
     """
 
@@ -34,7 +34,7 @@ class Learned(NamedTuple):
     ap75: float
     small: float
     medium: float
-    step_ms: float = 0.0
+    run_s: float = 0.0
     peak_mb: float = 0.0
 
 

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pycocotools.mask as mask_util
 import pytest
 from learned import Learned, compare
-from recipes import RECIPES, Run, _do, _ours, _recipes, _rival, _rows
+from recipe_runs import Run, do_run, our_run, read_recipes, rival_run
+from recipe_speeds import in_turns
+from recipes import RECIPES, rows_of
 
 from solo.errors import UserError
 from tests.toys import registered, square, write_records
@@ -42,63 +43,74 @@ def test_what_was_learnt(squares):
 
 
 def test_rows_have_means_ranges_and_ratios(tmp_path):
-    def learned(name, seed, ap, step, rival=False):
+    def learned(name, seed, ap):
         folder = tmp_path / name / str(seed)
         folder.mkdir(parents=True)
-        content = Learned(ap, ap / 2, 0, 0, 0, 0, step, 100)._asdict()
+        content = {**Learned(ap, ap / 2, 0, 0, 0, 0, 60, 100)._asdict(), "command": [name]}
         (folder / "learned.json").write_text(json.dumps(content))
-        return Run(name, seed, [], folder, folder / "detections.json", rival)
+        return Run(name, seed, [name], folder, folder / "detections.json", 7)
 
-    runs = [learned("plain", 1, 10.0, 200.0), learned("plain", 2, 11.0, 200.0)]
-    runs += [learned("plus", 1, 16.0, 250.0), learned("theirs", 1, 12.0, 400.0, rival=True)]
-    missing = Run("later", 1, [], tmp_path / "later", tmp_path / "none")
-    plain, plus, theirs = _rows([*runs, missing], [])
+    runs = [learned("plus", 1, 16.0), learned("plain", 1, 10.0), learned("plain", 2, 11.0)]
+    runs += [learned("theirs", 1, 12.0), Run("later", 1, [], tmp_path, tmp_path / "none", 7)]
+    plus, plain, theirs = rows_of(runs, {"plus": 250, "plain": 200}, {"plus": 21, "plain": 20})
     assert (plain.seeds, plain.ap, plain.ap_range, plain.boundary) == (
         2,
         10.5,
         "10.0 to 11.0",
         5.25,
     )
-    assert (plain.step_ratio, plus.step_ratio, theirs.step_ratio) == (1, 1.25, 2)
-    assert plus.ap_range == "" and plus.infer_ms is None
+    assert (plain.step_ratio, plus.step_ratio, plus.image_ratio) == (1, 1.25, 1.05)
+    assert plus.ap_range == "" and (theirs.step_ms, theirs.step_ratio) == (None, None)
+    other = runs[0]._replace(command=["another"])
+    with pytest.raises(
+        UserError, match="is of another command than another: give another --output"
+    ):
+        rows_of([other], {}, {})
 
 
 def test_a_shorter_schedule_keeps_its_shares(tmp_path):
     digits = ["DATASETS.TRAIN", '("digits_train",)', "DATASETS.TEST", '("digits_val",)']
-    args = Namespace(iters=180, data="", output=tmp_path, opts=digits)
     keys = {"config": "recipes/solov2_R_18_FPN", "SOLVER.EMA.ENABLED": True}
-    run = _ours(args, "a name", keys, 3)
+    run = our_run("a name", keys, 3, output=tmp_path, iters=180, opts=digits)
     pairs = run.command[run.command.index("SOLVER.EMA.ENABLED") :]
     options = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    assert options["SOLVER.MAX_ITER"] == "180" and options["SOLVER.STEPS"] == "(135, 165)"
-    assert options["SOLVER.WARMUP_ITERS"] == "36" and options["SEED"] == "3"
     assert options["SOLVER.EMA.ENABLED"] == "True" and run.folder == tmp_path / "a_name" / "seed3"
+    assert options["SOLVER.MAX_ITER"] == "180" and options["SOLVER.STEPS"] == "(135, 166)"
+    assert options["SOLVER.WARMUP_ITERS"] == "20" and options["SEED"] == "3"
+    assert options["MODEL.SOLO.DYNAMIC.WARMUP_ITERS"] == "50"
 
 
 def test_an_unknown_recipe():
-    name, keys = _recipes(RECIPES, [])[0]
+    name, keys = read_recipes(RECIPES, [])[0]
     assert name == "plain" and keys == {"config": "recipes/solov2_R_18_FPN"}
     with pytest.raises(UserError, match="no recipe plein; it has plain, "):
-        _recipes(RECIPES, ["plein"])
+        read_recipes(RECIPES, ["plein"])
 
 
 def test_a_rival_is_run_once_and_a_failure_is_told(tmp_path, squares):
     detections = [found(8, 8, 20), found(40, 8, 20, category=1)]
+    detections[0]["segmentation"]["counts"] = detections[0]["segmentation"]["counts"].encode()
     script = tmp_path / "rival.py"
     script.write_text(
         "import sys, json\nfrom pycocotools.coco import COCO\nassert sys.argv[1:] == ['7']\n"
         "truth = COCO()\ntruth.dataset = {'images': [{'id': 0}], 'categories': []}\ntruth.createIndex()\n"
         f"truth.loadRes({detections})\n"
     )
-    args = Namespace(iters=7, data="", output=tmp_path)
-    run = _rival(args, "a rival", f"{sys.executable} {script} {{iters}}", 1)
-    _do(run, 7, squares)
-    learned = json.loads((run.folder / "learned.json").read_text())
-    assert learned["ap"] == pytest.approx(100) and learned["step_ms"] > 0 and learned["peak_mb"] > 1
+    given = {"output": tmp_path, "data": "", "iters": 7}
+    run = rival_run(f"a rival={sys.executable} {script} {{iters}}", 1, **given)
+    do_run(run, squares)
+    learned = run.learned()
+    assert learned.ap == pytest.approx(100) and learned.run_s > 0 and learned.peak_mb > 1
     script.write_text("raise SystemExit(3)")
-    _do(run, 7, squares)  # it was done
+    do_run(run, squares)  # it was done
     with pytest.raises(UserError, match=r"a rival, seed 2, failed: see .*console\.txt"):
-        _do(_rival(args, "a rival", f"{sys.executable} {script}", 2), 7, squares)
+        do_run(rival_run(f"a rival={sys.executable} {script}", 2, **given), squares)
+
+
+def test_turns():
+    calls = []
+    times = in_turns([lambda: calls.append("a"), lambda: calls.append("b")], 2)
+    assert calls == ["a", "b"] * 3 and len(times) == 2 and min(times) > 0
 
 
 def test_what_is_run_to_keep_detections_needs_no_more_than_pycocotools(tmp_path):
