@@ -59,8 +59,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             class_names: Names of the model's classes, in the order of their numbers; saved beside
                 the weights, and compared when weights are loaded. Empty: not known.
             category_ids: The data set's own, in that order; saved beside the weights if they are known.
-            complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
-                need.
+            complete: Raise where a file lacks a tensor of the model, or has a part that the model lacks, as
+                evaluation and a resumed training need.
             takes_classes_by_name: Whether weights of other classes are taken over, each class by its name,
                 as where a training begins; else they are refused.
             checkpointables: What :meth:`save` saves beside the model, by name.

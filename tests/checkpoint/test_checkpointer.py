@@ -195,12 +195,14 @@ def test_an_evaluation_leaves_no_convolution_out(cfg: CfgNode, tmp_path: Path) -
         SOLOCheckpointer(build(cfg), complete=True).load(path)
 
 
+@pytest.mark.parametrize("norm", ["GN", "BN"])
 @pytest.mark.parametrize(
     ("key", "value"), [("COORDINATES", "fourier"), ("MASK_FEATURE.UPSAMPLE", 2)]
 )
 def test_a_training_begins_from_a_plainer_head_and_finds_the_same(
-    cfg: CfgNode, tmp_path: Path, key: str, value: str | int
+    cfg: CfgNode, tmp_path: Path, key: str, value: str | int, norm: str
 ) -> None:
+    cfg.MODEL.SOLO.MASK_FEATURE.NORM = norm
     plain, path = build(cfg).eval(), str(tmp_path / "model.pth")
     write_checkpoint({"state_dict": to_mmdet(plain.state_dict())}, Path(path))
     cfg.merge_from_list([f"MODEL.SOLO.{key}", value])

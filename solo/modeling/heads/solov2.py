@@ -150,13 +150,12 @@ class SOLOv2Head(Head[DynamicMasks]):
     def take_up(self, weights: dict[str, Tensor]) -> None:
         """Let each pixel of a finer mask feature begin as that which it is a part of, too; see `Head.take_up`."""
         super().take_up(weights)
-        parts = self.mask_feature.upsample**2
-        for name, own in self.mask_feature.predictor.named_parameters(
-            prefix="mask_feature.predictor"
-        ):
-            given = weights.get(name)
-            if given is not None and own.shape == (parts * given.shape[0], *given.shape[1:]):
-                weights[name] = given.repeat_interleave(parts, dim=0)
+        parts, prefix = self.mask_feature.upsample**2, "mask_feature.predictor."
+        for name, own in self.mask_feature.predictor.state_dict().items():
+            given = weights.get(prefix + name)
+            if given is not None and given.ndim and own.shape != given.shape:
+                repeated = given.repeat_interleave(parts, dim=0)
+                weights[prefix + name] = repeated if repeated.shape == own.shape else given
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
