@@ -153,9 +153,10 @@ class SOLOv2Head(Head[DynamicMasks]):
         parts, prefix = self.mask_feature.upsample**2, "mask_feature.predictor."
         for name, own in self.mask_feature.predictor.state_dict().items():
             given = weights.get(prefix + name)
-            if given is not None and given.ndim and own.shape != given.shape:
-                repeated = given.repeat_interleave(parts, dim=0)
-                weights[prefix + name] = repeated if repeated.shape == own.shape else given
+            if given is None or not given.ndim:
+                continue
+            if own.shape == (parts * len(given), *given.shape[1:]):
+                weights[prefix + name] = given.repeat_interleave(parts, dim=0)
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
