@@ -57,6 +57,13 @@ def needs_masks(cfg: CfgNode) -> bool:
     return bool(cfg.MODEL.MASK_ON) if needs is None else needs(cfg)
 
 
+def check_keys(cfg: CfgNode) -> None:
+    """Raise a UserError at a key of the model that makes no sense: by the rules that it would be built of."""
+    check: Callable[[CfgNode], None] | None = _said(cfg, "check_keys")
+    if check is not None:
+        check(cfg)
+
+
 def node_name(cfg: CfgNode) -> str:
     """Return the name of the node of MODEL that holds the model's keys, as "SOLO"."""
     return cast(str, _said(cfg, "node") or "SOLO")

@@ -14,23 +14,27 @@ from solo.checkpoint.addresses import fetching
 from solo.checkpoint.beside_weights import CATEGORY_IDS
 from solo.checkpoint.comparison import compare, is_counter, listed, strip_prefix
 from solo.checkpoint.lineages import Lineage, expected_preprocessing, part_of, recognise, to_solo
+from solo.checkpoint.misfits import (
+    MisfitError,
+    check_nothing_is_lost,
+    check_nothing_is_random,
+    check_shapes,
+)
+from solo.checkpoint.optional_parts import (
+    Prefixes,
+    leave_out,
+    may_start_fresh,
+    set_aside,
+    take_up,
+    training_only,
+)
 from solo.checkpoint.preprocessing import Preprocessing
 from solo.checkpoint.published import meant_published
 from solo.checkpoint.run_files import LAST_CHECKPOINT
 from solo.checkpoint.storage import from_pickle, read_checkpoint, write_checkpoint
 from solo.checkpoint.timm_names import backbone_alone
-from solo.checkpoint.training_only import leave_out, set_aside
 from solo.errors import NotFiniteError, UserError
 from solo.files import write_text
-
-
-class MisfitError(UserError):
-    """A checkpoint that is of another model, of other classes or of another optimizer."""
-
-    def __init__(self, what: str, advice: str) -> None:
-        """Say what does not fit, and what to do about it."""
-        super().__init__(f"{what} {advice}")
-        self.what = what
 
 
 class SOLOCheckpointer(DetectionCheckpointer):
@@ -55,8 +59,8 @@ class SOLOCheckpointer(DetectionCheckpointer):
             class_names: Names of the model's classes, in the order of their numbers; saved beside
                 the weights, and compared when weights are loaded. Empty: not known.
             category_ids: The data set's own, in that order; saved beside the weights if they are known.
-            complete: Raise where a file lacks a tensor of the model, as evaluation and a resumed training
-                need.
+            complete: Raise where a file lacks a tensor of the model, or has a part that the model lacks, as
+                evaluation and a resumed training need.
             takes_classes_by_name: Whether weights of other classes are taken over, each class by its name,
                 as where a training begins; else they are refused.
             checkpointables: What :meth:`save` saves beside the model, by name.
@@ -193,6 +197,12 @@ class SOLOCheckpointer(DetectionCheckpointer):
         return content
 
     @property
+    def _optional(self) -> Prefixes:
+        """How the names of tensors of the model begin that the checkpoint may lack."""
+        fresh = () if self.complete else tuple(may_start_fresh(self.model))
+        return (*training_only(self.model), *fresh)
+
+    @property
     def _is_foreign(self) -> bool:
         return self._lineage not in (None, Lineage.SOLO)
 
@@ -209,13 +219,18 @@ class SOLOCheckpointer(DetectionCheckpointer):
             )
         if not checkpoint.get("matching_heuristics", False):
             strip_prefix(weights, "module.")
-            leave_out(weights, self.model, unless=self.model.state_dict())
+            leave_out(weights, training_only(self.model), unless=self.model.state_dict())
             if self.takes_classes_by_name and class_rows.class_keys(self.model):
                 self._take_classes(weights)
             else:
                 self._check_classes()
-            self._check_fit(weights)
+            if not self.complete:
+                take_up(weights, self.model)
+            own = self.model.state_dict()
+            check_shapes(weights, own, self._path)
             self._report(checkpoint)
+            if self.complete:
+                check_nothing_is_lost(weights, own, may_start_fresh(self.model), self._path)
         return super()._load_model(checkpoint)
 
     def _report(self, checkpoint: dict[str, Any]) -> None:
@@ -226,7 +241,7 @@ class SOLOCheckpointer(DetectionCheckpointer):
         if self._lineage is None:
             return
         weights, own = checkpoint["model"], part_of(self._lineage, self.model.state_dict())
-        leave_out(own, self.model, unless=weights)
+        leave_out(own, self._optional, unless=weights)
         source_name, dropped = self._lineage.value, checkpoint.get("dropped", ())
         report = compare(weights, own, source=source_name, dropped=dropped)
         self.logger.info("%s", report)
@@ -259,38 +274,17 @@ class SOLOCheckpointer(DetectionCheckpointer):
                 "MODEL.WEIGHTS: classes are taken over by name, if the head has category_parameters.",
             )
 
-    def _check_fit(self, weights: dict[str, Any]) -> None:
-        model = self.model.state_dict()
-        mismatches = [
-            f"{key} is {list(value.shape)} in the checkpoint and {list(model[key].shape)} in the model"
-            for key, value in weights.items()
-            if key in model and value.shape != model[key].shape
-        ]
-        if mismatches:
-            more = f"; and {len(mismatches) - 8} more" if len(mismatches) > 8 else ""
-            raise MisfitError(
-                f"The checkpoint {self._path} does not fit the model: "
-                f"{'; '.join(mismatches[:8])}{more}.",
-                "Take the config it was trained with.",
-            )
-        if weights and not any(key in model for key in weights):
-            raise MisfitError(
-                f"Nothing in the checkpoint {self._path} fits this model: it has "
-                f"{listed(list(weights))}, the model {listed(list(model))}.",
-                "Take the config it was trained with.",
-            )
-
     def _log_incompatible_keys(self, incompatible: Any) -> None:
-        if fresh := set_aside(incompatible.missing_keys, self.model):
-            told = "The checkpoint %s lacks %s, which training alone needs: they start fresh."
-            self.logger.info(told, self._path, listed(fresh))
+        for prefixes, why in (
+            (training_only(self.model), ", which training alone needs"),
+            (self._optional, ""),
+        ):
+            if fresh := set_aside(incompatible.missing_keys, prefixes):
+                told = "The checkpoint %s lacks %s%s: they start fresh."
+                self.logger.info(told, self._path, listed(fresh), why)
         missing = [key for key in incompatible.missing_keys if not is_counter(key)]
-        if self.complete and missing:
-            raise MisfitError(
-                f"The checkpoint {self._path} lacks {len(missing)} tensors of "
-                f"the model ({listed(missing)}); they would be random.",
-                "Take a checkpoint of the whole model, and the config it was trained with.",
-            )
+        if self.complete:
+            check_nothing_is_random(missing, self._path)
         if self._lineage in (Lineage.TORCHVISION, Lineage.TIMM):
             told = "Only the backbone was filled: %d other tensors of the model start fresh."
             self.logger.info(told, len(missing))

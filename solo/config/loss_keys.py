@@ -15,11 +15,12 @@ def add_targets(node: CfgNode) -> None:
     node.CENTER = "mass"
     # ... but at most so many cells away from the centre's own cell. 0: no limit.
     node.CENTER_RADIUS = 1
-    # Cells that several instances claim: "all" supervise the mask, or the "last", or the "smallest".
+    # Cells that several instances claim by "grid": "all" supervise the mask, or the "last", or the "smallest".
     # Empty: as in the official code of the head (SOLOv2 "all", SOLO and Decoupled SOLO "last").
     node.COLLISIONS = ""
     # "grid": all these cells; "dynamic": of a wider region the cells whose classes and masks suit an object best at
-    # present, more of them the better they are, as SimOTA does (arXiv 2107.08430), with masks in place of boxes.
+    # present, more of them the better they are, as SimOTA does (arXiv 2107.08430), with masks in place of boxes. A cell
+    # is then the cheapest claim's, whatever COLLISIONS says, which decides in the warm-up alone.
     node.ASSIGNMENT = "grid"
     node.DYNAMIC = CfgNode()
     # That region: as SIGMA and CENTER_RADIUS.
@@ -80,8 +81,10 @@ def add_losses(node: CfgNode) -> None:
 def add_quality(node: CfgNode) -> None:
     """Add the branch that says how well the mask of a cell fits, in place."""
     node.QUALITY = CfgNode()
-    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask. 0: there is no such branch.
-    node.QUALITY.WEIGHT = 0.0
+    # Whether there is one: what the model finds depends on it, as on its weights.
+    node.QUALITY.ENABLED = False
+    # Weight of its loss, the cross entropy with the IoU of a positive cell's mask.
+    node.QUALITY.WEIGHT = 1.0
     # At test the category probability, of which TEST.SCORE_THRESH is a limit, is multiplied by this power of it.
     node.QUALITY.EXPONENT = 1.0
 

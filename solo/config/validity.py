@@ -5,15 +5,23 @@ from detectron2.config import CfgNode
 from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
 from fvcore.common.registry import Registry
 
-from solo.architectures import architecture, check_is_solo, predicts_masks, tasks_of
-from solo.config.choices import CategoryLoss, Freeze, check_words
+from solo.architectures import (
+    architecture,
+    check_is_solo,
+    check_keys,
+    node_name,
+    predicts_masks,
+    tasks_of,
+)
+from solo.config.choices import Assignment, CategoryLoss, Freeze, check_words
 from solo.errors import UserError
 
 
 def check_config(cfg: CfgNode) -> None:
-    """Raise a UserError at a word, a part or a device that there is not, before any work."""
+    """Raise a UserError at a word, a number, a part or a device that there is not, before any work."""
     check_words(cfg)
     check_parts(cfg)
+    check_keys(cfg)
     check_evaluated(cfg)
     check_device(cfg.MODEL.DEVICE)
 
@@ -47,8 +55,15 @@ def check_parts(cfg: CfgNode) -> None:
     heads = getattr(architecture(cfg), "head_registry", None)
     if heads is not None and cfg.MODEL.SOLO.HEAD:
         _check_name(heads, cfg.MODEL.SOLO.HEAD, "MODEL.SOLO.HEAD")
-    if cfg.MODEL.SOLO.FREEZE != Freeze.NONE:
-        check_is_solo(cfg, f"MODEL.SOLO.FREEZE {cfg.MODEL.SOLO.FREEZE}")
+    node = cfg.MODEL.SOLO
+    for key, value, default in (
+        ("FREEZE", node.FREEZE, Freeze.NONE),
+        ("ASSIGNMENT", node.ASSIGNMENT, Assignment.GRID),
+        ("LOSS.CATEGORY", node.LOSS.CATEGORY, CategoryLoss.FOCAL),
+        ("QUALITY.ENABLED", node.QUALITY.ENABLED, False),
+    ):
+        if value != default:
+            check_is_solo(cfg, f"MODEL.SOLO.{key} {value}")
 
 
 def check_evaluated(cfg: CfgNode) -> None:
@@ -71,7 +86,7 @@ def check_solver(cfg: CfgNode) -> None:
         if cfg.SOLVER[key] < 1:
             raise UserError(f"SOLVER.{key} is {cfg.SOLVER[key]}; it has to be 1 at least.")
     ranks = cfg.MODEL.SOLO.LOSS.CATEGORY == CategoryLoss.RANK_SORT
-    if ranks and cfg.SOLVER.ACCUMULATE > 1:
+    if ranks and node_name(cfg) == "SOLO" and cfg.SOLVER.ACCUMULATE > 1:
         raise UserError(
             f"SOLVER.ACCUMULATE is {cfg.SOLVER.ACCUMULATE}, but MODEL.SOLO.LOSS.CATEGORY 'rank_sort' compares all "
             "cells of a step with each other: set ACCUMULATE to 1, or another CATEGORY."

@@ -3,7 +3,6 @@
 Legend: D detections and G objects of one class in an image.
 """
 
-import logging
 import math
 import weakref
 from collections.abc import Callable, MutableMapping, Sequence
@@ -13,15 +12,10 @@ import cv2
 import numpy as np
 import pycocotools.mask as mask_util
 
-from solo.architectures import BOUNDARY
-from solo.evaluation.result_tables import class_table
 from solo.structures.run_lengths import RLE, boxes_of, decode_box, place_mask
-
-logger = logging.getLogger(__name__)
 
 # Width of the strip, of the diagonal of the image.
 _SHARE = 0.02
-_METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
 def boundary_width(size: Sequence[int]) -> int:
@@ -86,25 +80,3 @@ def compare_boundaries(evaluated: Any, kept: MutableMapping[int, RLE]) -> None:
 
 def _of_class(api: Any, image: int, category: int) -> list[dict[str, Any]]:
     return [item for item in api.imgToAnns[image] if item["category_id"] == category]
-
-
-def table_of(evaluated: Any, class_names: Sequence[str] | None) -> dict[str, float]:
-    """Return the AP in percent of a COCOeval, by size and of each of several classes, as detectron2 names it.
-
-    What has no objects is nan.
-    """
-    stats = evaluated.stats[: len(_METRICS)]
-    table = {
-        name: float(100 * ap) if ap >= 0 else math.nan
-        for name, ap in zip(_METRICS, stats, strict=True)
-    }
-    names = class_names or ()
-    # Of all sizes and the most detections.
-    precisions = evaluated.eval["precision"][:, :, :, 0, -1]
-    for index, name in enumerate(names if len(names) > 1 else ()):
-        precision = precisions[:, :, index]
-        known = precision[precision > -1]
-        table[f"AP-{name}"] = float(100 * known.mean()) if known.size else math.nan
-    if classes := class_table({BOUNDARY: table}):
-        logger.info("boundary AP of each class:\n%s", classes)
-    return table

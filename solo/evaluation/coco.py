@@ -23,7 +23,7 @@ from pycocotools.cocoeval import COCOeval
 
 from solo.architectures import BBOX, BOUNDARY, SEGM
 from solo.errors import MissingPackageError, UserError
-from solo.evaluation.boundary import compare_boundaries, table_of
+from solo.evaluation.boundary import compare_boundaries
 from solo.evaluation.coco_truth import Truth, indexed
 from solo.evaluation.tasks import boxes_alone
 from solo.files import Spared, write_with
@@ -169,10 +169,10 @@ class COCOEvaluator(evaluation.COCOEvaluator):
     def _derive_coco_results(
         self, coco_eval: Any, iou_type: str, class_names: list[str] | None = None
     ) -> dict[str, float]:
-        """Return the table of a task; detectron2 knows no boundaries."""
-        if iou_type == BOUNDARY:
-            return table_of(coco_eval, class_names)
-        return super()._derive_coco_results(coco_eval, iou_type, class_names)
+        """Return the table of a task; of boundaries, which detectron2 does not know, as of masks."""
+        self._logger.info("The next tables are of the task %s.", iou_type)
+        known = SEGM if iou_type == BOUNDARY else iou_type
+        return super()._derive_coco_results(coco_eval, known, class_names)
 
     def _numbered(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return results with the numbers of the truth in place of ids."""

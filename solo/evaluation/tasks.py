@@ -17,11 +17,21 @@ from solo.errors import UserError
 logger = logging.getLogger(__name__)
 
 
+def tasks_by_type(dataset_name: str, tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of the tasks that a model solves the evaluator of a data set measures; see `build_evaluator`."""
+    kind = MetadataCatalog.get(dataset_name).get("evaluator_type", "coco")
+    if kind == "cityscapes_instance" and SEGM in tasks:
+        return tuple(task for task in tasks if task != BBOX)
+    return tasks
+
+
 def evaluated_tasks(dataset_name: str, tasks: tuple[str, ...]) -> tuple[str, ...]:
     """Return by which of the tasks that a model solves it is evaluated on a registered data set.
 
     A data set that cannot be read is told by those who evaluate on it.
     """
+    if (by_type := tasks_by_type(dataset_name, tasks)) != tasks:
+        return by_type
     with suppress(OSError, UserError):
         if SEGM in tasks:
             keep_records(dataset_name)

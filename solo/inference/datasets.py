@@ -21,7 +21,7 @@ from solo.errors import UserError
 from solo.evaluation import COCOEvaluator, build_evaluator
 from solo.evaluation.left_out import OrReason, look_ahead
 from solo.evaluation.loop import Batches, run_evaluation
-from solo.evaluation.tasks import evaluated_tasks
+from solo.evaluation.tasks import evaluated_tasks, tasks_by_type
 from solo.images import MAX_PIXELS
 from solo.inference.class_order import ClassOrder, go_by_number
 from solo.inference.fallback import WithCPUFallback, memory_advice
@@ -130,8 +130,18 @@ def best_metric_name(cfg: CfgNode) -> str:
 
     That is TEST.BEST_METRIC, else of masks where the model predicts them, and the first of DATASETS.TEST has them, else
     of boxes.
+
+    Raises:
+        UserError: If the evaluator of that data set does not give it.
     """
-    tasks = evaluated_tasks(cfg.DATASETS.TEST[0], tasks_of(cfg))
+    name, solved = cfg.DATASETS.TEST[0], tasks_of(cfg)
+    given, chosen = tasks_by_type(name, solved), cfg.TEST.BEST_METRIC.partition("/")[0]
+    if chosen in solved and chosen not in given:
+        raise UserError(
+            f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}, but {name} is evaluated by {' and '.join(given)}: choose "
+            "one of these, or leave it empty."
+        )
+    tasks = evaluated_tasks(name, solved)
     return best_metric(cfg.DATASETS.TEST, tasks, cfg.TEST.BEST_METRIC)
 
 

@@ -5,7 +5,6 @@ Legend: M instances of an image, E kinds of edges, h, w size of the image at the
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -85,24 +84,7 @@ class BoxSupervision:
 
     def of_batch(self, truth: Sequence[Instances], smooth: float) -> Supervision:
         """Return what compares soft masks with the boxes of a batch; `smooth`: see `dice_loss`."""
-        return partial(self._pair_loss, truth, smooth)
-
-    def _pair_loss(
-        self,
-        truth: Sequence[Instances],
-        smooth: float,
-        image: int,
-        stride: int,
-        frame: tuple[int, int],
-    ) -> PairLoss:
-        windows, similar = truth[image].gt_colors.at(stride)
-
-        def terms(soft: Tensor, instances: Tensor) -> Tensor:
-            projection = projection_loss(soft, windows, instances, smooth=smooth)
-            pairwise = pairwise_loss(soft, similar, self.offsets, windows, instances)
-            return torch.stack([projection.sum(), pairwise.sum()])
-
-        return terms
+        return _ShownBoxes(truth, smooth, self.offsets)
 
     def count_edges(
         self,
@@ -130,11 +112,11 @@ class BoxSupervision:
         """Return the losses by name.
 
         Args:
-            sums: (2,) of both terms; a scalar 0 without pairs.
+            sums: (2,) of both terms.
             num_pairs: What the first is divided by.
             num_edges: What the second is divided by.
         """
-        projection, pairwise = sums.expand(2)
+        projection, pairwise = sums.unbind()
         return {
             "loss_projection": projection / num_pairs.clamp(min=1),
             "loss_pairwise": pairwise / num_edges.clamp(min=1) * self._warmth(),
@@ -146,6 +128,33 @@ class BoxSupervision:
         if iteration is None or not self.warmup_iters:
             return 1.0
         return min(iteration / self.warmup_iters, 1.0)
+
+
+@dataclass(frozen=True)
+class _ShownBoxes:
+    """The boxes and colours of a batch: a `Supervision` by both terms.
+
+    Attributes:
+        truth: Of each image, with gt_colors.
+        smooth: See `dice_loss`.
+        offsets: See `BoxSupervision`.
+    """
+
+    truth: Sequence[Instances]
+    smooth: float
+    offsets: tuple[Offset, ...]
+    num_losses = 2
+
+    def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
+        """Look at the colours of an image; see `Supervision`."""
+        windows, similar = self.truth[image].gt_colors.at(stride)
+
+        def terms(soft: Tensor, instances: Tensor) -> Tensor:
+            projection = projection_loss(soft, windows, instances, smooth=self.smooth)
+            pairwise = pairwise_loss(soft, similar, self.offsets, windows, instances)
+            return torch.stack([projection.sum(), pairwise.sum()])
+
+        return terms
 
 
 def check_box_supervision(cfg: CfgNode) -> None:

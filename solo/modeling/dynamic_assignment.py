@@ -21,11 +21,9 @@ from solo.layers.masks import downsample_masks
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device, to_host
 from solo.modeling.grids import Grids
-from solo.modeling.predictions import Decoder, Predictions
+from solo.modeling.predictions import Decoder, Predictions, decoded_at_a_time
 from solo.modeling.targets import TargetAssigner, Targets
 
-# Pixels of soft masks that are decoded at a time (8 MB).
-_PIXELS_AT_A_TIME = 1 << 21
 # Added to the IoU in its logarithm.
 _EPSILON = 1e-8
 
@@ -266,7 +264,7 @@ def _sums(decode: Decoder, cells: Tensor, shown: Tensor) -> tuple[Tensor, Tensor
         shown: (M, h * w) instances, of zeros and ones.
     """
     sums = []
-    for part in cells.split(max(_PIXELS_AT_A_TIME // shown.shape[1], 1)):
+    for part in decoded_at_a_time(cells, shown.shape[1]):
         soft = decode(part).flatten(1)
         with torch.autocast(soft.device.type, enabled=False):
             sums.append((soft @ shown.mT, soft.square().sum(dim=1)))

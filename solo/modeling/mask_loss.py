@@ -29,17 +29,15 @@ from solo.modeling.mask_supervision import (
     Supervision,
 )
 from solo.modeling.mask_terms import MaskTerm, mask_terms
+from solo.modeling.predictions import decoded_at_a_time
 from solo.modeling.targets import Targets
-
-# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
-_PIXELS_AT_A_TIME = 1 << 21
 
 
 class MaskSums(NamedTuple):
     """What the soft masks of a batch come to.
 
     Attributes:
-        total: The losses of all pairs added up: a scalar; (T,) where there are several terms and pairs.
+        total: (T,) losses of all pairs added up; zeros without pairs.
         quality: Of each image (P,) float32, which no gradient flows through: the IoU of each pair's soft mask
             above .5 with the mask of its instance, at the size of the soft mask. Empty where nobody asked.
     """
@@ -95,10 +93,10 @@ class MaskLoss:
         """Return the losses by name.
 
         Args:
-            sums: (T,) of dice and the other terms; a scalar if there is dice alone, or 0 without pairs.
+            sums: (T,) of dice and the other terms.
             num_masks: What they are divided by.
         """
-        means = (sums / num_masks.clamp(min=1)).expand(1 + len(self.terms))
+        means = sums / num_masks.clamp(min=1)
         return dict(zip(("loss_mask", *self.terms), means.unbind(), strict=True))
 
     def __call__(
@@ -124,14 +122,15 @@ class MaskLoss:
         again = partial(checkpoint, _pair_sum, use_reentrant=False)
         pair_sum = again if self.recompute else _pair_sum
         device = next(head.parameters()).device
-        sums = MaskSums(torch.zeros(()), [])
+        sums = MaskSums(torch.zeros(supervision.num_losses, device=device), [])
+        empty = EmptySupervision(device, self.smooth, supervision.num_losses)
         for image, target in enumerate(targets):
             decode = head.decoder(masks, image, _frame(size, self.stride) if self.stride else None)
             nothing = torch.zeros_like(target.negatives)
             quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
                 (target.cells, target.instances, supervision),
-                (target.negatives, nothing, EmptySupervision(device, self.smooth, len(self.terms))),
+                (target.negatives, nothing, empty),
             ):
                 for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)
@@ -164,7 +163,7 @@ class MaskLoss:
         """Split pairs into what is decoded at a time: all of them, unless memory counts."""
         if not self.recompute:
             return (pairs,)
-        return pairs.split(max(_PIXELS_AT_A_TIME // (frame[0] * frame[1]), 1))
+        return decoded_at_a_time(pairs, frame[0] * frame[1])
 
 
 def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:

@@ -19,11 +19,19 @@ from solo.modeling.mask_quality import mask_ious
 from solo.modeling.mask_terms import MaskTerm, PairTerm, Shown
 
 PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into the sums of T losses."""
+"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into (T,) sums of losses."""
 
 
 class Supervision(Protocol):
-    """What soft masks are compared with, made for a batch."""
+    """What soft masks are compared with, made for a batch.
+
+    Attributes:
+        num_losses: T.
+    """
+
+    @property
+    def num_losses(self) -> int:
+        """See the attributes."""
 
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Return the loss of soft masks of an image of the batch, of size (h, w) = `frame` at a stride."""
@@ -42,6 +50,11 @@ class MaskSupervision:
     truth: Sequence[Instances]
     smooth: float = 0.0
     terms: Sequence[MaskTerm] = ()
+
+    @property
+    def num_losses(self) -> int:
+        """See `Supervision`."""
+        return 1 + len(self.terms)
 
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> "ShownMasks":
         """Shrink the masks of an image; see `Supervision`."""
@@ -69,8 +82,6 @@ class ShownMasks:
         """Add up the losses of pairs; see `PairLoss`."""
         shown = to_device(instances, self.masks.device)
         dice = dice_loss(soft, self.masks, shown, smooth=self.smooth).sum()
-        if not self.terms:
-            return dice
         return torch.stack([dice, *(term(soft, shown).sum() for term in self.terms)])
 
     def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
@@ -85,12 +96,12 @@ class EmptySupervision:
     Attributes:
         device: Of the soft masks.
         smooth: See `dice_loss`.
-        num_terms: Those of annotated masks beside dice, which are 0 here.
+        num_losses: Those of what is annotated; all but dice are 0 here.
     """
 
     device: torch.device
     smooth: float
-    num_terms: int = 0
+    num_losses: int
 
     def __call__(self, image: int, stride: int, frame: tuple[int, int]) -> PairLoss:
         """Make the frame; see `Supervision`."""
@@ -99,6 +110,6 @@ class EmptySupervision:
         def dice(soft: Tensor, zeros: Tensor) -> Tensor:
             shown = to_device(zeros, self.device)
             loss = dice_loss(1 - soft, full, shown, smooth=self.smooth).sum()
-            return F.pad(loss[None], (0, self.num_terms)) if self.num_terms else loss
+            return F.pad(loss[None], (0, self.num_losses - 1))
 
         return dice

@@ -3,6 +3,7 @@
 Legend: N images, H, W padded input size in pixels, M instances of an image, P positive pairs.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,15 +24,14 @@ from solo.modeling import losses
 from solo.modeling.box_supervision import BoxSupervision
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.declared import Declared
-from solo.modeling.dynamic_assignment import choose_assigner
 from solo.modeling.freezing import frozen_part
-from solo.modeling.grids import Grids
 from solo.modeling.ground_truth import ground_truth
-from solo.modeling.heads import SOLO_HEAD_REGISTRY, Head, HeadOutputs
+from solo.modeling.heads import Head, HeadOutputs
 from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
+from solo.modeling.normalisers import Normalisers
 from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
 from solo.modeling.semantic_loss import SemanticLoss
@@ -61,7 +61,6 @@ class SOLO(Declared, nn.Module):
         assigner: TargetAssigner,
         postprocessor: PostProcessor,
         loss_weights: dict[str, float],
-        focal: dict[str, float],
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
         category_loss: CategoryRule | None = None,
@@ -79,21 +78,20 @@ class SOLO(Declared, nn.Module):
             head: Turns features into category logits and soft masks.
             assigner: Gives instances to cells in training.
             postprocessor: Turns probabilities and masks into instances at test.
-            loss_weights: Of `loss_category` and `loss_mask`, or of what boxes have in place of the latter.
-            focal: `alpha` and `gamma` of the focal loss.
+            loss_weights: Of each loss, by its name; see `loss_weights` of the module of that name.
             pixel_mean: Per channel, in the order of INPUT.FORMAT.
             pixel_std: Per channel.
             category_loss: Compares the category logits. None: by focal loss.
             input_format: INPUT.FORMAT: foreign weights are checked against it when loaded.
             memory_format: How weights, and so features, lie in memory.
-            mask_loss: Adds up the losses of soft masks. None: of all pairs at once, as the head makes them.
-            boxes: What soft masks are compared with in training. None: masks.
+            mask_loss: Adds up the losses of soft masks. None: dice of all pairs at once, as the head makes them.
+            boxes: What soft masks are compared with in training, and the losses of that. None: masks.
             semantic: The loss of the head's auxiliary branch. None: it has none.
             freeze: What training leaves as it is.
         """
         super().__init__()
         self.backbone, self.head, self.assigner = backbone, head, assigner
-        self.postprocessor, self.focal, self.freeze = postprocessor, focal, freeze
+        self.postprocessor, self.freeze = postprocessor, freeze
         self.loss_weights, self.boxes, self.semantic = loss_weights, boxes, semantic
         self.category_loss, self.input_format = category_loss or CategoryRule(), input_format
         for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
@@ -111,14 +109,14 @@ class SOLO(Declared, nn.Module):
         backbone = build_backbone(cfg)
         if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
-        head = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)(cfg, backbone.output_shape())
+        make_head: Callable[..., Head[Any]] = cls.head_type(cfg)  # configurable
+        head = make_head(cfg, backbone.output_shape())
         return {
             "backbone": backbone,
             "head": head,
             "assigner": cls.build_assigner(cfg),
             "postprocessor": PostProcessor.from_config(cfg, head.grids, head.strides),
             "loss_weights": loss_weights(cfg),
-            "focal": {"alpha": node.LOSS.FOCAL_ALPHA, "gamma": node.LOSS.FOCAL_GAMMA},
             "category_loss": CategoryRule.from_config(cfg),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
@@ -129,17 +127,6 @@ class SOLO(Declared, nn.Module):
             "semantic": SemanticLoss.from_config(cfg, head.semantic_stride),
             "freeze": choose(Freeze, node.FREEZE, "MODEL.SOLO.FREEZE"),
         }
-
-    @classmethod
-    def build_assigner(cls, cfg: CfgNode) -> TargetAssigner:
-        """Build what gives instances to cells, without a model: the rule that one would have.
-
-        Raises:
-            UserError: If the rules contradict themselves.
-        """
-        node = cfg.MODEL.SOLO
-        head_type = SOLO_HEAD_REGISTRY.get(node.HEAD or cls.default_head)
-        return choose_assigner(cfg, Grids(node.NUM_GRIDS), head_type.default_collisions)
 
     @property
     def device(self) -> torch.device:
@@ -163,7 +150,7 @@ class SOLO(Declared, nn.Module):
                 training `instances` with gt_boxes, gt_classes and gt_masks; at test optionally
                 `height` and `width`, the size of the output.
             normalisers: What the losses are divided by where the batch is a part of what makes a step:
-                int64, what :meth:`count` returns, over all workers. None: those of the batch.
+                what :meth:`count` returns, over all parts and workers. None: those of the batch.
 
         Returns:
             In training a dict of losses, at test a list of `{"instances": Instances}`.
@@ -220,9 +207,10 @@ class SOLO(Declared, nn.Module):
             normalisers: See :meth:`forward`.
 
         Returns:
-            `loss_category` and `loss_mask`, or what boxes have in place of the latter: scalars. Each is
-            divided by its normaliser over all workers and multiplied by their number, since DDP averages
-            the gradients: so N workers take the step that one would take on their N shards.
+            Scalars by name: `loss_category`; `loss_mask` and its further terms, or the two terms of boxes; of
+            branches that the head has, `loss_quality` and `loss_semantic`. Each is divided by its normaliser
+            over all workers and multiplied by their number, since DDP averages the gradients: so N workers
+            take the step that one would take on their N shards.
         """
         logits = torch.cat([level.flatten(2) for level in outputs.category_logits], dim=2).mT
         decoder, stride = partial(self.head.decoder, outputs.masks), min(self.head.mask_strides)
@@ -231,16 +219,21 @@ class SOLO(Declared, nn.Module):
         categories = torch.stack([target.categories for target in targets])
         if normalisers is None:
             normalisers = sum_over_workers(self.count(targets, truth))
+        counts = Normalisers(*normalisers.unbind())
         masks = self._mask_sums(outputs, targets, truth, size)
-        quality = cell_quality(masks.quality, targets, truth) if masks.quality else None
-        truths = categories, normalisers, self.focal, quality
-        terms = self.category_loss.terms(logits, outputs.quality_logits, *truths)
+        terms = self.category_loss.terms(
+            logits,
+            categories,
+            counts,
+            quality=cell_quality(masks.quality, targets, truth) if masks.quality else None,
+            quality_logits=outputs.quality_logits,
+        )
         if self.boxes:
-            terms |= self.boxes.losses(masks.total, normalisers[1], normalisers[-1])
+            terms |= self.boxes.losses(masks.total, counts.masks, counts.edges)
         else:
-            terms |= self.mask_loss.losses(masks.total, normalisers[1])
+            terms |= self.mask_loss.losses(masks.total, counts.masks)
         if self.semantic and outputs.semantic is not None:
-            terms["loss_semantic"] = self.semantic(outputs.semantic, truth, normalisers[-1])
+            terms["loss_semantic"] = self.semantic(outputs.semantic, truth, counts.pixels)
         workers = comm.get_world_size()
         return {name: self.loss_weights[name] * workers * term for name, term in terms.items()}
 
@@ -249,14 +242,15 @@ class SOLO(Declared, nn.Module):
         return (self.boxes.truth if self.boxes else ground_truth)(item, self.device)
 
     def count(self, targets: list[Targets], truth: list[Instances]) -> Tensor:
-        """Return what losses are divided by, on the device: of `TargetAssigner.count`, then edges or classes of pixels."""
+        """Return what losses are divided by, the (5,) of `Normalisers`, on the device."""
         counts = to_device(self.assigner.count(targets), self.device)
+        edges = pixels = counts.new_zeros(1)
+        if self.boxes:
+            strides = [self.mask_loss.by_stride(self.head, target.cells) for target in targets]
+            edges = to_device(self.boxes.count_edges(truth, targets, strides), self.device)
         if self.semantic:
-            return torch.cat([counts, self.semantic.count(truth)])
-        if not self.boxes:
-            return counts
-        strides = [self.mask_loss.by_stride(self.head, target.cells) for target in targets]
-        return torch.cat([counts, self.boxes.count_edges(truth, targets, strides)])
+            pixels = self.semantic.count(truth)
+        return torch.cat([counts, edges, pixels])
 
     def _mask_sums(
         self,
@@ -272,9 +266,14 @@ class SOLO(Declared, nn.Module):
         anchor = losses.zero_gradient_anchor(part for part in missed if part.requires_grad)
         rule, boxes = self.mask_loss, self.boxes
         supervision = boxes.of_batch(truth, rule.smooth) if boxes else rule.of_batch(truth)
-        decoded = self.head, outputs.masks, targets, size, supervision
-        wanted = self.category_loss.wants_quality or bool(outputs.quality_logits)
-        sums = rule(*decoded, with_quality=wanted)
+        sums = rule(
+            self.head,
+            outputs.masks,
+            targets,
+            size,
+            supervision,
+            with_quality=self.category_loss.wants_quality or bool(outputs.quality_logits),
+        )
         return sums._replace(total=anchor + sums.total)
 
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:

@@ -9,6 +9,15 @@ Decoder = Callable[[Tensor], Tensor]
 """Turns (U,) cell numbers of an image, on the CPU, into (U, h, w) soft masks; see `Head.decoder`."""
 
 
+# Pixels of soft masks that training decodes at a time where memory counts (8 MB).
+_PIXELS_AT_A_TIME = 1 << 21
+
+
+def decoded_at_a_time(cells: Tensor, pixels: int) -> tuple[Tensor, ...]:
+    """Split cells, or pairs, whose masks have so many pixels into what is decoded at a time."""
+    return cells.split(max(_PIXELS_AT_A_TIME // pixels, 1))
+
+
 class Predictions(NamedTuple):
     """What a network makes of N images.
 

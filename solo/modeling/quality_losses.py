@@ -32,7 +32,9 @@ def quality_focal_loss(
         arXiv 2006.04388 equation 2.
     """
     logits, hits, wanted = _with_hits(logits, categories, quality)
-    as_positive = (wanted - hits.sigmoid()).abs().pow(gamma) * _cross_entropy(hits, wanted)
+    as_positive = (wanted - hits.sigmoid()).abs().pow(gamma) * F.binary_cross_entropy_with_logits(
+        hits, wanted, reduction="none"
+    )
     return focal_term(logits, gamma).sum() - focal_term(hits, gamma).sum() + as_positive.sum()
 
 
@@ -56,7 +58,11 @@ def varifocal_loss(
     """
     logits, hits, wanted = _with_hits(logits, categories, quality)
     as_negative = (1 - alpha) * focal_term(hits, gamma)
-    change = torch.where(wanted > 0, wanted * _cross_entropy(hits, wanted) - as_negative, 0)
+    change = torch.where(
+        wanted > 0,
+        wanted * F.binary_cross_entropy_with_logits(hits, wanted, reduction="none") - as_negative,
+        0,
+    )
     return (1 - alpha) * focal_term(logits, gamma).sum() + change.sum()
 
 
@@ -73,7 +79,9 @@ def quality_branch_loss(logits: Sequence[Tensor], positive: Tensor, quality: Ten
     """
     cells = torch.cat([level.flatten(1) for level in logits], dim=1).float()
     chosen = to_device(positive, cells.device)
-    return torch.where(chosen, _cross_entropy(cells, quality), 0).sum()
+    return torch.where(
+        chosen, F.binary_cross_entropy_with_logits(cells, quality, reduction="none"), 0
+    ).sum()
 
 
 def _with_hits(
@@ -83,8 +91,3 @@ def _with_hits(
     logits = logits.flatten(end_dim=-2).float()
     rows, columns = positive_entries(categories.flatten(), logits)
     return logits, logits[rows, columns], quality.flatten()[rows]
-
-
-def _cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return -y log p - (1 - y) log(1 - p), one by one."""
-    return F.softplus(logits) - wanted * logits

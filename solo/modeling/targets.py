@@ -7,7 +7,7 @@ Legend: M instances of an image, L levels, S cells per side, C cells of all leve
 (cell, instance) pairs, H, W padded input size in pixels, K classes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
@@ -151,7 +151,8 @@ class TargetAssigner:
     @property
     def reaches(self) -> list[tuple[float, float]]:
         """What sizes each level takes: its range, widened by the margin."""
-        return widened(self.scale_ranges, self.scale_margin)
+        margin = self.scale_margin
+        return [(low / margin, high * margin) for low, high in self.scale_ranges]
 
     @property
     def needs_predictions(self) -> bool:
@@ -286,8 +287,3 @@ class TargetAssigner:
         if self.collisions == Collisions.SMALLEST and len(areas):
             owners = torch.where(owners >= 0, rank.argsort()[owners], -1)
         return owners
-
-
-def widened(ranges: Iterable[Sequence[float]], margin: float) -> list[tuple[float, float]]:
-    """Return ranges whose ends lie further out by a factor."""
-    return [(low / margin, high * margin) for low, high in ranges]

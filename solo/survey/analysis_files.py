@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from solo.files import write_text
-from solo.modeling.targets import widened
+from solo.modeling.meta_arch import SOLO
 from solo.survey.advice import advice
 from solo.survey.analysis import Analysis
 from solo.survey.summary import class_counts, numbers
@@ -33,7 +33,7 @@ def write_analysis(analysis: Analysis, folder: Path) -> None:
         settings={
             name: LevelSettings(
                 cfg.MODEL.SOLO.NUM_GRIDS,
-                widened(cfg.MODEL.SOLO.SCALE_RANGES, cfg.MODEL.SOLO.SCALE_MARGIN),
+                SOLO.build_assigner(cfg).reaches,
                 survey.shared_by_level.tolist(),
             )
             for name, (cfg, survey) in configs.items()

@@ -7,7 +7,7 @@ import yaml
 from detectron2.config import CfgNode
 
 from solo.config.choices import Assignment
-from solo.modeling.targets import widened
+from solo.modeling.meta_arch import SOLO
 from solo.survey.advice import advice
 from solo.survey.analysis import Analysis
 from solo.survey.proposal import RULES
@@ -94,8 +94,8 @@ def _settings_lines(cfg: CfgNode, survey: Survey) -> list[str]:
         f"{taken:.1%} lose all cells to others"
     ]
     node = cfg.MODEL.SOLO
-    ranges = widened(node.SCALE_RANGES, node.SCALE_MARGIN)
-    for level, (side, (low, high)) in enumerate(zip(node.NUM_GRIDS, ranges, strict=True)):
+    reaches = SOLO.build_assigner(cfg).reaches
+    for level, (side, (low, high)) in enumerate(zip(node.NUM_GRIDS, reaches, strict=True)):
         count = survey.objects_by_level[level]
         cells = survey.kept[:, level].sum() / max(count, 1)
         lines.append(

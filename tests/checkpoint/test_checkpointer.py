@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from detectron2.config import CfgNode
 from torch import nn
 
 from solo.checkpoint import SOLOCheckpointer, read_checkpoint, write_checkpoint
+from solo.checkpoint.lineages import to_mmdet
+from solo.errors import UserError
+from tests.conftest import build
 
 
 def make_model(num_classes: int = 2) -> nn.Module:
@@ -143,3 +147,75 @@ def test_weights_alone_are_not_continued_from(tmp_path: Path) -> None:
     checkpointer.save_weights("model_best", best={"value": 1.0})
     assert checkpointer.get_checkpoint_file().endswith("model_0000001.pth")
     assert read_checkpoint(tmp_path / "model_best.pth")["best"] == {"value": 1.0}
+
+
+def with_quality(cfg: CfgNode, *, enabled: bool) -> CfgNode:
+    cfg = cfg.clone()
+    cfg.MODEL.SOLO.QUALITY.ENABLED = enabled
+    return cfg
+
+
+@pytest.mark.parametrize("names", ["mmdet", "published", "ours"])
+def test_a_quality_branch_starts_fresh_in_training_but_not_in_evaluation(
+    cfg: CfgNode, tmp_path: Path, names: str
+) -> None:
+    plain, path = build(with_quality(cfg, enabled=False)), str(tmp_path / "model.pth")
+    content = {
+        "mmdet": {"state_dict": to_mmdet(plain.state_dict())},
+        "published": {"model": plain.state_dict(), "published": True},
+        "ours": {"model": plain.state_dict()},
+    }[names]
+    write_checkpoint(content, Path(path))
+    model = build(with_quality(cfg, enabled=True), seed=1)
+    SOLOCheckpointer(model).load(path)
+    for key, value in plain.state_dict().items():
+        assert key.endswith("num_batches_tracked") or torch.equal(model.state_dict()[key], value)
+    refusal = "lacks 2 tensors|(?s:of another model.*missing: head.quality_predictor)"
+    with pytest.raises(UserError, match=refusal):
+        SOLOCheckpointer(model, complete=True).load(path)
+
+
+def test_an_evaluation_leaves_no_quality_branch_out(cfg: CfgNode, tmp_path: Path) -> None:
+    path = str(tmp_path / "model.pth")
+    saved = build(with_quality(cfg, enabled=True))
+    write_checkpoint({"model": saved.state_dict()}, Path(path))
+    model = build(with_quality(cfg, enabled=False), seed=1)
+    SOLOCheckpointer(model).load(path)
+    said = r"has head\.quality_predictor\.\w+, .*Set MODEL\.SOLO\.QUALITY\.ENABLED True\.$"
+    with pytest.raises(UserError, match=said):
+        SOLOCheckpointer(model, complete=True).load(path)
+
+
+def test_an_evaluation_leaves_no_convolution_out(cfg: CfgNode, tmp_path: Path) -> None:
+    path = str(tmp_path / "model.pth")
+    cfg.MODEL.SOLO.NUM_CONVS = 2
+    write_checkpoint({"model": build(cfg).state_dict()}, Path(path))
+    cfg.MODEL.SOLO.NUM_CONVS = 1
+    with pytest.raises(UserError, match=r"_tower\.1\.weight.*Take the config it was trained with"):
+        SOLOCheckpointer(build(cfg), complete=True).load(path)
+
+
+@pytest.mark.parametrize("norm", ["GN", "BN"])
+@pytest.mark.parametrize(
+    ("key", "value"), [("COORDINATES", "fourier"), ("MASK_FEATURE.UPSAMPLE", 2)]
+)
+def test_a_training_begins_from_a_plainer_head_and_finds_the_same(
+    cfg: CfgNode, tmp_path: Path, key: str, value: str | int, norm: str
+) -> None:
+    cfg.MODEL.SOLO.MASK_FEATURE.NORM = norm
+    plain, path = build(cfg).eval(), str(tmp_path / "model.pth")
+    write_checkpoint({"state_dict": to_mmdet(plain.state_dict())}, Path(path))
+    cfg.merge_from_list([f"MODEL.SOLO.{key}", value])
+    model = build(cfg, seed=1).eval()
+    SOLOCheckpointer(model).load(path)
+    images, cells = torch.rand(1, 3, 64, 64), torch.tensor([0, 5])
+    with torch.no_grad():
+        masks = [
+            each.head.soft_masks(each.run_network(images).masks, 0, cells, (16, 16))
+            for each in (plain, model)
+        ]
+    torch.testing.assert_close(masks[1], masks[0], rtol=1e-4, atol=1e-5)
+    shapes = [{name: one.shape for name, one in m.state_dict().items()} for m in (plain, model)]
+    if shapes[0] != shapes[1]:  # the finer mask feature is SOLOv2's
+        with pytest.raises(UserError, match="does not fit the model"):
+            SOLOCheckpointer(model, complete=True).load(path)

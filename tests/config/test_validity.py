@@ -7,6 +7,7 @@ from solo.config import get_cfg
 from solo.config.choices import NMS, check_words
 from solo.config.validity import check_batch_size, check_config, check_device, check_solver
 from solo.errors import UserError
+from tests.conftest import make_cfg
 from tests.yolox.conftest import make_yolox_cfg
 
 
@@ -75,3 +76,43 @@ def test_ranks_of_all_cells_of_a_step_and_parts_of_it_exclude_each_other() -> No
     cfg.MODEL.SOLO.LOSS.CATEGORY = "rank_sort"
     with pytest.raises(UserError, match=r"ACCUMULATE is 2, but .*CATEGORY 'rank_sort'"):
         check_solver(cfg)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["ASSIGNMENT", "dynamic", "DYNAMIC.TOPK", 0], "DYNAMIC.TOPK is 0"),
+        (["LOSS.POINT_BCE_WEIGHT", 1.0, "LOSS.POINTS", 0], "LOSS.POINTS is 0"),
+        (["LOSS.MASK_BCE_WEIGHT", -1.0], "LOSS.MASK_BCE_WEIGHT is -1.0"),
+        (["LOSS.SEMANTIC_WEIGHT", -1.0], "LOSS.SEMANTIC_WEIGHT is -1.0"),
+        (["QUALITY.WEIGHT", -1.0], "QUALITY.WEIGHT is -1.0"),
+        (["QUALITY.EXPONENT", -1.0], "QUALITY.EXPONENT is -1.0"),
+        (["TEST.LABELS_PER_CELL", -1], "TEST.LABELS_PER_CELL is -1"),
+        (["SCALE_MARGIN", 0.5], "SCALE_MARGIN is 0.5"),
+        (["COORDINATE_OCTAVES", 0], "COORDINATE_OCTAVES is 0"),
+        (["MASK_FEATURE.UPSAMPLE", 3], "MASK_FEATURE.UPSAMPLE is 3"),
+        (["LOSS.CATEGORY", "varifocal", "LOSS.SUPERVISION", "box"], "CATEGORY 'varifocal' asks"),
+        (["LOSS.SUPERVISION", "box", "BOX_SUPERVISION.DILATION", 0], "DILATION is 0"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_told_before_a_model_is_built(options, sentence):
+    cfg = make_cfg("SOLOv2")
+    check_config(cfg)
+    keys, values = options[::2], options[1::2]
+    for key, value in zip(keys, values, strict=True):
+        cfg.merge_from_list([f"MODEL.SOLO.{key}", value])
+    with pytest.raises(UserError, match=sentence):
+        check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ASSIGNMENT", "dynamic"), ("LOSS.CATEGORY", "rank_sort"), ("QUALITY.ENABLED", True)],
+)
+def test_a_key_of_solo_is_refused_of_yolox(key: str, value: str | bool) -> None:
+    cfg = make_yolox_cfg()
+    cfg.merge_from_list([f"MODEL.SOLO.{key}", value])
+    cfg.SOLVER.ACCUMULATE = 2
+    check_solver(cfg)
+    with pytest.raises(UserError, match=rf"MODEL.SOLO.{key} {value} is of SOLO and SOLOv2 only"):
+        check_config(cfg)

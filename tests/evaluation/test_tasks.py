@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from detectron2.data import MetadataCatalog
 from detectron2.structures import Boxes, Instances
 
 from solo.errors import UserError
@@ -119,3 +120,19 @@ def test_some_masks_are_enough_to_miss_the_others(records):
         pytest.raises(UserError, match="annotation 1 has no segmentation"),
     ):
         COCOEvaluator(name)
+
+
+def test_an_ap_that_the_evaluator_of_a_data_set_does_not_give_is_not_chosen():
+    cfg = make_cfg()
+    cfg.TEST.BOUNDARY_AP = True
+    with registered([]) as name:
+        cfg.DATASETS.TEST = (name,)
+        MetadataCatalog.get(name).evaluator_type = "cityscapes_instance"
+        for metric in ("", "segm/AP", "boundary/AP"):
+            cfg.TEST.BEST_METRIC = metric
+            assert best_metric_name(cfg) == (metric or "segm/AP")
+        cfg.TEST.BEST_METRIC = "bbox/AP"
+        with pytest.raises(
+            UserError, match=f"but {name} is evaluated by segm and boundary: choose"
+        ):
+            best_metric_name(cfg)

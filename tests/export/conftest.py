@@ -13,7 +13,7 @@ def lively_cfg(variant):
     if variant.endswith("Softmax"):
         cfg.MODEL.SOLO.LOSS.CATEGORY = "softmax"
     if variant.endswith("Quality"):
-        cfg.MODEL.SOLO.QUALITY.WEIGHT, cfg.MODEL.SOLO.QUALITY.EXPONENT = 1.0, 0.5
+        cfg.MODEL.SOLO.QUALITY.ENABLED, cfg.MODEL.SOLO.QUALITY.EXPONENT = True, 0.5
         cfg.MODEL.SOLO.TEST.LABELS_PER_CELL = 1
     if variant.endswith("DCN"):
         cfg.MODEL.SOLO.DEFORM_CONVS = "last"

@@ -82,10 +82,12 @@ def own_head():
 
 def test_a_head_of_ones_own_trains_and_finds(own_head):
     cfg = make_cfg("SOLO")
-    cfg.MODEL.SOLO.HEAD, cfg.MODEL.SOLO.QUALITY.WEIGHT = own_head, 1.0
-    with pytest.raises(UserError, match=r"PlainHead does not say how well .*QUALITY.WEIGHT to 0"):
+    cfg.MODEL.SOLO.HEAD, cfg.MODEL.SOLO.QUALITY.ENABLED = own_head, True
+    with pytest.raises(
+        UserError, match=r"PlainHead does not say how well .*QUALITY.ENABLED to False"
+    ):
         build(cfg)
-    cfg.MODEL.SOLO.QUALITY.WEIGHT = 0.0
+    cfg.MODEL.SOLO.QUALITY.ENABLED = False
     cfg.MODEL.SOLO.TEST.SCORE_THRESH = cfg.MODEL.SOLO.TEST.UPDATE_THRESH = 0.0
     model = build(cfg)
     assert model.assigner.collisions == "smallest"

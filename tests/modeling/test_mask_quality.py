@@ -33,10 +33,10 @@ class CountsQuality(CategoryRule):
     def wants_quality(self):
         return True
 
-    def __call__(self, logits, categories, counts, focal, quality=None):
+    def __call__(self, logits, categories, counts, quality=None):
         assert quality.shape == categories.shape and not quality.requires_grad
         assert (quality[categories == logits.shape[2]] == 0).all()
-        return super().__call__(logits, categories, counts, focal) + quality.sum()
+        return super().__call__(logits, categories, counts) + quality.sum()
 
 
 def test_ious_by_hand():

@@ -16,9 +16,10 @@ from tests.modeling.test_mask_quality import batch, lively
 CATEGORIES = ("quality_focal", "varifocal", "rank_sort")
 
 
-def quality_cfg(variant="SOLOv2", *, category="focal", weight=0.5):
+def quality_cfg(variant="SOLOv2", *, category="focal", enabled=True):
     cfg = make_cfg(variant)
-    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.WEIGHT = category, weight
+    cfg.MODEL.SOLO.LOSS.CATEGORY = category
+    cfg.MODEL.SOLO.QUALITY.ENABLED, cfg.MODEL.SOLO.QUALITY.WEIGHT = enabled, 0.5
     return cfg
 
 
@@ -50,7 +51,7 @@ def branch_loss_by_loop(model, items):
 
 
 def test_the_loss_of_the_branch_equals_the_loop(variant):
-    model = lively(quality_cfg(variant, weight=0.5))
+    model = lively(quality_cfg(variant))
     torch.nn.init.normal_(model.head.quality_predictor.weight, std=0.1)
     expected = 0.5 * branch_loss_by_loop(model, batch())
     losses = model(batch())
@@ -58,7 +59,7 @@ def test_the_loss_of_the_branch_equals_the_loop(variant):
 
 
 def test_without_the_branch_all_else_is_the_same(variant):
-    plain, model = (build(quality_cfg(variant, weight=weight)) for weight in (0.0, 0.5))
+    plain, model = (build(quality_cfg(variant, enabled=enabled)) for enabled in (False, True))
     assert plain.head.quality_predictor is None
     added = model.state_dict().keys() - plain.state_dict().keys()
     assert added == {"head.quality_predictor.weight", "head.quality_predictor.bias"}
@@ -145,7 +146,7 @@ def test_views_and_tiles():
         ("QUALITY.WEIGHT", -1.0, "QUALITY.WEIGHT is -1.0; give"),
         ("QUALITY.EXPONENT", -1.0, "QUALITY.EXPONENT is -1.0; give"),
         ("TEST.LABELS_PER_CELL", -1, "LABELS_PER_CELL is -1; give"),
-        ("LOSS.SUPERVISION", "box", 'MODEL.SOLO.QUALITY.WEIGHT.*LOSS.SUPERVISION "box"'),
+        ("LOSS.SUPERVISION", "box", 'MODEL.SOLO.QUALITY.ENABLED.*LOSS.SUPERVISION "box"'),
     ],
 )
 def test_values_that_make_no_sense_are_named(key, value, message):

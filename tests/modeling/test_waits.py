@@ -43,7 +43,7 @@ def step(model, batch):
 @pytest.mark.parametrize("category", ["quality_focal", "varifocal"])
 def test_a_training_step_whose_scores_know_the_masks(category):
     cfg = make_cfg("SOLOv2")
-    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.WEIGHT = category, 1.0
+    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.ENABLED = category, True
     expected = step(build(cfg), images(4))
     with Waits() as waits:
         losses = step(move(build(cfg)), images(4))

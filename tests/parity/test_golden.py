@@ -13,6 +13,7 @@ from solo.checkpoint.rules import OFFICIAL, rename
 from solo.layers.masks import downsample_masks
 from solo.layers.nms import mask_nms, matrix_nms
 from solo.layers.overlaps import mask_ious
+from solo.modeling.category_loss import CategoryRule
 from solo.modeling.grids import Grids
 from solo.modeling.heads import (
     DecoupledSOLOHead,
@@ -133,7 +134,7 @@ class Case:
                 mask_format="bitmask",
             ),
             loss_weights={"loss_category": 1.0, "loss_mask": 3.0},
-            focal={"alpha": 0.25, "gamma": 2.0},
+            category_loss=CategoryRule(alpha=0.25, gamma=2.0),
             pixel_mean=(0.0,) * 3,
             pixel_std=(1.0,) * 3,
         )

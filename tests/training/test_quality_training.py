@@ -15,7 +15,7 @@ from tests.training.training_toys import solov2_config
 def quality_config(folder: Path, category: str, **solver: Any) -> CfgNode:
     solver = {"LR_SCHEDULER_NAME": "WarmupMultiStepLR", "STEPS": (), **solver}
     cfg = solov2_config(folder, WARMUP_FACTOR=1.0, OPTIMIZER="SGD", **solver)
-    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.WEIGHT = category, 1.0
+    cfg.MODEL.SOLO.LOSS.CATEGORY, cfg.MODEL.SOLO.QUALITY.ENABLED = category, True
     return cfg
 
 

@@ -5,7 +5,7 @@ Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask si
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -20,9 +20,10 @@ from torch.nn import functional as F
 from solo.config.choices import CategoryLoss, Collisions
 from solo.errors import UserError
 from solo.layers.conv import Tower, conv_tower, init_conv
+from solo.layers.coordinates import Encoding
 from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
-from solo.modeling.heads.head_config import HeadConfig
+from solo.modeling.heads.head_config import HeadConfig, wants_quality
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
 SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
@@ -105,12 +106,15 @@ class Head(nn.Module, ABC, Generic[M]):
         strides: Per level, pixels of the input per pixel of the features that the head sees.
         training_only: Names of modules that only training runs, whether this head has them or not: weights
             come and go without them.
+        may_start_fresh: Names of modules, whether this head has them or not, that a training begins without if the
+            weights that it begins from have none, each with the key that asks for it. An evaluation needs them.
         has_quality_branch: Whether `_quality_predictor` is called.
         quality_predictor: From a tower on the cells to how well their masks fit; None: not asked for.
     """
 
     default_collisions: Collisions
     training_only: tuple[str, ...] = ()
+    may_start_fresh: Mapping[str, str] = {"quality_predictor": "MODEL.SOLO.QUALITY.ENABLED"}
     has_quality_branch = False
     quality_predictor: Predictor | None
 
@@ -126,17 +130,19 @@ class Head(nn.Module, ABC, Generic[M]):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Return the arguments of the constructor.
+        """Return the arguments of the constructor; for what it raises see :meth:`check_keys`."""
+        cls.check_keys(cfg)
+        return {"config": HeadConfig.from_config(cfg, input_shape)}
 
-        Raises:
-            UserError: If the head is asked for a branch that it has not.
-        """
-        config = HeadConfig.from_config(cfg, input_shape)
-        if config.quality and not cls.has_quality_branch:
+    @classmethod
+    def check_keys(cls, cfg: CfgNode) -> None:
+        """Raise a UserError at a key that makes no sense, or if the head is asked for a branch that it has not."""
+        node = cfg.MODEL.SOLO
+        Encoding(node.COORDINATES, node.COORDINATE_OCTAVES)
+        if wants_quality(node) and not cls.has_quality_branch:
             raise UserError(
-                f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.WEIGHT to 0."
+                f"{cls.__name__} does not say how well masks fit: set MODEL.SOLO.QUALITY.ENABLED to False."
             )
-        return {"config": config}
 
     def _tower(self, coordinates: str = "", *, more_channels: int = 0) -> Tower:
         """Build a tower on the features; coordinates that it does not append itself are more channels."""
@@ -199,6 +205,21 @@ class Head(nn.Module, ABC, Generic[M]):
         classes; of a head that declares none it takes over nothing but the same number of classes.
         """
         return []
+
+    def take_up(self, weights: dict[str, Tensor]) -> None:
+        """Bring weights of a plainer head, by their names in the head, to the shapes of this one, in place.
+
+        What this one finds with them is the same at first: a convolution that sees more of where a pixel is than x
+        and y begins with zeros for it.
+        """
+        encoding = self.config.encoding
+        more = {encoding.channels(axes) - len(axes) for axes in ("x", "xy")} - {0}
+        for name, own in self.named_parameters():
+            given = weights.get(name)
+            if given is None or given.ndim != 4 or given.shape[0] != own.shape[0]:
+                continue
+            if (added := own.shape[1] - given.shape[1]) in more:
+                weights[name] = F.pad(given, (0, 0, 0, 0, 0, added))
 
     @abstractmethod
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[M]:

@@ -95,21 +95,27 @@ class HeadConfig:
             recompute=node.RECOMPUTE,
             category=node.LOSS.CATEGORY,
             encoding=Encoding(node.COORDINATES, node.COORDINATE_OCTAVES),
-            quality=_has_quality(node),
+            quality=wants_quality(node),
         )
 
 
-def _has_quality(node: CfgNode) -> bool:
-    """Return whether MODEL.SOLO asks for a quality branch."""
-    weight = node.QUALITY.WEIGHT
-    if weight < 0:
-        raise UserError(f"MODEL.SOLO.QUALITY.WEIGHT is {weight}; give the weight of a loss, or 0.")
-    if weight and node.LOSS.SUPERVISION == LearntFrom.BOX:
+def wants_quality(node: CfgNode) -> bool:
+    """Return whether MODEL.SOLO asks for a quality branch.
+
+    Raises:
+        UserError: If there is nothing that it could learn from, or its loss has a weight below 0.
+    """
+    enabled: bool = node.QUALITY.ENABLED
+    if node.QUALITY.WEIGHT < 0:
         raise UserError(
-            f"MODEL.SOLO.QUALITY.WEIGHT is {weight}, but how well a mask fits is not known with "
+            f"MODEL.SOLO.QUALITY.WEIGHT is {node.QUALITY.WEIGHT}; give the weight of a loss, or 0."
+        )
+    if enabled and node.LOSS.SUPERVISION == LearntFrom.BOX:
+        raise UserError(
+            "MODEL.SOLO.QUALITY.ENABLED is True, but how well a mask fits is not known with "
             'MODEL.SOLO.LOSS.SUPERVISION "box": set one of the two back.'
         )
-    return bool(weight)
+    return enabled
 
 
 def _channels(input_shape: dict[str, ShapeSpec], wanted: set[str]) -> int:

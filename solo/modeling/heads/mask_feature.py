@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from solo.config.choices import Products
-from solo.errors import UserError
 from solo.layers.conv import Norm, conv_norm_relu
 from solo.layers.coordinates import Encoding
 from solo.layers.masks import to_probabilities
@@ -57,13 +56,8 @@ class MaskFeatureBranch(nn.Module):
             deformable: Whether all convolutions are, the last one of 1x1 included.
             modulated: Of deformable ones, whether they are DCNv2.
             upsample: Pixels per side that the last convolution makes of one, 1 or 2.
-
-        Raises:
-            UserError: If `upsample` is another number.
         """
         super().__init__()
-        if upsample not in (1, 2):
-            raise UserError(f"MODEL.SOLO.MASK_FEATURE.UPSAMPLE is {upsample}; give 1 or 2.")
         self.upsample = upsample
         self.in_features = tuple(in_features)
         conv = partial(conv_norm_relu, norm=norm, deformable=deformable, modulated=modulated)

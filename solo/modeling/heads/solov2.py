@@ -12,6 +12,7 @@ from detectron2.layers import ShapeSpec
 from torch import Tensor, nn
 
 from solo.config.choices import Collisions, Products
+from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.conv import init_conv
 from solo.layers.masks import resize_soft_masks
@@ -84,7 +85,8 @@ class SOLOv2Head(Head[DynamicMasks]):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
+        """Return the arguments of the constructor; for what it raises see :meth:`check_keys`."""
+        cls.check_keys(cfg)
         node = cfg.MODEL.SOLO
         names = node.MASK_FEATURE.IN_FEATURES
         config = HeadConfig.from_config(cfg, input_shape, names)
@@ -113,6 +115,14 @@ class SOLOv2Head(Head[DynamicMasks]):
             "products": cfg.MODEL.CPU.PRODUCTS,
         }
 
+    @classmethod
+    def check_keys(cls, cfg: CfgNode) -> None:
+        """Look at the keys of the mask feature, too; see `Head.check_keys`."""
+        super().check_keys(cfg)
+        upsample = cfg.MODEL.SOLO.MASK_FEATURE.UPSAMPLE
+        if upsample not in (1, 2):
+            raise UserError(f"MODEL.SOLO.MASK_FEATURE.UPSAMPLE is {upsample}; give 1 or 2.")
+
     @property
     def features_read(self) -> set[str]:
         """Those of the levels and of the mask feature."""
@@ -136,6 +146,17 @@ class SOLOv2Head(Head[DynamicMasks]):
             *([self.semantic.predictor] if self.semantic else []),
         ]
         return [row for predictor in predictors for row in predictor.parameters()]
+
+    def take_up(self, weights: dict[str, Tensor]) -> None:
+        """Let each pixel of a finer mask feature begin as that which it is a part of, too; see `Head.take_up`."""
+        super().take_up(weights)
+        parts, prefix = self.mask_feature.upsample**2, "mask_feature.predictor."
+        for name, own in self.mask_feature.predictor.state_dict().items():
+            given = weights.get(prefix + name)
+            if given is None or not given.ndim:
+                continue
+            if own.shape == (parts * len(given), *given.shape[1:]):
+                weights[prefix + name] = given.repeat_interleave(parts, dim=0)
 
     def forward(self, features: dict[str, Tensor]) -> HeadOutputs[DynamicMasks]:
         """Run the branches; see `Head.forward`."""
