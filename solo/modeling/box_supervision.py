@@ -97,7 +97,7 @@ class BoxSupervision:
     ) -> PairLoss:
         windows, similar = truth[image].gt_colors.at(stride)
 
-        def terms(soft: Tensor, instances: Tensor) -> Tensor:
+        def terms(soft: Tensor, instances: Tensor, _: Tensor | None = None) -> Tensor:
             projection = projection_loss(soft, windows, instances, smooth=smooth)
             pairwise = pairwise_loss(soft, similar, self.offsets, windows, instances)
             return torch.stack([projection.sum(), pairwise.sum()])

@@ -221,6 +221,20 @@ class Head(nn.Module, ABC, Generic[M]):
             (P, H, W) float32 probabilities.
         """
 
+    def soft_masks_and_logits(
+        self, masks: M, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode as `soft_masks` does, and return the logits, too: they teach where probabilities are 0 or 1.
+
+        Those of a head that does not override this come from its probabilities, and teach nothing there.
+
+        Returns:
+            (P, H, W) float32 probabilities, equal to those of `soft_masks`, and (P, H, W) float32 logits. To a
+            `size` each of the two is resized on its own.
+        """
+        soft = self.soft_masks(masks, image, cells, size)
+        return soft, soft.logit(eps=1e-7)
+
     def decoder(
         self, masks: M, image: int, size: tuple[int, int] | None = None
     ) -> Callable[[Tensor], Tensor]:
@@ -233,27 +247,29 @@ class Head(nn.Module, ABC, Generic[M]):
     def _by_level(
         self,
         cells: Tensor,
-        decode: Callable[[int, Tensor], Tensor],
+        decode: Callable[[int, Tensor], tuple[Tensor, ...]],
         size: tuple[int, int] | None,
         finest: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Decode the soft masks of cells level by level, and put them into the order of the cells.
 
         Args:
             cells: (P,) cell numbers, on the CPU.
-            decode: Turns a level and (p,) numbers of its cells into (p, H, W).
+            decode: Turns a level and (p,) numbers of its cells into (p, H, W), and more of that shape.
             size: (H, W); by default twice that of `finest`.
             finest: (C, h, w) feature of the finest level.
         """
         levels = list(self.grids.by_level(cells))
         if not levels:
             height, width = finest.shape[-2:]
-            return torch.zeros((0, *(size or (2 * height, 2 * width))), device=finest.device)
+            none = torch.zeros((0, *(size or (2 * height, 2 * width))), device=finest.device)
+            return none, none
         parts = [decode(level, local) for level, _, local in levels]
         if len(parts) == 1:
             return parts[0]
         order = torch.cat([positions for _, positions, _ in levels]).argsort()
-        return torch.cat(parts)[to_device(order, finest.device)]
+        order = to_device(order, finest.device)
+        return tuple(torch.cat(kind)[order] for kind in zip(*parts, strict=True))
 
     def level_features(self, features: dict[str, Tensor]) -> list[Tensor]:
         """Return the feature of each level, resized to the level's stride."""

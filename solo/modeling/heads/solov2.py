@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from solo.config.choices import Collisions, Products
 from solo.layers import cpu
 from solo.layers.conv import init_conv
-from solo.layers.masks import resize_soft_masks
+from solo.layers.masks import probabilities_and_logits, resize_soft_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.head_config import HeadConfig
-from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
+from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode, decode_logits
 from solo.modeling.heads.semantic_branch import SemanticBranch
 
 
@@ -167,7 +167,24 @@ class SOLOv2Head(Head[DynamicMasks]):
         self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        soft = decode(*self._factors(masks, image, cells))
+        return resize_soft_masks(soft, size) if size else soft
+
+    def soft_masks_and_logits(
+        self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the masks of chosen cells; see `Head.soft_masks_and_logits`."""
+        logits = decode_logits(*self._factors(masks, image, cells))
+        logits = logits.view(len(cells), *masks.feature[image].shape[1:])
+        soft, logits = probabilities_and_logits(logits)
+        if size:
+            return resize_soft_masks(soft, size), resize_soft_masks(logits, size)
+        return soft, logits
+
+    def _factors(
+        self, masks: DynamicMasks, image: int, cells: Tensor
+    ) -> tuple[Tensor, Tensor, int, Products]:
+        """Return the arguments of `decode`."""
         kernels = masks.kernels[image]
         kernels = kernels[to_device(cells, kernels.device)]
-        soft = decode(masks.feature[image], kernels, self._kernel_size, self._products)
-        return resize_soft_masks(soft, size) if size else soft
+        return masks.feature[image], kernels, self._kernel_size, self._products
