@@ -3,7 +3,8 @@
 Legend: N images, K classes, S cells per side, E kernel weights, C cells of all levels, P chosen cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -55,7 +56,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
-        semantic: SemanticBranch | None = None,
+        semantic: Callable[[], SemanticBranch] | None = None,
         products: Products = Products.AUTO,
     ) -> None:
         """Build the branches.
@@ -66,7 +67,7 @@ class SOLOv2Head(Head[DynamicMasks]):
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
-            semantic: An auxiliary branch on what the mask feature is made of.
+            semantic: Makes an auxiliary branch on what the mask feature is made of.
             products: MODEL.CPU.PRODUCTS.
         """
         super().__init__(config)
@@ -76,11 +77,13 @@ class SOLOv2Head(Head[DynamicMasks]):
         # No prior: a kernel is no probability.
         self.kernel_predictor = nn.Conv2d(config.conv_dim, num_weights, 3, padding=1)
         init_conv(self.kernel_predictor)
-        self.mask_feature, self.semantic = mask_feature, semantic
+        self.mask_feature = mask_feature
         self._mask_stride = mask_feature_stride
         self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
         self.quality_predictor = self._quality_predictor()
+        # Last: all else starts as it does without it.
+        self.semantic = semantic() if semantic else None
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -101,8 +104,13 @@ class SOLOv2Head(Head[DynamicMasks]):
         )
         semantic = None
         if node.LOSS.SEMANTIC_WEIGHT:
-            norm, dim = node.MASK_FEATURE.NORM, node.MASK_FEATURE.CONV_DIM
-            semantic = SemanticBranch(dim, config.num_classes, norm=norm, prior=config.prior_prob)
+            semantic = partial(
+                SemanticBranch,
+                node.MASK_FEATURE.CONV_DIM,
+                config.num_classes,
+                norm=node.MASK_FEATURE.NORM,
+                prior=config.prior_prob,
+            )
         return {
             "config": config,
             "kernel_size": node.KERNEL_SIZE,
