@@ -33,7 +33,7 @@ _BAND = 2
 PairTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Turns (P, h, w) soft masks, their logits and the (P,) instances that they should show into (P,) losses.
 
-All on the device. Cross entropy is taken of logits: where a soft mask is 0 or 1 in float32, and wrong, it teaches on.
+All on the device. Cross entropy is taken of logits: where a soft mask is 0 or 1 in float32, and wrong, its gradient is whole.
 """
 
 
@@ -87,7 +87,7 @@ def cross_entropy_term(shown: Shown) -> PairTerm:
 
 
 def boundary_dice_term(smooth: float, shown: Shown) -> PairTerm:
-    """Return dice over the pixels near the true boundary alone, where dice over all of them hears least.
+    """Return dice over the pixels near the true boundary alone, which weigh little in dice over all of them.
 
     Near are `_BAND` pixels on both sides. The border of the frame is no boundary.
 
@@ -142,7 +142,7 @@ class PointTerm:
 
     Source:
         PointRend (arXiv 1912.08193) section 3.1, "point selection for training": of k N uniform points the beta N
-        that are least certain, and (1 - beta) N uniform ones. A departure: there points lie in the box of the
+        that are least certain, by their logits, and (1 - beta) N uniform ones. A departure: there points lie in the box of the
         proposal, which frames its mask; here in the annotated box and a quarter of its sides around it, since nothing
         keeps a soft mask within the box.
     """
