@@ -25,6 +25,7 @@ from solo.checkpoint.rules import (
     Rules,
     is_dropped,
     is_solo,
+    is_training_only,
     is_yolox,
     rename,
 )
@@ -164,11 +165,17 @@ def to_mmdet(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Bring the weights of a model of ours to mmdetection 3.x's names: the inverse of `to_solo`.
 
     Counters of BatchNorm, which frozen ones lack, are added as zeros: mmdetection has them, and
-    nothing reads them.
+    nothing reads them. What only training runs is left out.
 
     Raises:
         UserError: If some weights have no counterpart there.
     """
+    if quality := [key for key in weights if key.startswith("head.quality_predictor.")]:
+        raise UserError(
+            f"mmdetection has no counterpart of {listed(quality, 5)}: without this branch, by which scores are "
+            "multiplied, the model would find something else there. Train with MODEL.SOLO.QUALITY.ENABLED False."
+        )
+    weights = {key: value for key, value in weights.items() if not is_training_only(key)}
     yolox = any(map(is_yolox, weights))
     has_name = is_yolox if yolox else is_solo
     if foreign := [key for key in weights if not (has_name(key) or is_counter(key))]:

@@ -173,6 +173,11 @@ def is_ours(key: str) -> bool:
     return is_solo(key) or is_yolox(key)
 
 
+def is_training_only(key: str) -> bool:
+    """Return whether a tensor is of the auxiliary branch of SOLOv2 that only training runs."""
+    return key.startswith("head.semantic.")
+
+
 def is_solo(key: str) -> bool:
     """Return whether a ResNet with a pyramid and a head of this package has such a name."""
     prefixes = ("head.", "backbone.bottom_up.", "backbone.fpn_")

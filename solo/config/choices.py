@@ -26,7 +26,7 @@ class Collisions(Word):
 
 
 class Assignment(Word):
-    """Which cells are positive: all of a region, or those that make the best of an object at present."""
+    """Which cells are positive: all of a region, or those whose classes and masks fit an object best at present."""
 
     GRID = "grid"
     DYNAMIC = "dynamic"
@@ -40,7 +40,7 @@ class Center(Word):
 
 
 class CategoryLoss(Word):
-    """What the category logits of a cell are compared by: each class against all else, or one class among all."""
+    """The loss of the category logits: of each class against all else, of one class among all, or by mask quality."""
 
     FOCAL = "focal"
     SOFTMAX = "softmax"

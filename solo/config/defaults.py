@@ -103,9 +103,9 @@ def _add_head(node: CfgNode) -> None:
     # ... and whether they, and those of the mask feature, are DCNv2 (else DCNv1). The backbone's are
     # chosen by detectron2's MODEL.RESNETS.DEFORM_ON_PER_STAGE and DEFORM_MODULATED.
     node.DEFORM_MODULATED = True
-    # What mask and kernel branches and the mask feature see of where a pixel is: "linear": x and y, as in the
-    # papers; "fourier": their sines and cosines, too, of so many octaves, the first of one period over the frame;
-    # "none": nothing.
+    # How mask and kernel branches and the mask feature see where a pixel is: "linear": by x and y, as in the papers;
+    # "fourier": also by their sines and cosines, of so many octaves, the first of one period over the frame; "none": not
+    # at all.
     node.COORDINATES = "linear"
     node.COORDINATE_OCTAVES = 2
     # What training leaves as it is, with its normalisation as at test: "none"; "backbone": the network
@@ -129,7 +129,7 @@ def _add_head(node: CfgNode) -> None:
     node.MASK_FEATURE.NORM = "GN"
     # Whether its convolutions are deformable, all of them.
     node.MASK_FEATURE.DEFORM = False
-    # Pixels per side that the last convolution, of 1x1, makes of one, 1 or 2, for finer masks.
+    # 1 or 2: the last convolution, of 1x1, makes so many pixels a side of each pixel. 2: finer masks.
     node.MASK_FEATURE.UPSAMPLE = 1
 
 
@@ -137,8 +137,8 @@ def _add_inference(node: CfgNode) -> None:
     node.TEST = CfgNode()
     # Probability above which a (cell, class) becomes a candidate.
     node.TEST.SCORE_THRESH = 0.1
-    # Of a cell only so many classes, the most probable, may become candidates. 0: all. 1: against objects that are
-    # found under two names.
+    # How many classes of a cell, the most probable, may become candidates. 0: all. With 1 an object is not found under
+    # two names by one cell.
     node.TEST.LABELS_PER_CELL = 0
     # Candidates decoded at most, best first: bounds memory. Published set-ups have fewer.
     node.TEST.MAX_CANDIDATES = 2000
@@ -168,10 +168,10 @@ def _add_inference(node: CfgNode) -> None:
 def _add_training(cfg: CfgNode) -> None:
     # Mixed precision in evaluation and demo, as SOLVER.AMP in training: faster, not the same results.
     cfg.TEST.AMP = CfgNode({"ENABLED": False})
-    # Whether masks are compared by their boundaries, too (arXiv 2103.16562): "boundary" beside "segm" and "bbox".
+    # Whether evaluations report boundary AP (arXiv 2103.16562), too: "boundary" beside "segm" and "bbox".
     cfg.TEST.BOUNDARY_AP = False
-    # What chooses model_best.pth, ends training early and is shown meanwhile: "segm/AP", "bbox/AP" or "boundary/AP",
-    # of the first data set. Empty: that of masks, where there are any, else of boxes.
+    # The AP that chooses model_best.pth, ends training early and is shown meanwhile: "segm/AP", "bbox/AP" or
+    # "boundary/AP", of the first data set. Empty: that of masks if the model finds masks, else that of boxes.
     cfg.TEST.BEST_METRIC = ""
     # Length of training in epochs of the images that it uses, in place of MAX_ITER. STEPS keep their shares
     # of it, WARMUP_ITERS take a tenth at most; TEST.EVAL_PERIOD and CHECKPOINT_PERIOD follow. 0: MAX_ITER.

@@ -1,4 +1,4 @@
-"""What a key is that is one of some words."""
+"""The type of the words that a key of a config may take."""
 
 from enum import Enum
 

@@ -9,7 +9,7 @@ from detectron2.modeling import build_model
 
 from solo.checkpoint.beside_weights import BEST_F1, CATEGORY_IDS
 from solo.checkpoint.class_rows import carried_class_names
-from solo.checkpoint.comparison import ConversionReport, compare
+from solo.checkpoint.comparison import ConversionReport, compare, listed
 from solo.checkpoint.lineages import (
     Converted,
     Lineage,
@@ -19,7 +19,7 @@ from solo.checkpoint.lineages import (
     to_solo,
 )
 from solo.checkpoint.preprocessing import Preprocessing
-from solo.checkpoint.rules import is_ours
+from solo.checkpoint.rules import is_ours, is_training_only
 from solo.checkpoint.storage import read_checkpoint, write_checkpoint
 from solo.config.load import load_config
 from solo.errors import UserError
@@ -62,8 +62,10 @@ def convert(
         preprocessing = Preprocessing.of_checkpoint(content, f"The checkpoint {source}")
     elif as_published:
         preprocessing = expected_preprocessing(converted.lineage)
-    names = carried_class_names(content)
+    names, left_out = carried_class_names(content), ""
     if to == "mmdet":
+        if unknown := [*filter(is_training_only, converted.weights)]:
+            left_out = f"left out, since only training runs it: {listed(unknown)}\n"
         meta = {"dataset_meta": {"classes": names}} if names else {}
         output: dict[str, Any] = {"meta": meta, "state_dict": to_mmdet(converted.weights)}
     else:
@@ -71,7 +73,7 @@ def convert(
         output["class_names"] = names
         output |= {key: content[key] for key in (BEST_F1, CATEGORY_IDS) if key in content}
     write_checkpoint(output, target)
-    return f"{report}\nthe weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
+    return f"{report}\n{left_out}the weights expect: {str(preprocessing) or 'not known'}\nwritten: {target}"
 
 
 def _report(converted: Converted, config_file: str, opts: Sequence[str]) -> ConversionReport:

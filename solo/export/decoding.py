@@ -16,8 +16,8 @@ from torch import Tensor
 from solo.layers.masks import resize_soft_masks
 from solo.modeling.grids import Grids
 from solo.modeling.heads import Head, SOLOHead
-from solo.modeling.heads.base import Predictors
 from solo.modeling.heads.decoupled import AxisFeatures, DecoupledHead, decode_maps
+from solo.modeling.heads.predictors import Predictors
 from solo.modeling.heads.solo import Features
 
 

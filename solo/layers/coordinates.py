@@ -46,7 +46,7 @@ class Encoding:
             return features
         if self.kind == CoordinateEncoding.LINEAR:
             return with_coordinates(features, axes)
-        # Of what half precision leaves of a coordinate, four times as much is lost in the second octave.
+        # In float32: an angle of octave o is pi * 2 ** o times the coordinate, and so is the error of one in half precision.
         places = coordinate_channels(features[:, :1].float())[:, _CHANNELS[axes]]
         angles = torch.cat([places * (math.pi * 2**octave) for octave in range(self.octaves)], 1)
         told = torch.cat([places, angles.sin(), angles.cos()], dim=1)

@@ -158,6 +158,12 @@ def resize_soft_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
+def probabilities_and_logits(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `to_probabilities` does, and the logits in float32, which stay as they are."""
+    logits = logits.float()
+    return logits.sigmoid(), logits
+
+
 def to_probabilities(logits: Tensor) -> Tensor:
     """Turn logits into float32 probabilities: in place, a copy less, where they are of that type."""
     logits = logits.float()

@@ -149,7 +149,7 @@ class _ShownBoxes:
         """Look at the colours of an image; see `Supervision`."""
         windows, similar = self.truth[image].gt_colors.at(stride)
 
-        def terms(soft: Tensor, instances: Tensor) -> Tensor:
+        def terms(soft: Tensor, instances: Tensor, _: Tensor | None = None) -> Tensor:
             projection = projection_loss(soft, windows, instances, smooth=self.smooth)
             pairwise = pairwise_loss(soft, similar, self.offsets, windows, instances)
             return torch.stack([projection.sum(), pairwise.sum()])

@@ -100,6 +100,12 @@ class DynamicAssigner(TargetAssigner):
 
     Without predictions, and in the first iterations, when they are noise, it is the rule that it derives from.
 
+    Source:
+        SimOTA of YOLOX (arXiv 2107.08430, 2.1), with departures. Its IoU is of boxes; here it is of soft masks, which
+        need no threshold. Its class cost is the binary cross entropy added up over all classes; here it is that of the
+        object's class alone. Its candidates lie in the box or around the centre, those that are not in both at a cost of
+        100,000 more; here what is outside the region is no candidate.
+
     Attributes:
         region_sigma: As `sigma`, of the region of the candidates.
         region_radius: As `center_radius`, likewise.

@@ -125,7 +125,7 @@ class MaskLoss:
         sums = MaskSums(torch.zeros(supervision.num_losses, device=device), [])
         empty = EmptySupervision(device, self.smooth, supervision.num_losses)
         for image, target in enumerate(targets):
-            decode = head.decoder(masks, image, _frame(size, self.stride) if self.stride else None)
+            decode = self._decoder(head, masks, image, size)
             nothing = torch.zeros_like(target.negatives)
             quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
@@ -148,6 +148,16 @@ class MaskLoss:
             if with_quality:
                 sums.quality.append(quality)
         return sums
+
+    def _decoder(
+        self, head: Head[Any], masks: Any, image: int, size: tuple[int, int]
+    ) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        """Return what turns cells into soft masks, and where there are terms beside dice, logits."""
+        frame = _frame(size, self.stride) if self.stride else None
+        if self.terms:
+            return partial(head.soft_masks_and_logits, masks, image, size=frame)
+        decode = head.decoder(masks, image, frame)
+        return lambda cells: (decode(cells),)
 
     def by_stride(self, head: Head[Any], cells: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield each stride that soft masks of the cells have, and which cells these are."""
@@ -173,12 +183,12 @@ def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
 
 def _pair_sum(
     loss: PairLoss,
-    decode: Callable[[Tensor], Tensor],
+    decode: Callable[[Tensor], tuple[Tensor, ...]],
     cells: Tensor,
     instances: Tensor,
     measure: PairQuality | None,
 ) -> tuple[Tensor, Tensor | None]:
     """Decode cells, add up the losses of the pairs that they make with instances, and measure them, if asked."""
-    soft = decode(cells)
+    soft, *logits = decode(cells)
     # Measured last: on the way back, where it is decoded again, it is over before.
-    return loss(soft, instances), measure(soft, instances) if measure else None
+    return loss(soft, instances, *logits), measure(soft, instances) if measure else None

@@ -3,7 +3,7 @@
 Legend: P positive pairs, M instances of an image, h, w soft mask size, T terms of the loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,8 +18,18 @@ from solo.modeling.losses import dice_loss
 from solo.modeling.mask_quality import mask_ious
 from solo.modeling.mask_terms import MaskTerm, PairTerm, Shown
 
-PairLoss = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the CPU, into (T,) sums of losses."""
+
+class PairLoss(Protocol):
+    """Adds up T losses of soft masks and the instances that they should show."""
+
+    def __call__(self, soft: Tensor, instances: Tensor, logits: Tensor | None = None, /) -> Tensor:
+        """Return (T,).
+
+        Args:
+            soft: (P, h, w).
+            instances: (P,), on the CPU.
+            logits: Those of `soft`, where there are terms beside dice.
+        """
 
 
 class Supervision(Protocol):
@@ -78,11 +88,12 @@ class ShownMasks:
     smooth: float
     terms: Sequence[PairTerm]
 
-    def __call__(self, soft: Tensor, instances: Tensor) -> Tensor:
+    def __call__(self, soft: Tensor, instances: Tensor, logits: Tensor | None = None) -> Tensor:
         """Add up the losses of pairs; see `PairLoss`."""
         shown = to_device(instances, self.masks.device)
         dice = dice_loss(soft, self.masks, shown, smooth=self.smooth).sum()
-        return torch.stack([dice, *(term(soft, shown).sum() for term in self.terms)])
+        terms = self.terms if logits is not None else ()
+        return torch.stack([dice, *(term(soft, logits, shown).sum() for term in terms)])
 
     def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
         """Measure the soft masks of pairs; see `mask_ious`."""
@@ -107,7 +118,7 @@ class EmptySupervision:
         """Make the frame; see `Supervision`."""
         full = torch.ones(1, *frame, dtype=torch.bool, device=self.device)
 
-        def dice(soft: Tensor, zeros: Tensor) -> Tensor:
+        def dice(soft: Tensor, zeros: Tensor, _: Tensor | None = None) -> Tensor:
             shown = to_device(zeros, self.device)
             loss = dice_loss(1 - soft, full, shown, smooth=self.smooth).sum()
             return F.pad(loss[None], (0, self.num_losses - 1))

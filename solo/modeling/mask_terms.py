@@ -29,11 +29,12 @@ _UNCERTAIN = 0.75
 _MARGIN = 0.25
 # Pixels of the soft masks on both sides of the true boundary that make its band.
 _BAND = 2
-# Added to the probability of what is true: its logarithm stays finite, and its gradient alive.
-_SMALLEST = 1e-8
 
-PairTerm = Callable[[Tensor, Tensor], Tensor]
-"""Turns (P, h, w) soft masks and the (P,) instances that they should show, on the device, into (P,) losses."""
+PairTerm = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Turns (P, h, w) soft masks, their logits and the (P,) instances that they should show into (P,) losses.
+
+All on the device. Cross entropy is taken of logits: where a soft mask is 0 or 1 in float32, and wrong, its gradient is whole.
+"""
 
 
 class Shown(NamedTuple):
@@ -82,11 +83,11 @@ def mask_terms(cfg: CfgNode) -> dict[str, MaskTerm]:
 
 def cross_entropy_term(shown: Shown) -> PairTerm:
     """Return the mean binary cross entropy over all pixels of soft masks."""
-    return lambda soft, instances: _CrossEntropy.apply(soft.float(), shown.masks, instances)
+    return lambda _, logits, instances: _CrossEntropy.apply(logits, shown.masks, instances)
 
 
 def boundary_dice_term(smooth: float, shown: Shown) -> PairTerm:
-    """Return dice over the pixels near the true boundary alone, where dice over all of them hears least.
+    """Return dice over the pixels near the true boundary alone, which weigh little in dice over all of them.
 
     Near are `_BAND` pixels on both sides. The border of the frame is no boundary.
 
@@ -96,7 +97,7 @@ def boundary_dice_term(smooth: float, shown: Shown) -> PairTerm:
     band = boundary_band(shown.masks, _BAND)
     inside = shown.masks & band
 
-    def dice(soft: Tensor, instances: Tensor) -> Tensor:
+    def dice(soft: Tensor, _: Tensor, instances: Tensor) -> Tensor:
         return dice_loss(soft, inside, instances, smooth=smooth, within=band)
 
     return dice
@@ -141,7 +142,9 @@ class PointTerm:
 
     Source:
         PointRend (arXiv 1912.08193) section 3.1, "point selection for training": of k N uniform points the beta N
-        that are least certain, and (1 - beta) N uniform ones.
+        that are least certain, by their logits, and (1 - beta) N uniform ones. A departure: there points lie in the box of the
+        proposal, which frames its mask; here in the annotated box and a quarter of its sides around it, since nothing
+        keeps a soft mask within the box.
     """
 
     count: int
@@ -164,17 +167,16 @@ class PointTerm:
         # As grid_sample counts: -1 and 1 are the edges of the frame.
         grid = to_device(places / places.new_tensor([width, height]) * 2 - 1, device)
 
-        def loss(soft: Tensor, instances: Tensor) -> Tensor:
+        def loss(_: Tensor, logits: Tensor, instances: Tensor) -> Tensor:
             points, answers = grid[instances], truth[instances]
             with torch.no_grad():
-                doubt = (_read(soft, points[:, :candidates]) - 0.5).abs()
+                doubt = _read(logits, points[:, :candidates]).abs()
                 chosen = doubt.topk(uncertain, dim=1, largest=False).indices
                 rest = torch.arange(candidates, points.shape[1], device=device)
-                chosen = torch.cat([chosen, rest.expand(len(soft), -1)], dim=1)
+                chosen = torch.cat([chosen, rest.expand(len(logits), -1)], dim=1)
             points = points.take_along_dim(chosen[:, :, None], dim=1)
-            right = _read(soft, points)
-            right = torch.where(answers.take_along_dim(chosen, dim=1), right, 1 - right)
-            return -(right + _SMALLEST).log().mean(dim=1)
+            read, is_shown = _read(logits, points), answers.take_along_dim(chosen, dim=1)
+            return F.softplus(torch.where(is_shown, -read, read)).mean(dim=1)
 
         return loss
 
@@ -212,10 +214,10 @@ def values_at(masks: Tensor, places: Tensor) -> Tensor:
     return masks.flatten(1).gather(1, pixels)
 
 
-def _read(soft: Tensor, points: Tensor) -> Tensor:
-    """Read (P, h, w) soft masks at (P, N, 2) points of -1 to 1, bilinearly: (P, N)."""
+def _read(logits: Tensor, points: Tensor) -> Tensor:
+    """Read (P, h, w) logits at (P, N, 2) points of -1 to 1, bilinearly: (P, N)."""
     return F.grid_sample(
-        soft.float()[:, None], points[:, None], padding_mode="border", align_corners=False
+        logits[:, None], points[:, None], padding_mode="border", align_corners=False
     )[:, 0, 0]
 
 
@@ -223,27 +225,21 @@ class _CrossEntropy(torch.autograd.Function):
     """The mean of -log of the probability of what is true, and its gradient, a few pairs at a time."""
 
     @staticmethod
-    def forward(ctx: Any, soft_masks: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
-        ctx.save_for_backward(soft_masks, masks, instances)
-        means = soft_masks.new_empty(len(soft_masks))
-        for part in pairs_at_a_time(soft_masks):
-            right = _probability(soft_masks[part], masks[instances[part]])
-            means[part] = right.log_().mean(dim=(1, 2)).neg_()
+    def forward(ctx: Any, logits: Tensor, masks: Tensor, instances: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, masks, instances)
+        means = logits.new_empty(len(logits))
+        for part in pairs_at_a_time(logits):
+            wrong = torch.where(masks[instances[part]], -logits[part], logits[part])
+            means[part] = F.softplus(wrong).mean(dim=(1, 2))
         return means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        soft_masks, masks, instances = ctx.saved_tensors
-        gradient = (gradient / soft_masks[0].numel()).view(-1, 1, 1)
-        result = torch.empty_like(soft_masks)
-        for part in pairs_at_a_time(soft_masks):
-            target = masks[instances[part]]
-            slope = gradient[part] / _probability(soft_masks[part], target)
-            result[part] = torch.where(target, -slope, slope)
+        logits, masks, instances = ctx.saved_tensors
+        gradient = (gradient / logits.shape[1:].numel()).view(-1, 1, 1)
+        result = torch.empty_like(logits)
+        for part in pairs_at_a_time(logits):
+            torch.sub(logits[part].sigmoid(), masks[instances[part]].float(), out=result[part])
+            result[part] *= gradient[part]
         return result, None, None
-
-
-def _probability(soft: Tensor, target: Tensor) -> Tensor:
-    """Return the probability that soft masks give to what is true."""
-    return torch.where(target, soft, 1 - soft).add_(_SMALLEST)

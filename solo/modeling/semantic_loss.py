@@ -10,12 +10,13 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.structures import Instances
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import pad
 
 from solo.config.choices import LearntFrom
 from solo.errors import UserError
 from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_host
+from solo.modeling.losses import focal_term
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,7 @@ class SemanticLoss:
 
     def count(self, truth: Sequence[Instances]) -> Tensor:
         """Count how often a pixel of the batch shows a class, (1,) int64 on the device."""
-        counts = [
-            self.shown(image, tuple(-(-side // self.stride) for side in image.image_size)).sum()
-            for image in truth
-        ]
+        counts = [self._class_masks(image).sum() for image in truth]
         return torch.stack(counts)[:, None].sum(dim=0)
 
     def __call__(self, logits: Tensor, truth: Sequence[Instances], num_shown: Tensor) -> Tensor:
@@ -92,12 +90,32 @@ class SemanticLoss:
 
     def shown(self, image: Instances, frame: tuple[int, ...]) -> Tensor:
         """Return where each class is, (K, h, w) bool, (h, w) being the frame."""
-        height, width = frame
-        masks = downsample_masks(image.gt_masks, self.stride, (height, width))
-        union = masks.new_zeros((self.num_classes, height, width))
-        for mask, category in zip(masks, to_host(image.gt_classes).tolist(), strict=True):
-            union[category] |= mask
-        return union
+        masks = self._class_masks(image)
+        height, width = masks.shape[1:]
+        return pad(masks, (0, frame[1] - width, 0, frame[0] - height))
+
+    def _class_masks(self, image: Instances) -> Tensor:
+        """Return where each class is in the image without padding: made once, for the count and the loss."""
+        if not image.has("gt_shown"):
+            height, width = (-(-side // self.stride) for side in image.image_size)
+            masks = downsample_masks(image.gt_masks, self.stride, (height, width))
+            union = masks.new_zeros((self.num_classes, height, width))
+            for mask, category in zip(masks, to_host(image.gt_classes).tolist(), strict=True):
+                union[category] |= mask
+            image.gt_shown = _ClassMasks(union, len(image))
+        shown: _ClassMasks = image.gt_shown
+        return shown.masks
+
+
+@dataclass(frozen=True)
+class _ClassMasks:
+    """(K, h, w) bool as a field of Instances, which want as many of a field as there are instances."""
+
+    masks: Tensor
+    num_instances: int
+
+    def __len__(self) -> int:
+        return self.num_instances
 
 
 def pixel_focal_loss(logits: Tensor, shown: Tensor, *, alpha: float, gamma: float) -> Tensor:
@@ -111,5 +129,4 @@ def pixel_focal_loss(logits: Tensor, shown: Tensor, *, alpha: float, gamma: floa
     """
     logits = logits.float()
     wrong = torch.where(shown, -logits, logits)
-    terms = wrong.sigmoid().pow(gamma) * F.softplus(wrong)
-    return (terms * torch.where(shown, alpha, 1 - alpha)).sum()
+    return (focal_term(wrong, gamma) * torch.where(shown, alpha, 1 - alpha)).sum()

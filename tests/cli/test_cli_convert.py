@@ -56,6 +56,24 @@ def test_there_and_back(cfg, config_file, tmp_path, capsys):
     SOLOCheckpointer(build(cfg, seed=1), complete=True).load(again)
 
 
+def test_a_branch_that_only_training_runs_is_left_out_for_mmdetection(cfg, tmp_path, capsys):
+    plain = build(cfg)
+    cfg.MODEL.SOLO.LOSS.SEMANTIC_WEIGHT = 1.0
+    SOLOCheckpointer(build(cfg), str(tmp_path)).save("ours")
+    main(["convert", str(tmp_path / "ours.pth"), str(tmp_path / "theirs.pth"), "--to", "mmdet"])
+    assert "left out, since only training runs it: head.semantic." in capsys.readouterr().out
+    exported = read_checkpoint(tmp_path / "theirs.pth")["state_dict"]
+    assert_same(exported, to_mmdet(plain.state_dict()))
+
+
+def test_a_model_whose_scores_mmdetection_cannot_compute_is_refused(cfg, tmp_path):
+    cfg.MODEL.SOLO.QUALITY.ENABLED = True
+    SOLOCheckpointer(build(cfg), str(tmp_path)).save("ours")
+    with pytest.raises(SystemExit, match=r"error: .*without this branch, by which scores"):
+        main(["convert", str(tmp_path / "ours.pth"), str(tmp_path / "out.pth"), "--to", "mmdet"])
+    assert not (tmp_path / "out.pth").exists()
+
+
 def test_names_of_classes_stay(cfg, tmp_path):
     SOLOCheckpointer(build(cfg), str(tmp_path), class_names=["a", "b", "c"]).save("ours")
     main(["convert", str(tmp_path / "ours.pth"), str(tmp_path / "copy.pth")])

@@ -10,7 +10,7 @@ from detectron2.utils.events import EventStorage
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.tta import SOLOWithTTA
 from solo.layers.masks import downsample_masks
-from solo.modeling.heads.base import SoftmaxPredictor
+from solo.modeling.heads.predictors import SoftmaxPredictor
 from solo.modeling.losses import dice_loss, softmax_loss
 from tests.conftest import build, make_cfg, training_item
 

@@ -3,12 +3,11 @@
 Legend: N images, K classes, S cells per side, P chosen cells, H, W soft mask size.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import torch
 from detectron2.config import CfgNode
@@ -19,11 +18,12 @@ from torch.nn import functional as F
 
 from solo.config.choices import CategoryLoss, Collisions
 from solo.errors import UserError
-from solo.layers.conv import Tower, conv_tower, init_conv
+from solo.layers.conv import Tower, conv_tower
 from solo.layers.coordinates import Encoding
 from solo.layers.transfer import to_device
 from solo.modeling.grids import Grids
 from solo.modeling.heads.head_config import HeadConfig, wants_quality
+from solo.modeling.heads.predictors import Predictor, SoftmaxPredictor
 
 SOLO_HEAD_REGISTRY = Registry("SOLO_HEAD")
 SOLO_HEAD_REGISTRY.__doc__ = """Heads by name, for MODEL.SOLO.HEAD.
@@ -32,47 +32,6 @@ A head is made by `Head(cfg, input_shape)`, input_shape being the backbone's dic
 """
 
 M = TypeVar("M")
-
-
-class Predictor(nn.Conv2d):
-    """A convolution from a tower to logits, which starts at the prior probability."""
-
-    bias: nn.Parameter
-
-    def __init__(self, in_channels: int, channels: int, kernel_size: int, prior: float) -> None:
-        """Build it; `prior` is the probability that it says before training."""
-        super().__init__(in_channels, channels, kernel_size, padding=kernel_size // 2)
-        init_conv(self, bias=-math.log((1 - prior) / prior))
-
-
-class SoftmaxPredictor(Predictor):
-    """A category predictor for softmax, with one more channel, the last one, for the background.
-
-    In training it gives the logits of the K + 1 classes; at test K log-odds, whose sigmoids are the
-    probabilities: whatever comes after it is the same for both kinds of category loss.
-    """
-
-    def __init__(self, in_channels: int, num_classes: int, kernel_size: int, prior: float) -> None:
-        """Build it; `prior` is the probability, before training, of all classes together."""
-        super().__init__(in_channels, num_classes + 1, kernel_size, prior)
-        nn.init.constant_(self.bias[:-1], math.log(prior / num_classes))
-        nn.init.constant_(self.bias[-1:], math.log(1 - prior))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Turn (N, C, S, S) into (N, K + 1, S, S) logits, or at test (N, K, S, S) log-odds."""
-        logits = super().forward(features)
-        if self.training:
-            return logits
-        # As near to 0 and 1 as float32 allows: a log-odds stays finite.
-        return logits.float().softmax(dim=1)[:, :-1].logit(eps=1e-7)
-
-
-class Predictors(nn.ModuleList):
-    """A predictor for each level."""
-
-    def of(self, level: int) -> Predictor:
-        """Return that of a level."""
-        return cast(Predictor, self[level])
 
 
 @dataclass(frozen=True)
@@ -242,6 +201,20 @@ class Head(nn.Module, ABC, Generic[M]):
             (P, H, W) float32 probabilities.
         """
 
+    def soft_masks_and_logits(
+        self, masks: M, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode as `soft_masks` does, and return the logits, too: they teach where probabilities are 0 or 1.
+
+        Those of a head that does not override this come from its probabilities, and teach nothing there.
+
+        Returns:
+            (P, H, W) float32 probabilities, equal to those of `soft_masks`, and (P, H, W) float32 logits. To a
+            `size` each of the two is resized on its own.
+        """
+        soft = self.soft_masks(masks, image, cells, size)
+        return soft, soft.logit(eps=1e-7)
+
     def decoder(
         self, masks: M, image: int, size: tuple[int, int] | None = None
     ) -> Callable[[Tensor], Tensor]:
@@ -254,27 +227,29 @@ class Head(nn.Module, ABC, Generic[M]):
     def _by_level(
         self,
         cells: Tensor,
-        decode: Callable[[int, Tensor], Tensor],
+        decode: Callable[[int, Tensor], tuple[Tensor, ...]],
         size: tuple[int, int] | None,
         finest: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, ...]:
         """Decode the soft masks of cells level by level, and put them into the order of the cells.
 
         Args:
             cells: (P,) cell numbers, on the CPU.
-            decode: Turns a level and (p,) numbers of its cells into (p, H, W).
+            decode: Turns a level and (p,) numbers of its cells into (p, H, W), and more of that shape.
             size: (H, W); by default twice that of `finest`.
             finest: (C, h, w) feature of the finest level.
         """
         levels = list(self.grids.by_level(cells))
         if not levels:
             height, width = finest.shape[-2:]
-            return torch.zeros((0, *(size or (2 * height, 2 * width))), device=finest.device)
+            none = torch.zeros((0, *(size or (2 * height, 2 * width))), device=finest.device)
+            return none, none
         parts = [decode(level, local) for level, _, local in levels]
         if len(parts) == 1:
             return parts[0]
         order = torch.cat([positions for _, positions, _ in levels]).argsort()
-        return torch.cat(parts)[to_device(order, finest.device)]
+        order = to_device(order, finest.device)
+        return tuple(torch.cat(kind)[order] for kind in zip(*parts, strict=True))
 
     def level_features(self, features: dict[str, Tensor]) -> list[Tensor]:
         """Return the feature of each level, resized to the level's stride."""

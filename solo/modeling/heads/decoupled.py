@@ -23,10 +23,10 @@ from solo.modeling.heads.base import (
     Head,
     HeadOutputs,
     Predictor,
-    Predictors,
     resize,
 )
 from solo.modeling.heads.head_config import HeadConfig
+from solo.modeling.heads.predictors import Predictors
 
 
 class AxisFeatures(NamedTuple):
@@ -82,22 +82,33 @@ class AxisBranch(Predictors):
         unique, inverse = index.unique(return_inverse=True)
         if known is None or torch.is_grad_enabled():
             # The gradient of an index is added up in one thread, that of index_select in all.
-            maps = self._decode(feature, level, unique, size)
+            maps = self._decode(feature, level, unique, size, decode_maps)
             return maps.index_select(0, to_device(inverse, feature.device))
         if new := [number for number in unique.tolist() if (self, level, number) not in known]:
-            maps = self._decode(feature, level, unique.new_tensor(new), size)
+            maps = self._decode(feature, level, unique.new_tensor(new), size, decode_maps)
             known.update(zip([(self, level, number) for number in new], maps, strict=True))
         return torch.stack([known[self, level, number] for number in index.tolist()])
 
+    def logits(self, feature: Tensor, level: int, index: Tensor) -> Tensor:
+        """Decode as `forward` does, but return the (P, 2h, 2w) logits."""
+        unique, inverse = index.unique(return_inverse=True)
+        maps = self._decode(feature, level, unique, None, decode_map_logits)
+        return maps.index_select(0, to_device(inverse, feature.device))
+
     def _decode(
-        self, feature: Tensor, level: int, chosen: Tensor, size: tuple[int, int] | None
+        self,
+        feature: Tensor,
+        level: int,
+        chosen: Tensor,
+        size: tuple[int, int] | None,
+        decode: Callable[[Tensor, Tensor, Tensor], Tensor],
     ) -> Tensor:
         predictor, chosen = self.of(level), to_device(chosen, feature.device)
         arguments = feature, predictor.weight[chosen], predictor.bias[chosen]
         if self.recompute and torch.is_grad_enabled():
-            maps = checkpoint(decode_maps, *arguments, use_reentrant=False)
+            maps = checkpoint(decode, *arguments, use_reentrant=False)
         else:
-            maps = decode_maps(*arguments)
+            maps = decode(*arguments)
         return resize_soft_masks(maps, size) if size else maps
 
 
@@ -170,16 +181,36 @@ class DecoupledHead(Head[AxisFeatures]):
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`, and `decoder` for `known`."""
 
-        def decode(level: int, local: Tensor) -> Tensor:
-            side = self.grids.sides[level]
-            row = local.div(side, rounding_mode="floor")
-            column = local - row * side
+        def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
+            column, row = self._place(level, local)
             # Each factor is resized before the product, as in the official test procedure.
             x: Tensor = self.mask_predictors_x(masks.x[level][image], level, column, size, known)
             y: Tensor = self.mask_predictors_y(masks.y[level][image], level, row, size, known)
-            return x * y
+            return (x * y,)
 
-        return self._by_level(cells, decode, size, finest=masks.x[0][0])
+        return self._by_level(cells, decode, size, finest=masks.x[0][0])[0]
+
+    def soft_masks_and_logits(
+        self, masks: AxisFeatures, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the masks of chosen cells; see `Head.soft_masks_and_logits`."""
+
+        def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
+            column, row = self._place(level, local)
+            x = self.mask_predictors_x.logits(masks.x[level][image], level, column)
+            y = self.mask_predictors_y.logits(masks.y[level][image], level, row)
+            maps = x.sigmoid(), y.sigmoid(), product_logits(x, y)
+            x, y, logits = (resize_soft_masks(part, size) if size else part for part in maps)
+            return x * y, logits
+
+        soft, logits = self._by_level(cells, decode, size, finest=masks.x[0][0])
+        return soft, logits
+
+    def _place(self, level: int, local: Tensor) -> tuple[Tensor, Tensor]:
+        """Return column and row of cells of a level."""
+        side = self.grids.sides[level]
+        row = local.div(side, rounding_mode="floor")
+        return local - row * side, row
 
     def decoder(
         self, masks: AxisFeatures, image: int, size: tuple[int, int] | None = None
@@ -227,6 +258,11 @@ def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (U, 2h, 2w) probabilities.
     """
+    return decode_map_logits(feature, weight, bias).sigmoid_()
+
+
+def decode_map_logits(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return what :func:`decode_maps` makes probabilities of."""
     height, width = feature.shape[-2:]
     taps = weight.permute(2, 3, 0, 1).flatten(end_dim=2) @ feature.flatten(1)
     # In mixed precision, too, they are added up in float32, as a convolution does.
@@ -236,7 +272,17 @@ def decode_maps(feature: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     columns = resize(columns.flatten(1, 2), (2 * height, 2 * width))
     moves = ((0, 0, 1, -1), (0, 0, -1, 1))
     maps = _add_moved(*columns.unflatten(1, (3, -1)).unbind(1), moves=moves)
-    return (maps + bias[:, None, None]).sigmoid_()[0]
+    return maps[0] + bias[:, None, None]
+
+
+def product_logits(x: Tensor, y: Tensor) -> Tensor:
+    """Return the logits of the products of probabilities: -log(e^-x + e^-y + e^-(x + y)), exact for large ones, too.
+
+    Args:
+        x: Logits of any shape.
+        y: Of the same.
+    """
+    return -torch.logaddexp(torch.logaddexp(-x, -y), -(x + y))
 
 
 def _add_moved(

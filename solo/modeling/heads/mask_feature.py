@@ -127,13 +127,19 @@ def decode(
     Returns:
         (P, h, w) float32 probabilities.
     """
+    logits = decode_logits(mask_feature, kernels, kernel_size, products)
+    # On what is no view: it is changed in place, forward and backward.
+    return to_probabilities(logits).view(len(kernels), *mask_feature.shape[1:])
+
+
+def decode_logits(
+    mask_feature: Tensor, kernels: Tensor, kernel_size: int, products: Products
+) -> Tensor:
+    """Return what :func:`decode` makes probabilities of, in a shape with as many numbers as (P, h, w)."""
     channels, height, width = mask_feature.shape
     if len(kernels) == 0:
         return mask_feature.new_zeros((0, height, width), dtype=torch.float32)
     if kernel_size == 1:
-        logits = product(kernels, mask_feature.flatten(1), products)
-    else:
-        kernels = kernels.reshape(-1, channels, kernel_size, kernel_size)
-        logits = nn.functional.conv2d(mask_feature[None], kernels, padding=kernel_size // 2)
-    # On what is no view: it is changed in place, forward and backward.
-    return to_probabilities(logits).view(len(kernels), height, width)
+        return product(kernels, mask_feature.flatten(1), products)
+    kernels = kernels.reshape(-1, channels, kernel_size, kernel_size)
+    return nn.functional.conv2d(mask_feature[None], kernels, padding=kernel_size // 2)

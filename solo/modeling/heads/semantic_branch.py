@@ -6,7 +6,7 @@ Legend: N images, K classes, h, w size of the mask feature.
 from torch import Tensor, nn
 
 from solo.layers.conv import Norm, conv_norm_relu
-from solo.modeling.heads.base import Predictor
+from solo.modeling.heads.predictors import Predictor
 
 
 class SemanticBranch(nn.Module):

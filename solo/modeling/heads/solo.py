@@ -9,17 +9,17 @@ from detectron2.config import configurable
 from torch import Tensor, nn
 
 from solo.config.choices import Collisions
-from solo.layers.masks import resize_soft_masks, to_probabilities
+from solo.layers.masks import probabilities_and_logits, resize_soft_masks, to_probabilities
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import (
     SOLO_HEAD_REGISTRY,
     Head,
     HeadOutputs,
     Predictor,
-    Predictors,
     resize,
 )
 from solo.modeling.heads.head_config import HeadConfig
+from solo.modeling.heads.predictors import Predictors
 
 Features = list[Sequence[Tensor]]
 """Per level and image, the (C, h, w) that masks are decoded from."""
@@ -81,17 +81,36 @@ class SOLOHead(Head[Features]):
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
 
-        def decode(level: int, local: Tensor) -> Tensor:
+        def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
             feature, predictor = masks[level][image], self.mask_predictors.of(level)
             part = self.decode(feature, predictor, to_device(local, feature.device))
-            return resize_soft_masks(part, size) if size else part
+            return (resize_soft_masks(part, size) if size else part,)
 
-        return self._by_level(cells, decode, size, finest=masks[0][0])
+        return self._by_level(cells, decode, size, finest=masks[0][0])[0]
+
+    def soft_masks_and_logits(
+        self, masks: Features, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the masks of chosen cells; see `Head.soft_masks_and_logits`."""
+
+        def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
+            feature, predictor = masks[level][image], self.mask_predictors.of(level)
+            logits = self.decode_logits(feature, predictor, to_device(local, feature.device))[0]
+            parts = probabilities_and_logits(logits)
+            return tuple(resize_soft_masks(part, size) if size else part for part in parts)
+
+        soft, logits = self._by_level(cells, decode, size, finest=masks[0][0])
+        return soft, logits
+
+    @classmethod
+    def decode(cls, feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:
+        """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
+        return to_probabilities(cls.decode_logits(feature, predictor, cells))[0]
 
     @staticmethod
-    def decode(feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:
-        """Turn the feature of one level, (C, h, w), into (P, 2h, 2w) probabilities."""
+    def decode_logits(feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:
+        """Turn the feature of one level, (C, h, w), into (1, P, 2h, 2w) logits."""
         height, width = feature.shape[-2:]
         logits = predictor.weight[cells].flatten(1) @ feature.flatten(1)
         logits = (logits + predictor.bias[cells, None]).view(1, -1, height, width)
-        return to_probabilities(resize(logits, (2 * height, 2 * width)))[0]
+        return resize(logits, (2 * height, 2 * width))

@@ -3,7 +3,8 @@
 Legend: N images, K classes, S cells per side, E kernel weights, C cells of all levels, P chosen cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,11 +16,11 @@ from solo.config.choices import Collisions, Products
 from solo.errors import UserError
 from solo.layers import cpu
 from solo.layers.conv import init_conv
-from solo.layers.masks import resize_soft_masks
+from solo.layers.masks import probabilities_and_logits, resize_soft_masks
 from solo.layers.transfer import to_device
 from solo.modeling.heads.base import SOLO_HEAD_REGISTRY, Head, HeadOutputs, resize
 from solo.modeling.heads.head_config import HeadConfig
-from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode
+from solo.modeling.heads.mask_feature import MaskFeatureBranch, decode, decode_logits
 from solo.modeling.heads.semantic_branch import SemanticBranch
 
 
@@ -56,7 +57,7 @@ class SOLOv2Head(Head[DynamicMasks]):
         mask_feature: MaskFeatureBranch,
         mask_feature_stride: int,
         mask_feature_dim: int,
-        semantic: SemanticBranch | None = None,
+        semantic: Callable[[], SemanticBranch] | None = None,
         products: Products = Products.AUTO,
     ) -> None:
         """Build the branches.
@@ -67,7 +68,7 @@ class SOLOv2Head(Head[DynamicMasks]):
             mask_feature: The branch that makes the mask feature.
             mask_feature_stride: Its stride.
             mask_feature_dim: Its channels; a dynamic kernel has that times k * k weights.
-            semantic: An auxiliary branch on what the mask feature is made of.
+            semantic: Makes an auxiliary branch on what the mask feature is made of.
             products: MODEL.CPU.PRODUCTS.
         """
         super().__init__(config)
@@ -77,11 +78,13 @@ class SOLOv2Head(Head[DynamicMasks]):
         # No prior: a kernel is no probability.
         self.kernel_predictor = nn.Conv2d(config.conv_dim, num_weights, 3, padding=1)
         init_conv(self.kernel_predictor)
-        self.mask_feature, self.semantic = mask_feature, semantic
+        self.mask_feature = mask_feature
         self._mask_stride = mask_feature_stride
         self._kernel_size = kernel_size
         self._products = cpu.product_kernel(products)
         self.quality_predictor = self._quality_predictor()
+        # Last: all else starts as it does without it.
+        self.semantic = semantic() if semantic else None
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict[str, Any]:
@@ -103,8 +106,13 @@ class SOLOv2Head(Head[DynamicMasks]):
         )
         semantic = None
         if node.LOSS.SEMANTIC_WEIGHT:
-            norm, dim = node.MASK_FEATURE.NORM, node.MASK_FEATURE.CONV_DIM
-            semantic = SemanticBranch(dim, config.num_classes, norm=norm, prior=config.prior_prob)
+            semantic = partial(
+                SemanticBranch,
+                node.MASK_FEATURE.CONV_DIM,
+                config.num_classes,
+                norm=node.MASK_FEATURE.NORM,
+                prior=config.prior_prob,
+            )
         return {
             "config": config,
             "kernel_size": node.KERNEL_SIZE,
@@ -188,7 +196,24 @@ class SOLOv2Head(Head[DynamicMasks]):
         self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
     ) -> Tensor:
         """Decode the masks of chosen cells; see `Head.soft_masks`."""
+        soft = decode(*self._factors(masks, image, cells))
+        return resize_soft_masks(soft, size) if size else soft
+
+    def soft_masks_and_logits(
+        self, masks: DynamicMasks, image: int, cells: Tensor, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the masks of chosen cells; see `Head.soft_masks_and_logits`."""
+        logits = decode_logits(*self._factors(masks, image, cells))
+        logits = logits.view(len(cells), *masks.feature[image].shape[1:])
+        soft, logits = probabilities_and_logits(logits)
+        if size:
+            return resize_soft_masks(soft, size), resize_soft_masks(logits, size)
+        return soft, logits
+
+    def _factors(
+        self, masks: DynamicMasks, image: int, cells: Tensor
+    ) -> tuple[Tensor, Tensor, int, Products]:
+        """Return the arguments of `decode`."""
         kernels = masks.kernels[image]
         kernels = kernels[to_device(cells, kernels.device)]
-        soft = decode(masks.feature[image], kernels, self._kernel_size, self._products)
-        return resize_soft_masks(soft, size) if size else soft
+        return masks.feature[image], kernels, self._kernel_size, self._products
