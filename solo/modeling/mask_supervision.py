@@ -92,8 +92,9 @@ class ShownMasks:
         """Add up the losses of pairs; see `PairLoss`."""
         shown = to_device(instances, self.masks.device)
         dice = dice_loss(soft, self.masks, shown, smooth=self.smooth).sum()
-        terms = self.terms if logits is not None else ()
-        return torch.stack([dice, *(term(soft, logits, shown).sum() for term in terms)])
+        if logits is None:
+            return dice[None]
+        return torch.stack([dice, *(term(soft, logits, shown).sum() for term in self.terms)])
 
     def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
         """Measure the soft masks of pairs; see `mask_ious`."""

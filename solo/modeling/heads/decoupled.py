@@ -22,11 +22,10 @@ from solo.modeling.heads.base import (
     SOLO_HEAD_REGISTRY,
     Head,
     HeadOutputs,
-    Predictor,
     resize,
 )
 from solo.modeling.heads.head_config import HeadConfig
-from solo.modeling.heads.predictors import Predictors
+from solo.modeling.heads.predictors import Predictor, Predictors
 
 
 class AxisFeatures(NamedTuple):
