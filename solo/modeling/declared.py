@@ -5,6 +5,7 @@ from typing import Any, cast
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import Backbone
+from detectron2.utils.registry import Registry
 from torch import nn
 
 from solo.architectures import BBOX, SEGM
@@ -28,7 +29,8 @@ class Declared:
 
     default_head: str  # of MODEL.SOLO.HEAD ""
     node = "SOLO"  # of MODEL, that holds the keys
-    head_registry = SOLO_HEAD_REGISTRY  # where MODEL.SOLO.HEAD is looked up, for those who check it
+    # Where MODEL.SOLO.HEAD is looked up, for those who check it. None: the model has no head of ours.
+    head_registry: Registry | None = SOLO_HEAD_REGISTRY
 
     @classmethod
     def tasks(cls, cfg: CfgNode) -> tuple[str, ...]:
@@ -50,6 +52,8 @@ class Declared:
     @classmethod
     def check_keys(cls, cfg: CfgNode) -> None:
         """Raise a UserError at a key of MODEL.SOLO that makes no sense: make all rules that are no networks."""
+        if cls.head_registry is None:
+            return
         node, head_type = cfg.MODEL.SOLO, cls.head_type(cfg)
         head_type.check_keys(cfg)
         cls.build_assigner(cfg)

@@ -57,9 +57,15 @@ def enliven(model):
     batch = [torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture in PICTURES]
     model.train().run_network(model.preprocess([{"image": image} for image in batch]).tensor)
     head = model.eval().head
-    for predictors in (head.box_predictors, head.objectness_predictors, head.category_predictors):
+    # Sides are exponentials: small outputs keep rounding small.
+    for predictors, spread in (
+        (head.box_predictors, 0.05),
+        (head.objectness_predictors, 0.2),
+        (head.category_predictors, 0.2),
+    ):
         for predictor in predictors:
-            predictor.weight.copy_(0.2 * torch.randn(predictor.weight.shape, generator=generator))
+            drawn = torch.randn(predictor.weight.shape, generator=generator)
+            predictor.weight.copy_(spread * drawn)
             nn.init.zeros_(predictor.bias)
     return model
 
