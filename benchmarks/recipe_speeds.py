@@ -1,14 +1,13 @@
 """How long a step of training and an image take with each recipe, in turns in one process."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
 from detectron2.config import CfgNode
 from detectron2.utils.events import EventStorage
+from turns import take_turns
 
 from solo.benchmark.models import load_model
 from solo.benchmark.train import Step
@@ -29,7 +28,7 @@ def image_times(
 ) -> list[float]:
     """Return the median of ms from a BGR image to masks of its size, one image at a time, with each run's model."""
     files = [record["file_name"] for record in load_records(dataset)[:count]]
-    images = [cv2.cvtColor(read_image(file, "RGB"), cv2.COLOR_RGB2BGR) for file in files]
+    images = [read_image(file, "BGR") for file in files]
 
     def find(predictor: Predictor) -> Callable[[], object]:
         return lambda: [predictor(image) for image in images]
@@ -40,12 +39,7 @@ def image_times(
 
 def in_turns(functions: Sequence[Callable[[], object]], turns: int) -> list[float]:
     """Return the median of ms of each function; they take turns, after a first one that does not count."""
-    seconds: list[list[float]] = [[] for _ in functions]
-    for _ in range(turns + 1):
-        for function, times in zip(functions, seconds, strict=True):
-            start = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - start)
+    seconds = take_turns(*functions, repeats=turns + 1)
     return [1000 * median(times[1:]) for times in seconds]
 
 

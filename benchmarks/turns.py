@@ -44,17 +44,15 @@ class Comparison(NamedTuple):
         )
 
 
-def take_turns(
-    ours: Callable[[], Any], theirs: Callable[[], Any], *, repeats: int
-) -> tuple[list[float], list[float]]:
-    """Run ours, theirs, ours, theirs and so on.
+def take_turns(*functions: Callable[[], Any], repeats: int) -> tuple[list[float], ...]:
+    """Run the first, the second and so on, then the first again.
 
     Returns:
-        The seconds of each turn, of ours and of theirs.
+        The seconds of each turn, of each function.
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds: tuple[list[float], ...] = tuple([] for _ in functions)
     for _ in range(repeats):
-        for function, times in zip((ours, theirs), seconds, strict=True):
+        for function, times in zip(functions, seconds, strict=True):
             start = time.perf_counter()
             function()
             times.append(time.perf_counter() - start)
