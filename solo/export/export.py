@@ -4,8 +4,8 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from solo.export.check import Agreement, compare
 from solo.export.file_format import ExportFormat, FileFormat, Post
 from solo.export.onnx import OnnxFormat
 from solo.export.samples import images_to_compare
+from solo.export.static_graph import StaticSOLO, static_size
 from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.traceable import Traceable
 from solo.export.wrapper import TraceableSOLO
@@ -45,6 +46,9 @@ class ExportRequest:
     output: Path  # folder for the files
     format: ExportFormat = ExportFormat.ONNX  # or its text
     size: tuple[int, int] | None = None  # (H, W) of the only input taken; None: any
+    static: bool = (
+        False  # as TensorRT takes it; without a size, one of the config's: see `static_size`
+    )
     post: Post = Post.NMS  # or its text
     images: Sequence[str | Path] = ()  # files to compare on; none: see `images_to_compare`
     opts: Sequence[str] = ()  # KEY VALUE KEY VALUE ..., laid over the config
@@ -84,8 +88,9 @@ def export_model(request: ExportRequest) -> Exported:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     images = images_to_compare(cfg, request.images)
     predictor = TorchBackend(cfg)
-    wrapper = TraceableSOLO if predicts_masks(cfg) else TraceableBoxes
-    network = wrapper(predictor.model, suppress=request.post == Post.NMS).eval()
+    network = _wrapper(cfg, request)(predictor.model, suppress=request.post == Post.NMS).eval()
+    if request.static and not request.size:
+        request = replace(request, size=static_size(cfg, network.divisor))
     metadata = describe(cfg, predictor, network, request)
     _check_images(images, metadata, request)
     program = trace(network, request.size)
@@ -106,6 +111,17 @@ def export_model(request: ExportRequest) -> Exported:
     described = {f"{path.name}.json": json.dumps(metadata, indent=2).encode()}
     _finish(unchecked, path, {**described, **companions})
     return Exported(path, agreement)
+
+
+def _wrapper(cfg: CfgNode, request: ExportRequest) -> Callable[..., Traceable]:
+    if request.static and not predicts_masks(cfg):
+        raise UserError(
+            "--static is for models that find masks: the suppression of boxes has outputs of any number. Without "
+            "it, --size HxW --post raw, there is nothing of that kind in the graph of boxes."
+        )
+    return (
+        (StaticSOLO if request.static else TraceableSOLO) if predicts_masks(cfg) else TraceableBoxes
+    )
 
 
 def _finish(unchecked: Path, path: Path, beside: Mapping[str, bytes]) -> None:

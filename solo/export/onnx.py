@@ -36,6 +36,7 @@ class OnnxFormat:
         Raises:
             OSError: It could not be written; no part of it is left.
             onnx.checker.ValidationError: If the standard has something against the file.
+            UserError: If it was to be static, and is not; nothing is written then.
         """
         import onnx
 
@@ -56,6 +57,10 @@ class OnnxFormat:
         for node in exported.model.graph.all_nodes():
             node.metadata_props.clear()
         exported.model.metadata_props[METADATA_KEY] = json.dumps(metadata)
+        if metadata.get("static"):
+            from solo.export.tensorrt_rules import check_static
+
+            check_static(exported.model_proto)
         with written_whole(path) as partial:
             exported.save(partial)
         onnx.checker.check_model(path, full_check=True)
