@@ -23,7 +23,7 @@ SHELVES = (
     ("evaluation",),
     ("data", "modeling", "yolox", "checkpoint", "visualization"),
     ("layers", "export.runtime"),
-    ("structures", "config", "images"),
+    ("structures", "config", "images", "input_files"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
     ("architectures",),
     ("errors", "others_warnings"),
