@@ -19,6 +19,7 @@ EXTRAS = {
     "quickstart": ["scikit-learn"],
     "cityscapes": ["cityscapesscripts"],
     "timm": ["timm>=1.0.20"],
+    "ray": ["ray[data]>=2.50", "pyarrow"],
 }
 ALL = sorted(package for packages in EXTRAS.values() for package in packages)
 

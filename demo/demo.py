@@ -16,7 +16,7 @@ from solo.cli._parser import MisuseError, Parser
 from solo.cli.main import run_verb
 from solo.cli.predict import add_outputs, read_options
 from solo.demo.job import do_job
-from solo.demo.paths import Inputs, find_inputs, user_path
+from solo.input_files import Inputs, find_inputs, user_path
 from solo.user_modules import add_import
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from solo.cli._model import add_model, chosen_model
+from solo.cli._parquet import add_parquet, predict_to_parquet
 from solo.cli._parser import MisuseError, Parser, add_tiles, add_words, split_words
-from solo.demo.paths import find_inputs, user_path
+from solo.input_files import find_inputs, user_path
 
 if TYPE_CHECKING:
     from solo.demo.runner import Options
@@ -36,6 +37,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="N",
         help="a camera in place of files, by its number, 0 if none is given; Ctrl-C ends",
     )
+    add_parquet(parser)
     add_words(parser, "FILE", "images, videos, folders of images, patterns")
 
 
@@ -104,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
         # Not the number of one, but the first of the words.
         words, camera = [camera, *words], "0"
     words, opts = split_words(words)
+    if args.parquet or args.workers:
+        return predict_to_parquet(args, words, opts)
     if not words and not camera:
         raise MisuseError(f"name images, folders or videos, as in: {EXAMPLE}")
     if words and camera:

@@ -4,8 +4,8 @@ import sys
 from collections import Counter
 from typing import NamedTuple
 
-from solo.demo.paths import Inputs, describe_left_out, is_video
 from solo.demo.runner import Options, Runner
+from solo.input_files import Inputs, describe_left_out, is_video
 from solo.terminal import how_many
 
 _MAX_STATUS = 100
