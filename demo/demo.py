@@ -16,7 +16,7 @@ from solo.cli._parser import MisuseError, Parser
 from solo.cli.main import run_verb
 from solo.cli.predict import add_outputs, read_options
 from solo.demo.job import do_job
-from solo.demo.paths import Inputs, find_inputs, user_path
+from solo.input_files import Inputs, find_inputs, user_path
 from solo.user_modules import add_import
 
 
@@ -50,8 +50,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Process what the flags name."""
-    if not (args.output or args.json or args.show):
-        raise MisuseError("nothing to do with what is found: give --output, --json or --show")
+    if not (args.output or args.json or args.show or args.mot):
+        raise MisuseError(
+            "nothing to do with what is found: give --output, --json, --mot or --show"
+        )
     inputs = Inputs([], [args.video] if args.video else [], [], [])
     if args.input:
         inputs = find_inputs(args.input, videos=False)

@@ -24,7 +24,7 @@ SHELVES = (
     ("data", "modeling", "yolox", "checkpoint", "visualization"),
     ("export.openvino_runtime",),
     ("layers", "export.runtime"),
-    ("structures", "config", "images"),
+    ("structures", "config", "images", "input_files"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
     ("architectures",),
     ("errors", "others_warnings"),

@@ -37,6 +37,11 @@ def add_arguments(parser: Parser) -> None:
         help="take the sizes that the config makes of images (default)",
     )
     parser.add_argument(
+        "--static",
+        action="store_true",
+        help="all shapes fixed and nothing that TensorRT refuses (docs/tensorrt.md); default size: the config's",
+    )
+    parser.add_argument(
         "--post",
         choices=("nms", "raw"),
         default="nms",
@@ -91,6 +96,7 @@ def run(args: argparse.Namespace) -> None:
         output=args.output,
         format=args.format,
         size=args.size,
+        static=args.static,
         post=args.post,
         images=images,
         opts=opts,

@@ -16,6 +16,7 @@ EXTRAS = {
     "quickstart": "the data set `digits`",
     "cityscapes": "the AP of Cityscapes",
     "timm": "backbones of timm",
+    "ray": "prediction by many workers: `solo predict --parquet`",
 }
 
 

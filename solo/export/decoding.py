@@ -41,11 +41,12 @@ def decode_cells(head: Head[Any], masks: Any, cells: Tensor, size: tuple[int, in
 def _(head: SOLOHead, masks: Features, cells: Tensor, size: tuple[int, int]) -> Tensor:
     total = cells.new_zeros(1, 1, 1, dtype=torch.float32)
     for level, side in enumerate(head.grids.sides):
-        local = cells - head.grids.offsets[level]
+        # Looked up: compilers of graphs that calculate with whole numbers are few.
+        local = torch.arange(head.grids.num_cells, device=cells.device) - head.grids.offsets[level]
         is_here = (local >= 0) & (local < side * side)
-        local = local.clamp(0, side * side - 1)
+        local = torch.where(is_here, local, 0)[cells]
         soft = head.decode(masks[level][0], head.mask_predictors.of(level), local)
-        total = total + resize_soft_masks(soft, size) * is_here[:, None, None]
+        total = total + resize_soft_masks(soft, size) * is_here.float()[cells, None, None]
     return total
 
 

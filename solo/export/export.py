@@ -4,8 +4,8 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from solo.export.onnx import OnnxFormat
 from solo.export.openvino import OpenVINOFormat
 from solo.export.quantization import PACKAGE
 from solo.export.samples import images_to_compare
+from solo.export.static_graph import StaticSOLO, static_size
 from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.traceable import Traceable
 from solo.export.wrapper import TraceableSOLO
@@ -53,6 +54,9 @@ class ExportRequest:
     output: Path  # folder for the files
     format: ExportFormat = ExportFormat.ONNX  # or its text
     size: tuple[int, int] | None = None  # (H, W) of the only input taken; None: any
+    static: bool = (
+        False  # as TensorRT takes it; without a size, one of the config's: see `static_size`
+    )
     post: Post = Post.NMS  # or its text
     images: Sequence[str | Path] = ()  # files to compare on; none: see `images_to_compare`
     opts: Sequence[str] = ()  # KEY VALUE KEY VALUE ..., laid over the config
@@ -65,6 +69,10 @@ class ExportRequest:
         if self.int8 and (self.format not in QUANTIZED or self.post == Post.RAW):
             raise UserError(
                 f"--int8 is of --format {' and '.join(QUANTIZED)}, with --post nms: its AP is compared."
+            )
+        if self.int8 and self.static:
+            raise UserError(
+                "--int8 or --static: compilers of static graphs have their own way to integers."
             )
 
 
@@ -91,8 +99,9 @@ def export_model(request: ExportRequest) -> Exported:
     cfg = _config(request)
     images = images_to_compare(cfg, request.images)
     predictor = TorchBackend(cfg)
-    wrapper = TraceableSOLO if predicts_masks(cfg) else TraceableBoxes
-    network = wrapper(predictor.model, suppress=request.post == Post.NMS).eval()
+    network = _wrapper(cfg, request)(predictor.model, suppress=request.post == Post.NMS).eval()
+    if request.static and not request.size:
+        request = replace(request, size=static_size(cfg, network.divisor))
     metadata = describe(cfg, predictor, network, request)
     _check_images(images, metadata, request)
     quantization = Quantization(request.int8, cfg, metadata) if request.int8 else None
@@ -133,6 +142,17 @@ def _config(request: ExportRequest) -> CfgNode:
     if files := [path for path in (request.output, *request.output.parents) if path.is_file()]:
         raise UserError(f"--output {request.output}: {files[0]} is a file; name a folder.")
     return cfg
+
+
+def _wrapper(cfg: CfgNode, request: ExportRequest) -> Callable[..., Traceable]:
+    if request.static and not predicts_masks(cfg):
+        raise UserError(
+            "--static is for models that find masks: the suppression of boxes has outputs of any number. Without "
+            "it, --size HxW --post raw, there is nothing of that kind in the graph of boxes."
+        )
+    return (
+        (StaticSOLO if request.static else TraceableSOLO) if predicts_masks(cfg) else TraceableBoxes
+    )
 
 
 def _finish(

@@ -37,10 +37,15 @@ class OnnxFormat:
         Raises:
             OSError: It could not be written; no part of it is left.
             onnx.checker.ValidationError: If the standard has something against the file.
+            UserError: If it was to be static, and is not; nothing is written then.
         """
         import onnx
 
         exported = translate(program, metadata)
+        if metadata.get("static"):
+            from solo.export.tensorrt_rules import check_static
+
+            check_static(exported.model_proto)
         with written_whole(path) as partial:
             exported.save(partial)
         onnx.checker.check_model(path, full_check=True)

@@ -90,7 +90,7 @@ class Model:
         """
         self._path = os.path.expanduser(path)
         self._outputs, metadata, self._run = self._load(threads, providers)
-        self.finds = "boxes" if "boxes" in self._outputs else "masks"
+        self.finds = "masks" if "masks" in self._outputs else "boxes"
         if metadata is None or not {*_OUTPUTS, self.finds} <= {*self._outputs}:
             raise ValueError(f"{path}: not a model of `solo export`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
@@ -192,7 +192,7 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
     mask if its probability is above `mask_thresh`.
     """
     count = int(outputs["count"])
-    if "boxes" in outputs:
+    if "masks" not in outputs:
         scale = np.divide(frames.original[::-1], frames.resized[::-1], dtype=np.float32)
         limits = np.array(frames.original[::-1] * 2, dtype=np.float32)
         boxes = (outputs["boxes"][:count] * np.tile(scale, 2)).clip(0, limits)

@@ -72,6 +72,16 @@ def test_onnx_finds_the_same_in_tiles(both):
 
 
 @pytest.mark.slow
+def test_onnx_for_any_size_is_no_static_graph(both):
+    import onnx
+
+    from solo.export.tensorrt_rules import refusals
+
+    found = "\n".join(refusals(onnx.load(both[1].path)))
+    assert all(kind in found for kind in ("Shape", "Resize", "Range", "Expand", "tensor image"))
+
+
+@pytest.mark.slow
 def test_onnx_finds_nothing_where_nothing_is(both):
     model, done = both
     assert len(Predictor.from_config(**model, device="cpu").raw(NOTHING)) == 0

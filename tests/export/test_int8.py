@@ -57,6 +57,8 @@ def test_other_formats_have_no_int8(tmp_path):
             ValueError, match="--int8 is of --format onnx and openvino, with --post nms"
         ):
             ExportRequest(**model, **more)
+    with pytest.raises(ValueError, match="--int8 or --static"):
+        ExportRequest(**model, static=True)
 
 
 @pytest.fixture(scope="module")
