@@ -16,6 +16,7 @@ EXTRAS = {
     "page": ["gradio>=6.31"],
     "video": ["av>=14"],
     "export": ["onnx", "onnxscript", "onnxruntime"],
+    "openvino": ["openvino>=2026.2", "nncf>=3.1"],
     "quickstart": ["scikit-learn"],
     "cityscapes": ["cityscapesscripts"],
     "timm": ["timm>=1.0.20"],

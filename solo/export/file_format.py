@@ -8,6 +8,7 @@ import numpy as np
 from torch.export import ExportedProgram
 
 from solo.config.word import Word
+from solo.export.quantization import CalibrationImages
 
 Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """From the (1, 3, H', W') float32 input of an exported model to its outputs."""
@@ -52,4 +53,21 @@ class FileFormat(Protocol):
 
     def open(self, path: Path) -> Run:
         """Return what runs a file that was written."""
+        ...
+
+
+class QuantizedFormat(FileFormat, Protocol):
+    """A format that has models in 8 bits."""
+
+    def quantize(self, path: Path, images: CalibrationImages, metadata: dict[str, Any]) -> None:
+        """Write a file that `write` wrote anew, in 8 bits.
+
+        Args:
+            path: The file, or the first of the files.
+            images: What its layers are calibrated on.
+            metadata: What is written inside, in place of what is there.
+
+        Raises:
+            OSError: It could not be written; what was there is untouched.
+        """
         ...
