@@ -75,7 +75,7 @@ def _add_videos(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="frames of a video that go through the network together: faster on a GPU, for N times the memory; "
+        help="frames of a video that go through the network together: faster, for N times the memory; "
         "default: %(default)s",
     )
     parser.add_argument(

@@ -32,9 +32,9 @@ class CameraMotion:
         """
         shrunk = min(1.0, _SIDE / max(image.shape[:2]))
         size = [max(round(side * shrunk), 1) for side in image.shape[1::-1]]
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         before, points = self._before, self._points
-        now = self._before = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+        now = self._before = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
         self._points = _points_of(now, cutouts, shrunk)
         if before is None or points is None or before.shape != now.shape:
             return np.zeros(2)

@@ -22,6 +22,8 @@ LOW_SCORE = 0.1
 # Under the name of another class an object is recognised by the colours from so alike on (of 1), or else by
 # this IoU; what it counts beside one of its own class.
 _SAME_COLORS, _OTHER_CLASS_IOU, _OTHER_CLASS = 0.9, 0.5, 0.8
+# Least IoU of an object with itself where the score is low.
+_LOW_SCORE_IOU = 0.5
 # What was lost is known again: at least as alike (of 1), as near (of 1, in its place), and at most so
 # many times its usual area.
 _LEAST_ALIKE, _LEAST_NEAR, _MOST_AREA = 0.75, 0.05, 2.0
@@ -100,9 +102,9 @@ class Tracker:
             track.motion.step(shift)
         sightings = [self._look_at(cutout, image) for cutout in cutouts]
         numbers = np.full(len(instances), NO_OBJECT, dtype=np.int64)
-        for sighting, track in zip(sightings, self._recognise(sightings), strict=True):
-            if track:
-                numbers[sighting.cutout.row] = self._see(track, sighting)
+        for sighting, one in zip(sightings, self._recognise(sightings), strict=True):
+            if one:
+                numbers[sighting.cutout.row] = self._see(one, sighting)
         self._tracks = [
             track
             for track in self._tracks
@@ -159,7 +161,8 @@ class Tracker:
         return _best_first(
             (looking, overlap & kin & sure),
             (looking, overlap & (ious >= _OTHER_CLASS_IOU) & sure & ~lost),
-            (ious, overlap & ~sure),
+            # Of low scores much is nonsense, which would lead objects astray.
+            (ious, overlap & ~sure & ~lost & (ious >= _LOW_SCORE_IOU) & (likeness >= _LEAST_ALIKE)),
             (near * likeness, again & kin & sure),
         )
 
