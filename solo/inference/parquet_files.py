@@ -29,7 +29,8 @@ try:
     import pyarrow.parquet
 except ImportError as error:
     raise MissingPackageError(
-        "Parquet files need pyarrow: run `pip install pyarrow`.", name=error.name
+        'Parquet files need pyarrow: run `pip install "ray[data]"`, which brings it.',
+        name=error.name,
     ) from error
 
 TABLE_SUFFIXES = (".csv", ".parquet")

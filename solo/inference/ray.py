@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from tqdm import tqdm
 
 from solo.errors import MissingPackageError, UserError
@@ -35,8 +36,8 @@ from solo.inference.parquet_files import (
     write_coco_json,
 )
 from solo.inference.predictor import Predictor
-from solo.inference.ray_worker import Job, PartWorker
-from solo.input_files import find_inputs, user_path
+from solo.inference.ray_worker import Job, PartWorker, forget_tries
+from solo.input_files import describe_left_out, find_inputs, user_path
 from solo.layers.cpu import usable_cores
 
 try:
@@ -49,14 +50,16 @@ except ImportError as error:
         'Several workers need Ray Data: run `pip install "ray[data]"`.', name=error.name
     ) from error
 
+logger = logging.getLogger(__name__)
+
 __all__ = ["Outcome", "predict_files", "write_coco_json"]
 
 # Of a local cluster, bytes: names of files and counts pass through it, no images. Ray takes 75 MB at least.
 _STORE = 100_000_000
 # A local cluster tells others nothing of its use, and people nothing but what ends it.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-# How often a part is begun anew whose worker died, and how many parts may be given up before all is.
-_RETRIES, _MOST_LOST = 3, 10
+# Parts that may be given up, and workers in a row that may die before they begin, until all is given up.
+_MOST_LOST = 10
 # Parts that a worker gets at least, so that none is idle for long at the end.
 _PARTS_EACH = 4
 
@@ -102,7 +105,8 @@ def predict_files(
         output: The folder.
         open_model: What builds the predictor in each worker, such as partial(Predictor.from_run, "output/cats").
             If it takes `threads`, it is told those of the worker.
-        workers: None: one for each GPU, or core. Each has its share of the cores as threads.
+        workers: None: one for each GPU, or core. Each has as many threads as is its share of the cores, or as
+            OMP_NUM_THREADS says.
         gpus: Whether workers share the GPUs, where there are any.
         threshold: Score from which on instances are written. None: the predictor's own.
         images_per_file: At most: this much is done again after a worker died.
@@ -110,8 +114,8 @@ def predict_files(
 
     Raises:
         OSError: Nothing can be written to the folder, or workers die without end.
-        UserError: The model cannot be built, nothing can be written any more, or the folder holds results of another one, or damaged ones; or a
-            table has no paths, or there is less than one worker or image for each file.
+        UserError: The model cannot be built, a part cannot be written, or the folder holds results of another
+            model, or damaged ones; or a table has no paths, or there is less than one worker or image a file.
     """
     if (workers is not None and workers < 1) or images_per_file < 1:
         raise UserError("Give 1 worker at least, and 1 image a file.")
@@ -123,10 +127,11 @@ def predict_files(
     outcome = Outcome(len(paths), len(paths) - len(todo), 0, 0, problems)
     if not todo:
         return outcome
+    forget_tries(folder)
     with _cluster(workers):
         share = _share(ray.cluster_resources(), workers, gpus)
-        where = str(folder), os.getcwd()
-        job = Job(open_model, *where, share.cpus, threshold, tuple(imports))
+        threads = torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else share.cpus
+        job = Job(open_model, str(folder), os.getcwd(), threads, threshold, tuple(imports))
         return _run(job, share, _deal(todo, share.workers, images_per_file), outcome)
 
 
@@ -134,14 +139,14 @@ def _find_paths(
     inputs: Sequence[str | os.PathLike[str]], output: Path
 ) -> tuple[list[str], list[str]]:
     """Return images, sorted, each once, and what is wrong with inputs that lead to none."""
-    words = list(map(os.fspath, inputs))
+    words = [os.fspath(word) for word in inputs]
     tables = [word for word in words if Path(word).suffix.lower() in TABLE_SUFFIXES]
     found = find_inputs([word for word in words if word not in tables], output=output)
     named = [path for table in tables for path in paths_of_table(user_path(table))]
     paths = {os.path.abspath(path): path for path in map(str, [*found.images, *named])}
-    videos = [
-        f"{video}: a video, of which only one process makes something." for video in found.videos
-    ]
+    videos = [f"{video}: a video, and workers take images alone." for video in found.videos]
+    if found.left_out:
+        logger.warning(describe_left_out(found.left_out))
     return sorted(paths.values(), key=place_of), [*found.problems, *videos]
 
 
@@ -210,25 +215,28 @@ def _run(job: Job, share: _Share, parts: list[pyarrow.Table], outcome: Outcome) 
         compute=ActorPoolStrategy(size=share.workers, max_tasks_in_flight_per_actor=1),
         num_cpus=share.cpus,
         num_gpus=share.gpus,
-        max_task_retries=_RETRIES,
     )
     reports.context.enable_progress_bars = False
-    reports.context.max_errored_blocks = _MOST_LOST
-    reports.context.max_consecutive_actor_init_deaths = _RETRIES
-    lost, objects, problems = outcome.num_images - outcome.num_before, 0, list(outcome.problems)
+    reports.context.max_consecutive_actor_init_deaths = _MOST_LOST
+    done = objects = given_up = 0
+    problems = list(outcome.problems)
     bar = tqdm(total=outcome.num_images, initial=outcome.num_before, unit=" images", disable=None)
     try:
         with bar:
             for report in reports.iter_rows():
                 if report["mistake"]:
                     raise UserError(report["mistake"])
-                lost -= report["images"]
+                given_up += not report["images"]
+                if given_up > _MOST_LOST:
+                    raise OSError(f"{given_up} parts were given up: each worker died of them.")
+                done += report["images"]
                 objects += report["objects"]
                 problems += report["problems"]
                 bar.update(report["images"])
     except RayError as error:
         raise OSError(
-            f"Workers of Ray died ({str(error).strip().splitlines()[-1]}): {bar.n:,} of {bar.total:,} images are done, "
-            "and the same call does the others."
+            f"Workers of Ray died ({str(error).strip().splitlines()[-1]}): {done:,} images are done, and the "
+            "same call does the others."
         ) from error
+    lost = outcome.num_images - outcome.num_before - done
     return outcome._replace(num_lost=lost, num_objects=objects, problems=problems)

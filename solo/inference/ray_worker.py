@@ -30,6 +30,9 @@ _REPORT = {
     "problems": pyarrow.list_(pyarrow.string()),
     "mistake": pyarrow.string(),
 }
+# How often a part is begun: one image may be the death of each worker. Files of a letter for each time count.
+_TRIES = 4
+_MARKS = ".part-*.tries"
 
 
 class Job(NamedTuple):
@@ -91,10 +94,17 @@ class PartWorker:
     def _do(self, paths: list[str]) -> dict[str, Any]:
         if self._mistake:
             return {"mistake": self._mistake}
-        found = [self._find(path) for path in paths]
+        file = Path(self._job.output, name_of_part(paths))
+        tries = file.with_name(f".{file.stem}.tries")
         try:
-            write_part(found, Path(self._job.output, name_of_part(paths)), self._description)
+            if _add_one(tries) > _TRIES:
+                tries.unlink(missing_ok=True)
+                return {"images": 0, "objects": 0, "problems": []}
+            found = [self._find(path) for path in paths]
+            write_part(found, file, self._description)
+            tries.unlink(missing_ok=True)
         except OSError as error:
+            tries.unlink(missing_ok=True)
             return {"mistake": str(error)}
         return {
             "images": len(found),
@@ -109,6 +119,19 @@ class PartWorker:
         except Exception as error:  # whatever it is, the other images are not to suffer
             reason = str(error) if is_mistake(error) else f"{type(error).__name__}: {error}"
             return FoundIn(path, error=reason if path in reason else f"{path}: {reason}")
+
+
+def forget_tries(folder: Path) -> None:
+    """Have all parts begin with the first try."""
+    for file in folder.glob(_MARKS):
+        file.unlink(missing_ok=True)
+
+
+def _add_one(file: Path) -> int:
+    """Count in a file, which outlives this process."""
+    with file.open("ab") as marks:
+        marks.write(b".")
+        return marks.tell()
 
 
 def _opened(open_model: Callable[..., Predictor], threads: int) -> Predictor:

@@ -1,6 +1,8 @@
 """Prediction by two workers of Ray, of which one is killed, beside one process."""
 
+import importlib
 import json
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ import cv2
 import pytest
 import torch
 
-from solo.errors import UserError
+from solo.errors import MissingPackageError, UserError
 from solo.inference import Predictor
 from tests.export.conftest import blobs, lively_cfg, lively_model
 from tests.mortal import MARK, Mortal
@@ -103,3 +105,12 @@ def test_where_nothing_is_to_do_no_ray_is_started(tmp_path, monkeypatch):
     monkeypatch.setattr(at_scale.ray, "init", None)
     problems = at_scale.predict_files([tmp_path / "a.png"], tmp_path / "found", Predictor).problems
     assert problems == [f"{tmp_path}/a.png: no such file or folder."]
+
+
+@pytest.mark.parametrize("package", ["ray", "pyarrow"])
+def test_what_is_not_installed_is_named(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    for name in ("ray", "parquet_files"):
+        monkeypatch.delitem(sys.modules, f"solo.inference.{name}")
+    with pytest.raises(MissingPackageError, match=r'run `pip install "ray\[data\]"`'):
+        importlib.import_module("solo.inference.ray")

@@ -115,3 +115,28 @@ def test_a_fault_of_the_program_comes_with_its_place(job):
 
     told = report_of(job._replace(open_model=opened), "a.png")["mistake"]
     assert "in opened" in told and "KeyError: 'nothing'" in told
+
+
+class Deadly(Predictor):
+    """Ends each process that looks at an image."""
+
+    def __call__(self, image, **threshold):
+        raise SystemExit
+
+
+def test_an_image_that_all_workers_die_of_is_left_after_some(job, model, photo):
+    photo("a.png")
+    deadly = partial(Deadly.from_config, model[1], model[3], device="cpu")
+    for _ in range(4):
+        with pytest.raises(SystemExit):
+            report_of(job._replace(open_model=deadly), "a.png")
+    report = report_of(job._replace(open_model=deadly), "a.png")
+    assert report == {"images": 0, "objects": 0, "problems": [], "mistake": None}
+    assert list(Path(job.output).iterdir()) == []
+    # Another call begins anew, also where one was stopped.
+    for _ in range(4):
+        with pytest.raises(SystemExit):
+            report_of(job._replace(open_model=deadly), "a.png")
+    ray_worker.forget_tries(Path(job.output))
+    assert report_of(job, "a.png")["images"] == 1
+    assert list(Path(job.output).iterdir()) == parquet_files.parts_of(Path(job.output))
