@@ -1,4 +1,4 @@
-"""Export a trained model to ONNX or torch.export, and compare the file with the model on images.
+"""Export a trained model to ONNX, OpenVINO or torch.export, and compare the file with the model on images.
 
 example: solo export --model output/quickstart --output exported/
 """
@@ -15,7 +15,10 @@ def add_arguments(parser: Parser) -> None:
     add_model(parser, exported=False, device=False)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill")
     parser.add_argument(
-        "--format", choices=("onnx", "torch_export"), default="onnx", help="default: onnx"
+        "--format",
+        choices=("onnx", "openvino", "torch_export"),
+        default="onnx",
+        help="default: onnx",
     )
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(

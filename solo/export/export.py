@@ -22,6 +22,7 @@ from solo.export.boxes import TraceableBoxes, compare_boxes
 from solo.export.check import Agreement, compare
 from solo.export.file_format import ExportFormat, FileFormat, Post
 from solo.export.onnx import OnnxFormat
+from solo.export.openvino import OpenVINOFormat
 from solo.export.samples import images_to_compare
 from solo.export.torch_export import TorchExportFormat, trace
 from solo.export.traceable import Traceable
@@ -32,6 +33,7 @@ from solo.structures.instances import THRESHOLD
 
 FORMATS: dict[ExportFormat, FileFormat] = {
     ExportFormat.ONNX: OnnxFormat(),
+    ExportFormat.OPENVINO: OpenVINOFormat(),
     ExportFormat.TORCH_EXPORT: TorchExportFormat(),
 }
 
@@ -65,8 +67,8 @@ class Exported(NamedTuple):
 def export_model(request: ExportRequest) -> Exported:
     """Export a model, and compare the file with the model on images.
 
-    The folder gets `model.onnx` or `model.pt2`, the same name with `.json`, and beside ONNX `solo_runtime.py`: all of
-    them, or what was there stays. A file that does not pass stays as `model.unchecked.*`.
+    The folder gets `model.onnx`, `model.xml` with `model.bin`, or `model.pt2`, the same name with `.json`, and what runs
+    it without torch: all of them, or what was there stays. A file that does not pass stays as `model.unchecked.*`.
 
     Raises:
         UserError: If a part of the request is wrong, or the file does not do what the model does.
@@ -91,7 +93,7 @@ def export_model(request: ExportRequest) -> Exported:
     program = trace(network, request.size)
 
     request.output.mkdir(parents=True, exist_ok=True)
-    suffix = file_format.suffix
+    suffix = file_format.suffixes[0]
     unchecked = request.output / f"model.unchecked{suffix}"
     file_format.write(program, unchecked, metadata)
     compared = compare if predicts_masks(cfg) else compare_boxes
@@ -104,19 +106,23 @@ def export_model(request: ExportRequest) -> Exported:
     path = request.output / f"model{suffix}"
     companions = {name: source.read_bytes() for name, source in file_format.companions.items()}
     described = {f"{path.name}.json": json.dumps(metadata, indent=2).encode()}
-    _finish(unchecked, path, {**described, **companions})
+    _finish(unchecked, path, file_format.suffixes, {**described, **companions})
     return Exported(path, agreement)
 
 
-def _finish(unchecked: Path, path: Path, beside: Mapping[str, bytes]) -> None:
-    """Give a file that passed its name, and write what lies beside it, by their names."""
+def _finish(
+    unchecked: Path, path: Path, suffixes: Sequence[str], beside: Mapping[str, bytes]
+) -> None:
+    """Give the files that passed their names, and write what lies beside them, by its names."""
     try:
         with contextlib.ExitStack() as files:
             for name, content in beside.items():
                 files.enter_context(written_whole(path.with_name(name))).write_bytes(content)
-            unchecked.replace(path)
+            for suffix in suffixes:
+                unchecked.with_suffix(suffix).replace(path.with_suffix(suffix))
     except OSError:
-        unchecked.unlink(missing_ok=True)
+        for suffix in suffixes:
+            unchecked.with_suffix(suffix).unlink(missing_ok=True)
         raise
 
 
@@ -179,7 +185,7 @@ def _check_images(
 
 def _versions() -> dict[str, str]:
     versions = {}
-    packages = [name for file_format in FORMATS.values() for name in file_format.packages]
+    packages = {name: "" for file_format in FORMATS.values() for name in file_format.packages}
     for name in ("solo-detectron2", "torch", "torchvision", *packages):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)

@@ -17,6 +17,7 @@ class ExportFormat(Word):
     """What a model is exported to."""
 
     ONNX = "onnx"
+    OPENVINO = "openvino"
     TORCH_EXPORT = "torch_export"
 
 
@@ -31,17 +32,17 @@ class FileFormat(Protocol):
     """A format of file."""
 
     name: str  # for people
-    suffix: str
+    suffixes: tuple[str, ...]  # of its files, which have one name; the first is the one to open
     packages: tuple[str, ...]  # what has to be installed beside torch
     smallest: int  # least side of an input, in multiples of the divisor, if files take any size
     companions: Mapping[str, Path]  # copied beside it, by the names that they get
 
     def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
-        """Write a program of `trace`, with its weights, and the metadata inside, to one file.
+        """Write a program of `trace`, with its weights, and the metadata inside.
 
         Args:
             program: Takes one tensor, the image.
-            path: The file.
+            path: The file, or the first of the files.
             metadata: What can be written as JSON; "outputs" are the names of the outputs, in order.
 
         Raises:

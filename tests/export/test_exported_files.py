@@ -122,7 +122,7 @@ def test_what_differs_is_not_called_a_model(files, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("file_format", [TorchExportFormat(), OnnxFormat()], ids=lambda f: f.name)
 def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file_format, file_size_limit):
-    path = tmp_path / f"model{file_format.suffix}"
+    path = tmp_path / f"model{file_format.suffixes[0]}"
     program = torch.export.export(nn.Linear(100, 100), (torch.zeros(1, 100),))
     with file_size_limit(20_000), pytest.raises(OSError, match=r"/model\.\w+ cannot .* \(File too"):
         file_format.write(program, path, {"outputs": ["y"]})
@@ -161,7 +161,9 @@ def test_missing_packages_are_named(files, tmp_path, monkeypatch):
 
 def test_other_words_are_refused(tmp_path):
     model = {"config_file": "c.yaml", "weights": "w.pth", "output": tmp_path}
-    with pytest.raises(ValueError, match="--format is 'tflite'; use one of onnx, torch_export"):
+    with pytest.raises(
+        ValueError, match="--format is 'tflite'; use one of onnx, openvino, torch_export"
+    ):
         ExportRequest(**model, format="tflite")
     with pytest.raises(ValueError, match="--post is 'greedy'; use one of nms, raw"):
         ExportRequest(**model, post="greedy")

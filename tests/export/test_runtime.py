@@ -6,7 +6,6 @@ import sys
 import tracemalloc
 import venv
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -161,12 +160,8 @@ def fake_graph(monkeypatch):
             "classes": np.zeros(1, np.int64),
             "count": np.int64(1),
         }
-        session = SimpleNamespace(
-            get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={"solo": text}),
-            get_outputs=lambda: [SimpleNamespace(name=name) for name in outputs],
-            run=lambda names, inputs: list(outputs.values()),
-        )
-        monkeypatch.setattr(runtime, "_load", lambda *args: session)
+        graph = list(outputs), text, lambda inputs: list(outputs.values())
+        monkeypatch.setattr(runtime.Model, "_load", lambda *args: graph)
 
     return set_metadata
 
