@@ -84,7 +84,7 @@ def _take_turn(model: Any, images: list[np.ndarray], size: int, threshold: float
         network += found.speed["inference"] / 1000
         texts = [{**rle, "counts": rle["counts"].decode()} for rle in rles]
         scores, classes = found.boxes.conf.tolist(), found.boxes.cls.int().tolist()
-        detections.append(list(zip(texts, classes, scores, strict=False)))
+        detections.append(list(zip(texts, classes, scores, strict=True)))
     return {"seconds": seconds, "network": network, "detections": detections}
 
 
