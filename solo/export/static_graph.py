@@ -21,6 +21,9 @@ OUTPUT_NAMES = ("boxes", "scores", "classes", "masks", "count")
 class StaticSOLO(TraceableSOLO):
     """`TraceableSOLO` that chooses candidates level by level, and returns boxes, and masks of the input's size."""
 
+    # As a power of two it rounds nothing, and sums of pixels stay in the range of float16.
+    pixel = 2.0**-8
+
     def __init__(self, model: SOLO, *, suppress: bool = True) -> None:
         """Wrap a model; see `TraceableSOLO`.
 
@@ -74,6 +77,9 @@ class StaticSOLO(TraceableSOLO):
         cells = places_of_all // num_classes
         scores = torch.where(scores > self.model.postprocessor.score_thresh, scores, -1)
         return cells, places_of_all - cells * num_classes, scores
+
+    def _binary(self, soft: Tensor) -> Tensor:
+        return super()._binary(soft) * self.pixel
 
     def _boxes(self, masks: Tensor) -> Tensor:
         """Return the (D, 4) bounds of the pixels above the threshold; zeros where there are none."""

@@ -11,6 +11,7 @@ from solo.export.export import QUANTIZED, ExportRequest, export_model
 from solo.export.int8 import Int8
 from solo.export.int8_check import Int8Agreement
 from solo.export.quantization import CalibrationImages, Operation, float_operations
+from solo.export.runtime import Model, prepare, read_image
 from solo.inference import Predictor
 
 # More pixels than a byte counts.
@@ -128,6 +129,27 @@ def test_a_file_of_integers(word, request, dataset, pictures, tmp_path, monkeypa
     assert described["int8"] == {"calibrated_on": ["found.json"], "images": 3}
     weights = done.path.with_suffix({"onnx": ".onnx", "openvino": ".bin"}[word])
     assert weights.stat().st_size < 0.6 * path.with_suffix(weights.suffix).stat().st_size
+
+
+@pytest.mark.usefixtures("packages")
+def test_an_exported_graph_finds_the_same_by_bytes(request, pictures, tmp_path):
+    import onnx
+
+    from solo.export.onnx import multiply_as_bytes
+
+    *_, path = request.getfixturevalue("openvino_export")
+    model, changed = onnx.load(path), tmp_path / "model.onnx"
+    multiply_as_bytes(model.graph)
+    assert [node.op_type for node in model.graph.node].count("MatMulInteger") == 1
+    onnx.save(model, changed)
+    for picture in pictures:
+        floats, integers = (Model(file) for file in (path, changed))
+        inputs, _ = prepare(read_image(picture), floats.metadata["input"])
+        expected, found = floats.run(inputs), integers.run(inputs)
+        # The suppression lowers scores: without overlaps they would be others.
+        assert expected["count"] > 1
+        for name, value in expected.items():
+            assert np.array_equal(found[name], value), name
 
 
 def test_masks_are_multiplied_as_bytes_in_openvino(tmp_path):
