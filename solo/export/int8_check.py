@@ -101,22 +101,17 @@ def compare_on(
     both = [_Kept(model), _Kept(int8)]
     task = SEGM if SEGM in both[0].tasks else BBOX
     results = [evaluate_predictor(one, dataset, num_images=num_images) for one in both]
+    aps = [result.get(task, {}).get("AP", float("nan")) for result in results]
     expected, found = (one.found for one in both)
+    overlaps = [iou for pair in zip(expected, found, strict=True) for iou in _overlaps(*pair)]
     return Int8Agreement(
         dataset=dataset,
         images=len(expected),
         of={SEGM: "mask", BBOX: "box"}[task],
-        **{
-            f"{name}_ap": result.get(task, {}).get("AP", float("nan"))
-            for name, result in zip(("float", "int8"), results, strict=True)
-        },
+        float_ap=aps[0],
+        int8_ap=aps[1],
         instances=sum(map(len, expected)),
-        overlaps=[
-            overlap
-            for pair in zip(expected, found, strict=True)
-            for overlap in _overlaps(*pair)
-            if overlap >= _SAME
-        ],
+        overlaps=[iou for iou in overlaps if iou >= _SAME],
     )
 
 

@@ -26,7 +26,7 @@ class OnnxFormat:
     """See `FileFormat`. Beside each file lies what runs it without torch; the packages are an extra."""
 
     name = "ONNX"
-    suffixes = (".onnx",)
+    suffixes: tuple[str, ...] = (".onnx",)
     packages: tuple[str, ...] = ("onnx", "onnxscript", "onnxruntime")
     smallest = 1
     companions: Mapping[str, Path] = {"solo_runtime.py": Path(runtime.__file__)}

@@ -20,7 +20,7 @@ class OpenVINOFormat:
     """See `FileFormat`. Its own reader of programs knows fewer operators than that of ONNX files."""
 
     name = "OpenVINO"
-    suffixes = (".xml", ".bin")
+    suffixes: tuple[str, ...] = (".xml", ".bin")
     packages: tuple[str, ...] = ("onnx", "onnxscript", "openvino")
     smallest = 1
     companions: Mapping[str, Path] = {

@@ -19,7 +19,12 @@ from solo.inference.datasets import read_bgr
 PACKAGE = "nncf"
 IMAGES = 300
 _SEED = 0
-# Layers by their weights; they and all that follows them stay in float.
+# Layers by their weights; they and all that follows them stay in float: classes, kernels and the mask feature, their
+# product, the suppression. AP asks for less, over the whole val parts, 100 images for calibration: of the quickstart
+# (digits, 71.77 in float) 71.52, and 71.55 with these layers in 8 bits; of a SOLOv2 R-18 with GroupNorm on
+# photos of 160 pixels (9.91) 9.97 and 9.97. They are a hundredth to a twenty-fifth of the time, and a mask is a product
+# of two of them. Coordinates, stem and towers need no exception. Asymmetric ranges (NNCF's preset MIXED) gave
+# 71.58 and 9.94, no faster, so the preset is NNCF's own.
 FLOAT = re.compile(r"predictor")
 
 
