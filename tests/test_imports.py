@@ -50,6 +50,7 @@ HEADLESS = (
         "box_terms",
         "mask_terms",
         "postprocessing",
+        "candidates",
     ),
 )
 # Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.

@@ -54,8 +54,7 @@ class ExportRequest:
     output: Path  # folder for the files
     format: ExportFormat = ExportFormat.ONNX  # or its text
     size: tuple[int, int] | None = None  # (H, W) of the only input taken; None: any
-    # As TensorRT takes it; without a size, one of the config's: see `static_size`.
-    static: bool = False
+    static: bool = False  # as TensorRT takes it; without a size see `static_size`
     post: Post = Post.NMS  # or its text
     images: Sequence[str | Path] = ()  # files to compare on; none: see `images_to_compare`
     opts: Sequence[str] = ()  # KEY VALUE KEY VALUE ..., laid over the config

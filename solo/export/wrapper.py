@@ -12,9 +12,9 @@ from torch import Tensor
 
 from solo.config.choices import NMS
 from solo.errors import UserError
-from solo.export.decoding import decode_cells
 from solo.export.traceable import Traceable
 from solo.layers.nms import matrix_nms
+from solo.modeling.heads.device_decoding import device_decoder
 from solo.modeling.meta_arch import SOLO
 
 OUTPUT_NAMES = ("masks", "classes", "scores", "count")
@@ -108,7 +108,10 @@ class TraceableSOLO(Traceable):
         probabilities = rule.probabilities(*outputs.cell_logits)[0]
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
-        soft = decode_cells(model.head, outputs.masks, cells, size)
+        # A head that has no decoder of its own for this is traced as it is.
+        decode = device_decoder(model.head, outputs.masks, 0, size)
+        decode = decode or model.head.decoder(outputs.masks, 0, size)
+        soft = decode(cells)
         hard, areas, scores = self._measure(soft, cells, scores)
         scores, order = scores.topk(self.num_candidates)
         if self.suppress:
