@@ -9,8 +9,8 @@
 
 Images are dealt out in parts. A worker, which builds the model once, finds what is in those of a part one by
 one, and writes a Parquet file of it, whole or not at all (`solo.inference.parquet_files`). So what is found
-depends neither on who does what nor on when; a part whose worker dies is done by another, and another call
-does what is missing.
+depends neither on who does what nor on when; a part whose worker dies is begun anew, and another call does
+what is missing.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ __all__ = ["Outcome", "predict_files", "write_coco_json"]
 
 # Of a local cluster, bytes: names of files and counts pass through it, no images. Ray takes 75 MB at least.
 _STORE = 100_000_000
-# A local cluster tells others nothing of its use, and people nothing but what ends it.
+# A local cluster tells others nothing of its use, and people less of itself.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # Parts that may be given up, and workers in a row that may die before they begin, until all is given up.
 _MOST_LOST = 10
