@@ -94,8 +94,11 @@ class OurSide:
     """A file of `solo export`, run by what lies beside it."""
 
     def __init__(self, path: Path, files: Sequence[str], threads: int) -> None:
-        """Open the file, and decode the images."""
-        self._model = (OpenVINOModel if path.suffix == ".xml" else Model)(path, threads=threads)
+        """Open the file, and decode the images, or raise a UserError or a FileNotFoundError."""
+        try:
+            self._model = (OpenVINOModel if path.suffix == ".xml" else Model)(path, threads=threads)
+        except (ValueError, RuntimeError) as error:
+            raise UserError(str(error)) from error
         self._images = [read_image(file, "BGR") for file in files]
         self.category_ids: list[int] = self._model.metadata["category_ids"]
 
