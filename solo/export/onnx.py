@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from solo.export import runtime
 from solo.export.file_format import Run
 from solo.export.quantization import CalibrationImages, Operation, quantized
+from solo.export.wrapper import PIXEL
 from solo.files import written_whole
 
 # The oldest that has DeformConv (19) and that runtimes of 2024 know.
@@ -91,8 +92,11 @@ def translate(program: ExportedProgram, metadata: dict[str, Any]) -> torch.onnx.
 
 
 def multiply_as_bytes(graph: Any) -> None:
-    """Let what is multiplied with its own transpose be bytes: masks of zeros and ones, of which each product is exact."""
+    """Let what is multiplied with its own transpose be bytes: masks of 0 and `PIXEL`, a power of two, which is exact."""
     from onnx import TensorProto, helper
+
+    def cast(source: str, target: str, kind: int) -> Any:
+        return helper.make_node("Cast", [source], [target], name=target, to=kind)
 
     sources = {output: node for node in graph.node for output in node.output}
     for node in [*graph.node]:
@@ -101,19 +105,24 @@ def multiply_as_bytes(graph: Any) -> None:
             continue
         if transpose.input[0] != node.input[0]:
             continue
-        names = [f"{name}_bytes" for name in node.input]
-        kinds = (TensorProto.UINT8, TensorProto.INT8)  # two times as fast as of one sign
-        casts = [
-            helper.make_node("Cast", [factor], [name], name=name, to=kind)
-            for factor, name, kind in zip(node.input, names, kinds, strict=True)
+        new, name = [], node.output[0]
+        kinds = (TensorProto.UINT8, TensorProto.INT8)  # faster than of one sign
+        for factor, kind in zip(node.input, kinds, strict=True):
+            new += [cast(factor, f"{factor}_shown", TensorProto.BOOL)]
+            new += [cast(f"{factor}_shown", f"{factor}_bytes", kind)]
+        factors = [f"{factor}_bytes" for factor in node.input]
+        new += [
+            helper.make_node("MatMulInteger", factors, [f"{name}_pixels"], name=f"{name}_pixels")
         ]
-        counts = f"{node.output[0]}_counts"
-        product = helper.make_node("MatMulInteger", names, [counts], name=counts)
-        back = helper.make_node("Cast", [counts], node.output, name=node.name, to=TensorProto.FLOAT)
+        new += [cast(f"{name}_pixels", f"{name}_float", TensorProto.FLOAT)]
+        graph.initializer.append(
+            helper.make_tensor(f"{name}_unit", TensorProto.FLOAT, [], [PIXEL**2])
+        )
+        new += [helper.make_node("Mul", [f"{name}_float", f"{name}_unit"], [name], name=node.name)]
         place = [*graph.node].index(node)
         graph.node.remove(node)
-        for new in reversed((*casts, product, back)):
-            graph.node.insert(place, new)
+        for one in reversed(new):
+            graph.node.insert(place, one)
 
 
 def _deform_conv(

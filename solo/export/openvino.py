@@ -13,6 +13,7 @@ from solo.export import openvino_runtime
 from solo.export.file_format import Run
 from solo.export.onnx import OnnxFormat, translate
 from solo.export.quantization import CalibrationImages, Operation, quantized
+from solo.export.wrapper import PIXEL
 from solo.files import written_whole
 
 
@@ -71,10 +72,7 @@ def write_model(model: Any, path: Path, metadata: dict[str, Any]) -> None:
 
 
 def multiply_as_bytes(model: Any) -> None:
-    """Let what is multiplied with its own transpose be bytes: masks of zeros and ones, of which each product is exact.
-
-    Integers stand for themselves, so that 0 and 1 remain what they are.
-    """
+    """Let what is multiplied with its own transpose be bytes: masks of 0 and `PIXEL`, a power of two, which is exact."""
     from openvino import opset13 as ops
 
     for node in model.get_ordered_ops():
@@ -85,6 +83,6 @@ def multiply_as_bytes(model: Any) -> None:
             continue
         # The second factor has to have a sign.
         for place, (low, high) in zip(node.inputs(), ((0, 255), (-128, 127)), strict=True):
-            limits = (np.float32(value) for value in (low, high, low, high))
+            limits = (np.float32(value * PIXEL) for value in (low, high, low, high))
             rounded = ops.fake_quantize(place.get_source_output(), *limits, 256)
             place.replace_source_output(rounded.output(0))

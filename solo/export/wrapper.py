@@ -20,7 +20,7 @@ from solo.modeling.meta_arch import SOLO
 OUTPUT_NAMES = ("masks", "classes", "scores", "count")
 RAW_OUTPUT_NAMES = (*OUTPUT_NAMES, "probabilities")
 # What a pixel counts: as a power of two it rounds nothing, and sums of pixels stay in the range of float16.
-_PIXEL = 2.0**-8
+PIXEL = 2.0**-8
 
 
 class TraceableSOLO(Traceable):
@@ -57,7 +57,7 @@ class TraceableSOLO(Traceable):
         )
         levels = postprocessor.grids.levels_of(torch.arange(postprocessor.grids.num_cells))
         self.register_buffer(
-            "min_areas", torch.tensor(postprocessor.strides)[levels] * _PIXEL, persistent=False
+            "min_areas", torch.tensor(postprocessor.strides)[levels] * PIXEL, persistent=False
         )
 
     @property
@@ -138,13 +138,13 @@ class TraceableSOLO(Traceable):
         """Binarise the masks and multiply the scores by the maskness.
 
         Returns:
-            masks (n, h * w) float32, and their areas (n,), a pixel counting `_PIXEL`; scores (n,), -1 for specks and
+            masks (n, h * w) float32, and their areas (n,), a pixel counting `PIXEL`; scores (n,), -1 for specks and
             what was -1.
         """
         soft = soft.flatten(1)
-        hard = (soft > self.model.postprocessor.mask_thresh).float() * _PIXEL
+        hard = (soft > self.model.postprocessor.mask_thresh).float() * PIXEL
         areas = hard.sum(dim=1)
-        maskness = (soft * hard).sum(dim=1) / areas.clamp(min=_PIXEL)
+        maskness = (soft * hard).sum(dim=1) / areas.clamp(min=PIXEL)
         is_found = (scores >= 0) & (areas > self.min_areas[cells])
         return hard, areas, torch.where(is_found, scores * maskness, -1)
 
@@ -154,8 +154,8 @@ class TraceableSOLO(Traceable):
         A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
         """
         shared = hard @ hard.t()
-        areas = areas * _PIXEL
-        return shared / (areas[:, None] + areas[None, :] - shared).clamp(min=_PIXEL**2)
+        areas = areas * PIXEL
+        return shared / (areas[:, None] + areas[None, :] - shared).clamp(min=PIXEL**2)
 
     def _suppress(self, ious: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
         """Apply matrix NMS; what is missing comes last, so it lowers no score of the others."""

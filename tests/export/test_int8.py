@@ -11,10 +11,11 @@ from solo.export.export import QUANTIZED, ExportRequest, export_model
 from solo.export.int8 import Int8
 from solo.export.int8_check import Int8Agreement
 from solo.export.quantization import CalibrationImages, Operation, float_operations
+from solo.export.wrapper import PIXEL
 from solo.inference import Predictor
 
 # More pixels than a byte counts.
-MASKS = np.random.default_rng(0).integers(0, 2, (7, 5000))
+MASKS = np.random.default_rng(0).integers(0, 2, (7, 5000)).astype(np.float32) * PIXEL
 FOUND = {"dataset": "d", "images": 2, "of": "mask", "instances": 4, "overlaps": [0.9, 1.0]}
 
 
@@ -122,7 +123,7 @@ def test_a_file_of_integers(word, request, dataset, pictures, tmp_path, monkeypa
         export_model(ExportRequest(**wanted, int8=Int8(**names, max_drop=-101)))
     assert list(tmp_path.iterdir()) == []
     done = export_model(ExportRequest(**wanted, int8=Int8(**names, max_drop=100, num_images=2)))
-    assert done.int8.images == 2 and done.int8.float_ap > 50 and done.int8.int8_ap > 10
+    assert done.int8.images == 2 and done.int8.float_ap > 50 and done.int8.int8_ap > 50
     assert done.int8.overlaps and min(done.int8.overlaps) >= 0.5
     described = json.loads(done.path.with_name(f"{done.path.name}.json").read_text())
     assert described["int8"] == {"calibrated_on": ["found.json"], "images": 3}
@@ -141,8 +142,7 @@ def test_masks_are_multiplied_as_bytes_in_openvino(tmp_path):
     multiply_as_bytes(model)
     assert sum(node.get_type_name() == "FakeQuantize" for node in model.get_ordered_ops()) == 2
     graph = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    shown = MASKS.astype(np.float32)
-    np.testing.assert_array_equal(graph([shown])[0], shown @ shown.T)
+    np.testing.assert_array_equal(graph([MASKS])[0], MASKS @ MASKS.T)
 
 
 def test_masks_are_multiplied_as_bytes_in_onnx():
@@ -165,5 +165,4 @@ def test_masks_are_multiplied_as_bytes_in_onnx():
     assert "MatMulInteger" in {node.op_type for node in graph.node}
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    shown = MASKS.astype(np.float32)
-    np.testing.assert_array_equal(session.run(None, {"masks": shown})[0], shown @ shown.T)
+    np.testing.assert_array_equal(session.run(None, {"masks": MASKS})[0], MASKS @ MASKS.T)
