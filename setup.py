@@ -16,6 +16,7 @@ EXTRAS = {
     "page": ["gradio>=6.31"],
     "video": ["av>=14"],
     "export": ["onnx", "onnxscript", "onnxruntime"],
+    "openvino": ["openvino>=2026.2", "nncf>=3.1"],
     "quickstart": ["scikit-learn"],
     "cityscapes": ["cityscapesscripts"],
     "timm": ["timm>=1.0.20"],
@@ -74,7 +75,7 @@ setup(
             *("mypy", "types-PyYAML", "types-tabulate", "types-tqdm"),
         ],
         "parity": ["mmdet==3.3.0", "mmengine", "mmcv-lite==2.1.0"],
-        "interop": ["supervision>=0.31", "sahi>=0.12"],
+        "interop": ["supervision>=0.31", "sahi>=0.12", "trackers>=2.6", "trackeval>=1.3"],
         # Below 2, which drops the plugins that the site stands on.
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff"],
     },

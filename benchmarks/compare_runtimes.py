@@ -1,19 +1,18 @@
-r"""A model in torch beside its exported file in onnxruntime and OpenVINO, turn by turn, on the CPU.
+r"""A model in torch beside its exported files in onnxruntime and OpenVINO, turn by turn, on the CPU.
 
 Examples:
     python benchmarks/compare_runtimes.py --config-file configs/quickstart/solov2_digits.yaml \
-        --weights output/quickstart/model_final.pth
+        --weights output/quickstart/model_final.pth --int8 --bfloat16 --ap
     python benchmarks/compare_runtimes.py --config-file configs/coco/solov2_R_50_FPN_1x.yaml
 
 Without --weights they are random, drawn so that the first image has about 200 candidates. The model is
 exported to a folder that is removed, which compares file and model. OpenVINO is left out where it is not
-installed: pip install openvino.
+installed: pip install openvino. Where the time of a file goes: benchmarks/openvino_layers.py.
 """
 
 import argparse
 import importlib.util
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,22 +22,27 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model
-from tqdm import trange
+from turns import take_turns
 
 from solo.benchmark.tables import Report, write_json
 from solo.config.load import inference_config
 from solo.errors import UserError, exit_on
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
+from solo.export.file_format import ExportFormat
+from solo.export.int8 import Int8
+from solo.export.openvino import write_model
+from solo.export.openvino_runtime import OpenVINOModel
 from solo.export.samples import images_to_compare
 from solo.inference import Predictor
+from solo.inference.datasets import evaluate_predictor
 from solo.inference.torch_backend import TorchBackend
 
 TIMED = (
     "Timed: from BGR images to masks of their size, all images in turn. Medians over the rounds, of the\n"
-    "images per second, and of the ratio to torch in the same round."
+    "images per second, and of the ratio to torch in the same round. AP: of masks, on DATASETS.TEST."
 )
-HEADERS = ("runtime", "images/s", "lowest", "highest", "times torch", "instances")
+HEADERS = ("runtime", "images/s", "lowest", "highest", "times torch", "instances", "AP")
 _CANDIDATES = 200
 
 
@@ -52,6 +56,7 @@ class Row(NamedTuple):
         highest: Of a round.
         ratio: To torch, the median over the rounds.
         instances: Found on all images.
+        ap: In percent; None: not asked for.
     """
 
     runtime: str
@@ -60,29 +65,14 @@ class Row(NamedTuple):
     highest: float
     ratio: float
     instances: int
+    ap: float | None = None
 
 
-class OpenVINOModel:
-    """The steps of `runtime.Model` around OpenVINO's graph."""
+class Runner(NamedTuple):
+    """A model as one of the runtimes has it."""
 
-    def __init__(self, path: Path, metadata: dict[str, Any], threads: int) -> None:
-        """Compile a file for the CPU, in float32."""
-        import openvino
-
-        options = {
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        self._graph = openvino.Core().compile_model(path, "CPU", options)
-        self._metadata = metadata
-
-    def __call__(self, image_bgr: np.ndarray) -> runtime.Instances:
-        """Find the instances of one image; see `runtime.Model`."""
-        inputs, frames = runtime.prepare(image_bgr, self._metadata["input"])
-        found = self._graph(inputs)
-        outputs = {name: found[name] for name in self._metadata["outputs"]}
-        return runtime.finish(outputs, frames, self._metadata["mask_thresh"])
+    run: Callable[[np.ndarray], Any]  # from an image to what has scores
+    predictor: Callable[[], Predictor]  # for its AP
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -115,22 +105,69 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
     cfg = inference_config(args.config_file, args.weights or "", "cpu", args.opts)
     images = images_to_compare(cfg, args.images)
     weights = args.weights or draw_weights(cfg, images[0], folder / "weights.pth")
-    exported = export_model(
-        ExportRequest(
-            config_file=args.config_file,
-            weights=str(weights),
-            output=folder,
-            images=args.images,
-            opts=args.opts,
-        )
-    )
-    print(f"{exported.agreement}.")
     cfg = inference_config(args.config_file, str(weights), "cpu", args.opts)
-    model = runtime.Model(exported.path, threads=args.threads)
-    runners = {"torch": Predictor(TorchBackend(cfg)), "onnxruntime": model}
+    model = Predictor(TorchBackend(cfg))
+    runners = {"torch": Runner(model, lambda: model)}
+    path = export(args, weights, folder, "onnx")
+    runners["onnxruntime"] = runner(path, args.threads)
+    names = {"onnx": "onnxruntime"}
     if importlib.util.find_spec("openvino"):
-        runners["OpenVINO"] = OpenVINOModel(exported.path, model.metadata, args.threads)
-    return time_runners(runners, images, args.rounds)
+        names["openvino"] = "OpenVINO"
+        path = as_openvino(path)
+        runners["OpenVINO"] = runner(path, args.threads)
+        if args.bfloat16:
+            runners["OpenVINO bfloat16"] = runner(path, args.threads, amp=True)
+    for word, name in names.items() if args.int8 else ():
+        int8 = Int8(num_images=1, max_drop=100)  # here AP is a column, and no reason to stop
+        path = export(args, weights, folder, word, int8)
+        runners[f"{name} int8"] = runner(path, args.threads)
+    rows = time_runners({name: one.run for name, one in runners.items()}, images, args.rounds)
+    if not args.ap:
+        return rows
+    return [row._replace(ap=ap_of(cfg, runners[row.runtime], args.num_images)) for row in rows]
+
+
+def export(
+    args: argparse.Namespace, weights: str | Path, folder: Path, word: str, int8: Int8 | None = None
+) -> Path:
+    """Export the model in a format, and tell how well the file agrees with it; return the file."""
+    request = ExportRequest(
+        config_file=args.config_file,
+        weights=str(weights),
+        output=folder / f"{word}{'_int8' * (int8 is not None)}",
+        format=ExportFormat(word),
+        images=args.images,
+        opts=args.opts,
+        int8=int8,
+    )
+    done = export_model(request)
+    print(f"{done.agreement}.")
+    return done.path
+
+
+def as_openvino(path: Path) -> Path:
+    """Write an ONNX file of `solo export` as the files that `--format openvino` makes; return the first."""
+    import openvino
+
+    metadata = runtime.Model(path).metadata
+    write_model(openvino.Core().read_model(path), path.with_suffix(".xml"), metadata)
+    return path.with_suffix(".xml")
+
+
+def runner(path: Path, threads: int, *, amp: bool = False) -> Runner:
+    """Load an exported file."""
+    if path.suffix == ".xml":
+        run: runtime.Model = OpenVINOModel(path, threads=threads, bfloat16=amp)
+    else:
+        run = runtime.Model(path, threads=threads)
+    return Runner(run, lambda: Predictor.from_exported(path, threads=threads, amp=amp))
+
+
+def ap_of(cfg: CfgNode, runner: Runner, num_images: int | None) -> float:
+    """Return the AP on the first data set of DATASETS.TEST, in percent: of masks, or else of boxes."""
+    predictor = runner.predictor()
+    results = evaluate_predictor(predictor, cfg.DATASETS.TEST[0], num_images=num_images)
+    return results[predictor.tasks[-1]]["AP"]
 
 
 def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
@@ -166,13 +203,12 @@ def time_runners(
 ) -> list[Row]:
     """Let runtimes take turns on all images; the first of them is what the others are compared with."""
     found = {name: sum(len(run(image).scores) for image in images) for name, run in runners.items()}
-    rates: dict[str, list[float]] = {name: [] for name in runners}
-    for _ in trange(rounds, desc="rounds"):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            for image in images:
-                run(image)
-            rates[name].append(len(images) / (time.perf_counter() - start))
+    turns = [lambda run=run: [run(image) for image in images] for run in runners.values()]
+    seconds = take_turns(*turns, repeats=rounds)
+    rates = {
+        name: [len(images) / each for each in times]
+        for name, times in zip(runners, seconds, strict=True)
+    }
     base = np.array(next(iter(rates.values())))
     return [
         Row(
@@ -200,6 +236,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="default: some of DATASETS.TEST if they are here, else made-up ones of 480 x 640",
     )
+    parser.add_argument(
+        "--int8", action="store_true", help="files in 8 bits, too, calibrated on DATASETS.TRAIN"
+    )
+    parser.add_argument("--bfloat16", action="store_true", help="OpenVINO in bfloat16, too")
+    parser.add_argument("--ap", action="store_true", help="AP of all on DATASETS.TEST")
+    parser.add_argument("--num-images", type=int, metavar="N", help="for the AP; default: all")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file")

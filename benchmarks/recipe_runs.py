@@ -98,7 +98,7 @@ def our_run(
     iters = iters or cfg.SOLVER.MAX_ITER
     schedule = {
         "SOLVER.MAX_ITER": iters,
-        "SOLVER.STEPS": tuple(round(step * share) for step in cfg.SOLVER.STEPS),
+        "SOLVER.STEPS": tuple(int(step * share) for step in cfg.SOLVER.STEPS),
         **{key: round(_value(cfg, key) * share) for key in _COUNTS},
         "SOLVER.CHECKPOINT_PERIOD": max(iters // 2, 1),
         "TEST.EVAL_PERIOD": 0,

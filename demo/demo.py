@@ -50,8 +50,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Process what the flags name."""
-    if not (args.output or args.json or args.show):
-        raise MisuseError("nothing to do with what is found: give --output, --json or --show")
+    if not (args.output or args.json or args.show or args.mot):
+        raise MisuseError(
+            "nothing to do with what is found: give --output, --json, --mot or --show"
+        )
     inputs = Inputs([], [args.video] if args.video else [], [], [])
     if args.input:
         inputs = find_inputs(args.input, videos=False)

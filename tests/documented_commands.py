@@ -22,6 +22,7 @@ RUN = {
     "solo report output/quickstart --sheet sheet.png": "",
     'solo predict photos/ "scans/**/*.png" --output drawn/ --json found.json': "--model output/cats",
     "solo predict in.mp4 --output out.mp4": "--model output/cats",
+    "solo predict in.mp4 --track --mot tracks.txt --batch 8": "--model output/cats",
     "solo predict --model output/quickstart datasets/digits-*/val --output drawn/": "",
     "solo zoo": "",
     "solo data check --annotations cats/train.json --images cats/images": "",

@@ -22,6 +22,7 @@ SHELVES = (
     ("config.load",),
     ("evaluation",),
     ("data", "modeling", "yolox", "checkpoint", "visualization"),
+    ("export.openvino_runtime",),
     ("layers", "export.runtime"),
     ("structures", "config", "images", "input_files"),
     ("files", "garbage", "user_modules", "environment", "terminal", "reached", "peak_memory"),
@@ -29,8 +30,8 @@ SHELVES = (
     ("errors", "others_warnings"),
 )
 SHELF_OF = {room: number for number, shelf in enumerate(SHELVES) for room in shelf}
-# Files that stand apart from their rooms: config/load.py asks the data sets, export/runtime.py runs alone.
-APART = ("config.load", "export.runtime")
+# Files that stand apart from their rooms: config/load.py asks the data sets, export/*runtime.py run alone.
+APART = ("config.load", "export.openvino_runtime", "export.runtime")
 # Within modeling: the parts that get tensors and never know a head.
 HEADLESS = (
     *(
@@ -49,6 +50,7 @@ HEADLESS = (
         "box_terms",
         "mask_terms",
         "postprocessing",
+        "candidates",
     ),
 )
 # Names that mean the same thing in two rooms: a format of data and its evaluator; parts of SOLO and of YOLOX.

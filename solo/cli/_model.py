@@ -8,6 +8,11 @@ from typing import NamedTuple
 from solo.cli._parser import MisuseError, Parser, add_config_name, add_device
 from solo.errors import UserError, shortened
 
+OPENVINO = ".xml"  # the file that is named of the two
+_EXPORTED = (".onnx", OPENVINO)
+# What OpenVINO asks for when it runs the model, and not when it is exported.
+_AMP = "TEST.AMP.ENABLED"
+
 
 class Model(NamedTuple):
     """A model that the flags name: a config and a checkpoint, or an exported file."""
@@ -26,7 +31,7 @@ def add_model(parser: Parser, *, exported: bool = True, device: bool = True) -> 
         "--model",
         default="",
         metavar="NAME",
-        help=f"a name of `solo zoo`, or the folder of a run{', or an .onnx file' * exported}; "
+        help=f"a name of `solo zoo`, or the folder of a run{', or an .onnx or .xml file' * exported}; "
         "default: a light SOLOv2 of COCO, R-50 at 448 pixels",
     )
     add_config_name(kinds, "with --weights")
@@ -55,18 +60,20 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         OSError: A run has no config or checkpoint.
     """
     exported, device = getattr(args, "onnx", ""), getattr(args, "device", "")
-    if args.model.lower().endswith(".onnx"):
+    if file := _exported_file(args.model):
         if "onnx" not in args:
             raise MisuseError(
                 f"--model {args.model} is exported already: name the run or the model that it was made of."
             )
-        exported = args.model
+        exported = file
     if len(opts) % 2:
         raise MisuseError(f"KEY VALUE come in pairs, and {opts[-1]!r} is alone.")
     if exported:
-        if args.weights or device or opts:
+        allowed = {_AMP} if exported.lower().endswith(OPENVINO) else set()
+        if args.weights or device or {*opts[::2]} - allowed:
+            spared = f", but for {_AMP}" if allowed else ""
             raise MisuseError(
-                f"--onnx {exported} holds weights and config: leave out --weights, --device and KEY VALUE."
+                f"--onnx {exported} holds weights and config: leave out --weights, --device and KEY VALUE{spared}."
             )
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:
@@ -83,6 +90,18 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
         config_file, weights = model_of_run(Path(name), given)
         return Model(str(config_file), str(weights), "", device, Path(name).name)
     return Model(name, args.weights or _published(name), "", device, name)
+
+
+def _exported_file(name: str) -> str:
+    """Return the exported file that --model names, itself or the folder of an export; empty: none."""
+    if name.lower().endswith(_EXPORTED):
+        return name
+    if not name or not Path(name).is_dir() or Path(name, "config.yaml").exists():
+        return ""
+    files = [str(file) for suffix in _EXPORTED if (file := Path(name, f"model{suffix}")).is_file()]
+    if len(files) > 1:
+        raise MisuseError(f"--model {name} holds {' and '.join(files)}: name one of them.")
+    return "".join(files)
 
 
 def _check_weights(name: str) -> None:

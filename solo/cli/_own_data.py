@@ -4,14 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solo.cli._parser import Parser
 from solo.errors import UserError
 
 if TYPE_CHECKING:
     from solo.survey.found_data import FoundData
 
 
-def add_data(parser: Parser, text: str) -> None:
+def add_data(parser: argparse._ActionsContainer, text: str) -> None:
     """Add --data, with what is done to it."""
     parser.add_argument(
         "--data",

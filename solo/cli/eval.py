@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from solo.cli._model import Model, add_model, chosen_model
+from solo.cli._model import OPENVINO, Model, add_model, chosen_model
 from solo.cli._own_data import add_data, find_parts
 from solo.cli._parser import Parser, add_annotations, add_options, add_tiles, add_verbose
 from solo.errors import UserError
@@ -74,10 +74,13 @@ def run(args: argparse.Namespace) -> None:
         print(f"\nwritten: {predictions}log.txt in {args.output}", file=out)
     if args.json:
         named = {"name": model.name, "config": model.config_file, "weights": model.weights}
+        if model.onnx:
+            runtime = "openvino" if model.onnx.lower().endswith(OPENVINO) else "onnx"
+            named = {"name": model.name, runtime: model.onnx}
         write_results(
             results,
             args.json,
-            model={"name": model.name, "onnx": model.onnx} if model.onnx else named,
+            model=named,
             dataset=dataset,
             num_images=args.num_images,
             versions=versions(),

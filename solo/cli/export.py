@@ -1,13 +1,18 @@
-"""Export a trained model to ONNX or torch.export, and compare the file with the model on images.
+"""Export a trained model to ONNX, OpenVINO or torch.export, and compare the file with the model on images.
 
-example: solo export --model output/quickstart --output exported/
+example: solo export --model output/quickstart --output exported/ --format openvino --int8
 """
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from solo.cli._model import add_model, chosen_model
-from solo.cli._parser import Parser, add_options, read_size, split_words
+from solo.cli._own_data import add_data
+from solo.cli._parser import MisuseError, Parser, add_options, read_size, split_words
+
+if TYPE_CHECKING:
+    from solo.export.int8 import Int8
 
 
 def add_arguments(parser: Parser) -> None:
@@ -15,7 +20,10 @@ def add_arguments(parser: Parser) -> None:
     add_model(parser, exported=False, device=False)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to fill")
     parser.add_argument(
-        "--format", choices=("onnx", "torch_export"), default="onnx", help="default: onnx"
+        "--format",
+        choices=("onnx", "openvino", "torch_export"),
+        default="onnx",
+        help="default: onnx",
     )
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument(
@@ -27,6 +35,11 @@ def add_arguments(parser: Parser) -> None:
         dest="size",
         const=None,
         help="take the sizes that the config makes of images (default)",
+    )
+    parser.add_argument(
+        "--static",
+        action="store_true",
+        help="all shapes fixed and nothing that TensorRT refuses (docs/tensorrt.md); default size: the config's",
     )
     parser.add_argument(
         "--post",
@@ -41,7 +54,31 @@ def add_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="images to compare on; default: some of DATASETS.TEST if they are here, else made-up ones",
     )
+    _add_int8(parser.add_argument_group("int8"))
     add_options(parser)
+
+
+def _add_int8(int8: argparse._ActionsContainer) -> None:
+    int8.add_argument(
+        "--int8",
+        action="store_true",
+        help="weights and activations in 8 bits, calibrated on images; its AP is compared with that in float",
+    )
+    add_data(
+        int8, "calibrated on its train part, compared on its val part; default: those of the config"
+    )
+    int8.add_argument(
+        "--num-images",
+        type=int,
+        metavar="N",
+        help="compare the AP on N images, spread evenly; default: all",
+    )
+    int8.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="AP",
+        help="how much AP may be lost; default: 1, more is refused",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -52,15 +89,43 @@ def run(args: argparse.Namespace) -> None:
     images, more = split_words(args.images)
     opts = [*more, *args.opts]
     model = chosen_model(args, opts)
+    int8 = _int8(args)
     request = ExportRequest(
         config_file=model.config_file,
         weights=model.weights,
         output=args.output,
         format=args.format,
         size=args.size,
+        static=args.static,
         post=args.post,
         images=images,
         opts=opts,
+        int8=int8,
     )
     done = export_model(request)
-    print(f"{done.agreement}\nwritten: {done.path}")
+    print(done.agreement)
+    if done.int8:
+        print(done.int8)
+    print(f"written: {done.path}")
+
+
+def _int8(args: argparse.Namespace) -> "Int8 | None":
+    """Return what the flags of --int8 say; the data set is registered now."""
+    from solo.data.formats.coco_json import register_annotations
+    from solo.export.int8 import Int8
+    from solo.survey.found_data import find_data
+
+    given = {"num_images": args.num_images, "max_drop": args.max_drop}
+    options = {name: value for name, value in given.items() if value is not None}
+    if not args.int8:
+        if options or args.data:
+            raise MisuseError("--data, --num-images and --max-drop go with --int8.")
+        return None
+    if not args.data:
+        return Int8(**options)
+    found = find_data(args.data, advice="name a folder with one train and one val part")
+    train, val = (
+        register_annotations(part.annotations, part.images, part.form)
+        for part in (found.train, found.val or found.train)
+    )
+    return Int8(calibrate_on=(train,), compare_on=val, **options)

@@ -1,12 +1,13 @@
 """Find and draw the objects on images, in videos, before a camera.
 
-FILE is an image, a video, a folder of images, or a pattern in quotes. Without --output, --json and
+FILE is an image, a video, a folder of images, or a pattern in quotes. Without --output, --json, --mot and
 --show, pictures and videos go into predictions/, and what was found into predictions/instances.json.
 
 example: solo predict photo.jpg holiday/ "scans/**/*.png" clip.mp4 --model output/cats
 """
 
 import argparse
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def add_outputs(parser: argparse._ActionsContainer, threshold: str) -> None:
-    """Add --output, --json and --show, the threshold under this name, and --tiles."""
+    """Add --output, --json and --show, the threshold under this name, --tiles, and the flags of videos."""
     parser.add_argument(
         "--output",
         type=user_path,
@@ -64,6 +65,38 @@ def add_outputs(parser: argparse._ActionsContainer, threshold: str) -> None:
         "evaluation, or 0.3",
     )
     add_tiles(parser)
+    _add_videos(parser)
+
+
+def _add_videos(parser: argparse._ActionsContainer) -> None:
+    """Add what is of videos alone."""
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="frames of a video that go through the network together: faster, for N times the memory; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--track",
+        action="store_true",
+        help="follow the objects of a video through frames that show them less surely, and leave out what "
+        "a single frame shows",
+    )
+    parser.add_argument(
+        "--track-seconds",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="that an object of a video may be hidden and keep its number; default: %(default)g",
+    )
+    parser.add_argument(
+        "--mot",
+        type=user_path,
+        metavar="FILE",
+        help="the tracks of one video in the format of MOTChallenge",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         raise MisuseError(f"name images, folders or videos, as in: {EXAMPLE}")
     if words and camera:
         raise MisuseError(f"give files or --webcam, not both ({words[0]}).")
-    if not (args.output or args.json or args.show):
+    if not (args.output or args.json or args.show or args.mot):
         args.output, args.json = OUTPUT, OUTPUT / "instances.json"
     options = read_options(args, opts)
 
@@ -103,8 +136,10 @@ def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
     """
     from solo.demo.runner import Options
 
-    if args.output and args.output == args.json:
-        raise MisuseError("--output and --json name the same file.")
+    files = [(flag, getattr(args, flag)) for flag in ("output", "json", "mot")]
+    for (one, path), (other, same) in itertools.combinations(files, 2):
+        if path and path == same:
+            raise MisuseError(f"--{one} and --{other} name the same file.")
     model = chosen_model(args, opts)
     return Options(
         config_file=model.config_file,
@@ -118,6 +153,10 @@ def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
         show=args.show,
         threshold=args.threshold,
         name=model.name,
+        batch=args.batch,
+        track=args.track,
+        track_seconds=args.track_seconds,
+        mot=args.mot,
     )
 
 

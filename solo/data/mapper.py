@@ -92,8 +92,8 @@ class SOLODatasetMapper(DatasetMapper):
 
         Returns:
             The record with ``image``, (3, H, W) uint8 after the augmentations. For training also
-            ``instances`` with ``gt_masks``, unless boxes suffice, ``gt_boxes`` and ``gt_classes``, without
-            crowds and without objects that left the image; there may be none.
+            ``instances`` with ``gt_masks`` and their ``gt_measures``, unless boxes suffice, ``gt_boxes`` and
+            ``gt_classes``, without crowds and without objects that left the image; there may be none.
 
         Raises:
             UnreadableImageError: If the image file cannot be read.

@@ -92,7 +92,8 @@ def list_outputs(runner: Runner) -> list[str]:
     """Say which files hold what was found."""
     records = [path for path in runner.written if path == runner.options.json]
     videos = [path for path in runner.written if is_video(path)]
-    pictures = [path for path in runner.written if path not in (*records, *videos)]
+    tracks = [path for path in runner.written if path == runner.options.mot]
+    pictures = [path for path in runner.written if path not in (*records, *videos, *tracks)]
     folders = Counter(path.parent for path in pictures)
     return [
         *(f"{count} pictures in {folder}" for folder, count in folders.items() if count > 1),
@@ -100,4 +101,5 @@ def list_outputs(runner: Runner) -> list[str]:
         *([f"{len(videos)} videos in {videos[0].parent}"] if len(videos) > _MOST_VIDEOS else ()),
         *(f"video {path}" for path in videos if len(videos) <= _MOST_VIDEOS),
         *(f"{how_many(len(runner.records), 'instance')} in {path}" for path in records),
+        *(f"tracks, {how_many(len(runner.mot), 'line')} in {path}" for path in tracks),
     ]

@@ -112,7 +112,7 @@ def load_model(options: PageOptions) -> Predictor:
     """Load the model.
 
     Raises:
-        UserError: The options or the files are wrong, or onnxruntime is not installed.
+        UserError: The options or the files are wrong, or what runs it is not installed.
         OSError: A file cannot be read.
     """
     return open_predictor(

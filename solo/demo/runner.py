@@ -6,15 +6,17 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from detectron2.structures import Instances
 from tqdm import tqdm
 
 from solo.config.choices import MaskFormat
+from solo.demo.frames import DoneFrame, FrameStages
+from solo.demo.options import Options
 from solo.demo.paths import check_output, path_of, plan_outputs
 from solo.demo.window import Window
 from solo.errors import UserError, is_mistake
@@ -22,38 +24,11 @@ from solo.files import check_folder, write_text
 from solo.images import read_picture
 from solo.inference import Predictor
 from solo.inference.opening import open_predictor
-from solo.inference.tracking import MaskIoUTracker
 from solo.structures.instances import class_name
-from solo.visualization.palette import PALETTE
 from solo.visualization.pictures import write_picture
-from solo.visualization.video import VideoSink, VideoSource, one_ahead
+from solo.visualization.video import VideoSink, VideoSource
 
-
-class Options(NamedTuple):
-    """Which model to ask, and what to do with what it finds.
-
-    The model is a config and a checkpoint, or an exported file; as the flags of `solo predict` have it.
-    """
-
-    config_file: str = ""
-    weights: str = ""
-    onnx: str = ""
-    device: str = ""
-    opts: Sequence[str] = ()
-    tiles: int | None = None
-    output: Path | None = None
-    json: Path | None = None
-    show: bool = False
-    threshold: float | None = None  # None: the model's own
-    name: str = ""  # of the model, for people
-
-
-class _Frame(NamedTuple):
-    """A frame of a video, drawn."""
-
-    picture: np.ndarray
-    records: list[dict[str, Any]]
-    newcomers: list[int]  # the classes of objects that no frame before it showed
+__all__ = ["Options", "Runner"]
 
 
 class Runner:
@@ -69,6 +44,7 @@ class Runner:
         model_seconds: That the model took for them.
         written: The pictures and videos, and the JSON file.
         records: The entries of the JSON file, where one is asked for.
+        mot: The lines of the MOT file, likewise.
         objects: Of each class, by its name; in a video each is counted once.
         predictor: The model, once it is built.
         failures: What went wrong, in words.
@@ -83,6 +59,7 @@ class Runner:
         self.model_seconds = 0.0
         self.written: list[Path] = []
         self.records: list[dict[str, Any]] = []
+        self.mot: list[str] = []
         self.objects: Counter[str] = Counter()
         self.failures: list[str] = []
         self.predictor: Predictor | None = None
@@ -114,6 +91,7 @@ class Runner:
             UserError: The options do not fit the inputs, or the model cannot be built.
             OSError: Nothing can be written to the outputs, or a file of the model cannot be read.
         """
+        self.options.check(len(videos))
         output = self.options.output
         files = [path_of(video) for video in videos]
         outputs = plan_outputs(images, files, output) if output else {}
@@ -175,25 +153,32 @@ class Runner:
 
     def write_json(self) -> None:
         """Write what was found, also after failures; nothing where nothing was looked at."""
-        if not self.options.json or not (self.num_images or self.num_frames):
+        if not (self.num_images or self.num_frames):
             return
+        if self.options.json:
+            self._write(json.dumps(self.records), self.options.json)
+        if self.options.mot:
+            self._write("".join(f"{line}\n" for line in self.mot), self.options.mot)
+
+    def _write(self, text: str, path: Path) -> None:
         try:
-            write_text(json.dumps(self.records), self.options.json)
-            self.written.append(self.options.json)
+            write_text(text, path)
+            self.written.append(path)
         except OSError as error:
             self.fail(error)
 
     def _prepare(self, inputs: Sequence[Path], *, lean: bool) -> None:
-        """Check the screen and the JSON file, then build the model: what takes long comes last."""
+        """Check the screen and the files of data, then build the model: what takes long comes last."""
         options = self.options
         if self.predictor:
             return
         self._window = Window() if options.show else None
-        if options.json:
-            if options.json.is_dir():
-                raise UserError(f"--json {options.json} is a folder: name a file.")
-            check_folder(options.json.parent)
-            check_output(options.json, inputs)
+        for flag, path in (("--json", options.json), ("--mot", options.mot)):
+            if path:
+                if path.is_dir():
+                    raise UserError(f"{flag} {path} is a folder: name a file.")
+                check_folder(path.parent)
+                check_output(path, inputs)
         self.predictor = open_predictor(
             *(options.config_file, options.weights, options.onnx),
             device=options.device,
@@ -237,42 +222,29 @@ class Runner:
             raise UserError(f"{video.name}: a video without frames.")
 
     def _pass_frames(self, video: VideoSource, sink: VideoSink | None) -> None:
-        # Decoding, the model and drawing have a thread each, and encoding this one: the model waits
-        # for none of them.
-        with (
-            one_ahead(video) as frames,
-            one_ahead((frame, self._find_timed(frame)) for frame in frames) as found,
-            one_ahead(self._finish(found, video.name)) as finished,
-        ):
-            total = video.num_frames or None
-            for frame in tqdm(finished, total=total, unit=" frames", disable=None):
-                if sink:
-                    sink.write(frame.picture)
-                self.num_frames += 1
-                self.records.extend(frame.records)
-                self._count(frame.newcomers)
-                if self._window:
-                    self._window.show(frame.picture, wait=1)
-                if self._is_ended:
-                    return
+        stages = FrameStages(self._built, self.options, video.name, video.fps)
+        # What a camera shows is shown at once.
+        batch = 1 if video.is_camera else self.options.batch
+        total = video.num_frames or None
+        try:
+            with stages.passed(video, batch) as finished:
+                for frame in tqdm(finished, total=total, unit=" frames", disable=None):
+                    self._take(frame, sink)
+                    if self._is_ended:
+                        return
+        finally:
+            self.model_seconds += stages.model_seconds
 
-    def _finish(
-        self, frames: Iterable[tuple[np.ndarray, Instances]], name: str
-    ) -> Iterator[_Frame]:
-        """Draw and describe the instances of each frame, with one colour per object throughout."""
-        tracker, highest = MaskIoUTracker(num_colors=len(PALETTE)), -1
-        places: dict[int, int] = {}  # of the labels: they hold still
-        for index, (frame, found) in enumerate(frames):
-            numbers = tracker.update(found)
-            records = self._describe(found, {"file_name": name, "frame": index})
-            # There are no records where none are asked for.
-            for record, number in zip(records, numbers.tolist(), strict=False):
-                record["track_id"] = number
-            picture = self._built.draw(
-                frame, found, threshold=self._least, color_by=numbers, places=places
-            )
-            yield _Frame(picture, records, found.pred_classes[numbers > highest].tolist())
-            highest = max([highest, *numbers.tolist()])
+    def _take(self, frame: DoneFrame, sink: VideoSink | None) -> None:
+        """Write, keep, count and show a frame."""
+        if sink:
+            sink.write(frame.picture)
+        self.num_frames += 1
+        self.records.extend(frame.records)
+        self.mot.extend(frame.mot)
+        self._count(frame.newcomers)
+        if self._window:
+            self._window.show(frame.picture, wait=1)
 
     def _find(self, image: np.ndarray) -> Instances:
         """Find the confident instances of an (H, W, 3) BGR image, each object once."""
@@ -280,12 +252,6 @@ class Runner:
 
     def _count(self, classes: Iterable[int]) -> None:
         self.objects.update(class_name(label, self._built.class_names) for label in classes)
-
-    def _find_timed(self, frame: np.ndarray) -> Instances:
-        started = time.perf_counter()
-        found = self._find(frame)
-        self.model_seconds += time.perf_counter() - started
-        return found
 
     def _describe(self, found: Instances, source: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the entries of the JSON file, where one is asked for."""

@@ -12,6 +12,7 @@ EXTRAS = {
     "page": "a web page that finds objects: `solo serve`",
     "video": "videos as H.264, which browsers play",
     "export": "ONNX files: `solo export`, and running them",
+    "openvino": "OpenVINO files, and int8: `solo export --format openvino --int8`",
     "quickstart": "the data set `digits`",
     "cityscapes": "the AP of Cityscapes",
     "timm": "backbones of timm",

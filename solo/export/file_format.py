@@ -8,6 +8,7 @@ import numpy as np
 from torch.export import ExportedProgram
 
 from solo.config.word import Word
+from solo.export.quantization import CalibrationImages
 
 Run = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """From the (1, 3, H', W') float32 input of an exported model to its outputs."""
@@ -17,6 +18,7 @@ class ExportFormat(Word):
     """What a model is exported to."""
 
     ONNX = "onnx"
+    OPENVINO = "openvino"
     TORCH_EXPORT = "torch_export"
 
 
@@ -31,17 +33,17 @@ class FileFormat(Protocol):
     """A format of file."""
 
     name: str  # for people
-    suffix: str
+    suffixes: tuple[str, ...]  # of its files, which have one name; the first is the one to open
     packages: tuple[str, ...]  # what has to be installed beside torch
     smallest: int  # least side of an input, in multiples of the divisor, if files take any size
     companions: Mapping[str, Path]  # copied beside it, by the names that they get
 
     def write(self, program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
-        """Write a program of `trace`, with its weights, and the metadata inside, to one file.
+        """Write a program of `trace`, with its weights, and the metadata inside.
 
         Args:
             program: Takes one tensor, the image.
-            path: The file.
+            path: The file, or the first of the files.
             metadata: What can be written as JSON; "outputs" are the names of the outputs, in order.
 
         Raises:
@@ -51,4 +53,21 @@ class FileFormat(Protocol):
 
     def open(self, path: Path) -> Run:
         """Return what runs a file that was written."""
+        ...
+
+
+class QuantizedFormat(FileFormat, Protocol):
+    """A format that has models in 8 bits."""
+
+    def quantize(self, path: Path, images: CalibrationImages, metadata: dict[str, Any]) -> None:
+        """Write a file that `write` wrote anew, in 8 bits.
+
+        Args:
+            path: The file, or the first of the files.
+            images: What its layers are calibrated on.
+            metadata: What is written inside, in place of what is there.
+
+        Raises:
+            OSError: It could not be written; what was there is untouched.
+        """
         ...

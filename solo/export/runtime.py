@@ -3,14 +3,11 @@
 This file needs no other of its package; the export puts a copy, solo_runtime.py, beside each model.
 
     model = Model("model.onnx")
-    found = model(read_image("photo.jpg"))
-    for label, score, box, mask in zip(found.classes, found.scores, found.boxes, found.masks):
-        print(model.class_names[label], score, box, mask.sum())
-
-Legend: n instances, H, W size of the image, h, w size of the soft masks.
+    found = model(read_image("photo.jpg"))  # .masks (n, H, W) bool, .boxes, .classes, .scores
 """
 
 import argparse
+import importlib
 import json
 import os
 import reprlib
@@ -22,6 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+# The names of the outputs, the metadata in the file, and what runs it.
+Graph = tuple[list[str], str | None, Callable[[np.ndarray], Sequence[np.ndarray]]]
 _CPU = ("CPUExecutionProvider",)
 _OUTPUTS = ("scores", "classes", "count")  # beside "masks" or "boxes"
 MAX_METADATA = 1_000_000  # characters; 1200 classes take a twentieth
@@ -36,11 +35,9 @@ def _are(values: object, *kinds: type, low: float = -1e100, high: float = 1e100)
 
 # What this file reads of the metadata, which may be anyone's, and whether it can work with a value.
 _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
-    "class_names": lambda v: _are(v, str),
+    **dict.fromkeys(("class_names", "outputs"), lambda v: _are(v, str)),
     "category_ids": lambda v: _are(v, int, str),
-    "outputs": lambda v: _are(v, str),
-    "mask_thresh": lambda v: _are([v], int, float, low=0, high=1),
-    "threshold": lambda v: _are([v], int, float, low=0, high=1),
+    **dict.fromkeys(("mask_thresh", "threshold"), lambda v: _are([v], int, float, low=0, high=1)),
     "input.channels": lambda v: v in ("RGB", "BGR"),
     "input.size": lambda v: v is None or (_are(v, int, low=1) and len(v) == 2),
     "input.square": lambda v: isinstance(v, bool),
@@ -51,7 +48,7 @@ _ENTRIES: Mapping[str, Callable[[Any], bool]] = {
 
 
 class Instances(NamedTuple):
-    """What is found in an image, in descending order of score."""
+    """The n instances found in an image of H x W, in descending order of score."""
 
     masks: np.ndarray  # (n, H, W) bool; of a model that finds boxes alone (n, 0, 0)
     boxes: np.ndarray  # (n, 4) float32 XYXY in pixels, the far edge exclusive; zeros: an empty mask
@@ -88,14 +85,12 @@ class Model:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is no ONNX model, or another one, or of another version.
-            RuntimeError: If onnxruntime is not installed.
+            ValueError: If it is no such model, or another one, or of another version.
+            RuntimeError: If the package that runs it is not installed.
         """
         self._path = os.path.expanduser(path)
-        self._session = _load(self._path, threads, providers)
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        metadata = self._session.get_modelmeta().custom_metadata_map.get("solo")
-        self.finds = "boxes" if "boxes" in self._outputs else "masks"
+        self._outputs, metadata, self._run = self._load(threads, providers)
+        self.finds = "masks" if "masks" in self._outputs else "boxes"
         if metadata is None or not {*_OUTPUTS, self.finds} <= {*self._outputs}:
             raise ValueError(f"{path}: not a model of `solo export`.")
         self.metadata: dict[str, Any] = _parse(path, metadata)
@@ -125,27 +120,34 @@ class Model:
     def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph on what `prepare` gives, or raise as a call; see the metadata for outputs."""
         try:
-            found = self._session.run(self._outputs, {"image": inputs})
-            outputs = dict(zip(self._outputs, found, strict=True))
+            outputs = dict(zip(self._outputs, self._run(inputs), strict=True))
             scores, classes, count = (outputs[name] for name in _OUTPUTS)
             shapes, known = outputs[self.finds], range(len(self.metadata["category_ids"]))
             alike = len(shapes) == len(scores) == len(classes) >= count >= 0
             fit = {"masks": shapes.ndim == 3, "boxes": shapes.shape[1:] == (4,)}[self.finds]
             if not (alike and fit) or not np.isin(classes[: int(count)], known).all():
                 raise ValueError("it finds no instances, or not of the classes of its metadata")
-        except Exception as error:  # onnxruntime has a class of its own for each way to fail
+        except Exception as error:  # runtimes have a class of their own for each way to fail
             raise RuntimeError(f"{self._path}: fails on {inputs.shape} ({error}).") from error
         return outputs
+
+    def _load(self, threads: int, providers: Sequence[str]) -> Graph:
+        def load(library: Any) -> Graph:
+            options = library.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = library.InferenceSession(self._path, options, providers=list(providers))
+            names = [output.name for output in session.get_outputs()]
+            metadata = session.get_modelmeta().custom_metadata_map.get("solo")
+            return names, metadata, lambda inputs: session.run(names, {"image": inputs})
+
+        return load_by("onnxruntime", self._path, load)
 
 
 def prepare(image_bgr: np.ndarray, rules: Mapping[str, Any]) -> tuple[np.ndarray, Frames]:
     """Resize an image, (H, W, 3) uint8 BGR, as in training, and pad it, by "input" of the metadata.
 
-    Returns:
-        The (1, 3, H', W') float32 input of the graph, and the frames of the image.
-
-    Raises:
-        ValueError: If the image has another shape or type, or becomes too large.
+    Returns the (1, 3, H', W') float32 input of the graph, and the frames of the image; raises a ValueError if
+    the image has another shape or type, or becomes too large.
     """
     image = np.asarray(image_bgr)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -190,7 +192,7 @@ def finish(outputs: Mapping[str, np.ndarray], frames: Frames, mask_thresh: float
     mask if its probability is above `mask_thresh`.
     """
     count = int(outputs["count"])
-    if "boxes" in outputs:
+    if "masks" not in outputs:
         scale = np.divide(frames.original[::-1], frames.resized[::-1], dtype=np.float32)
         limits = np.array(frames.original[::-1] * 2, dtype=np.float32)
         boxes = (outputs["boxes"][:count] * np.tile(scale, 2)).clip(0, limits)
@@ -227,19 +229,18 @@ def one_per_object(found: Instances) -> Instances:
     return found if len(kept) == len(areas) else Instances(*(field[kept] for field in found))
 
 
-def _load(path: str, threads: int, providers: Sequence[str]) -> Any:
+def load_by(package: str, path: str, load: Callable[[Any], Graph]) -> Graph:
+    """Return what a function makes of a package, or raise as `Model`: it is not there, or fails on the file."""
     try:
-        import onnxruntime
+        library = importlib.import_module(package)
     except ModuleNotFoundError as error:
-        raise RuntimeError("onnxruntime is not installed: pip install onnxruntime.") from error
+        raise RuntimeError(f"{package} is not installed: pip install {package}.") from error
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such file.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(path, options, providers=list(providers))
-    except Exception as error:  # onnxruntime has a class of its own for each way to fail
-        raise ValueError(f"{path}: onnxruntime cannot load it ({error}).") from error
+        return load(library)
+    except Exception as error:  # runtimes have a class of their own for each way to fail
+        raise ValueError(f"{path}: {package} cannot load it ({error}).") from error
 
 
 def _parse(path: str | os.PathLike[str], text: str) -> dict[str, Any]:
@@ -270,18 +271,17 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         raise ValueError(f"{path}: cannot be read as an image ({error}).") from error
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, load: Callable[[str], Model] = Model) -> None:
     """Print the instances of images, named by the arguments, as lines of JSON: file, class, score, box."""
     usage = "python solo_runtime.py model.onnx photos/*.jpg"
     parser = argparse.ArgumentParser(None, usage, "Print the instances of images as lines of JSON.")
-    parser.add_argument("model", help="ONNX file of `solo export`")
+    parser.add_argument("model", help="file of `solo export`")
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    args = parser.parse_args(argv)
+    args, failures = parser.parse_args(argv), 0
     try:
-        model = Model(args.model)
+        model = load(args.model)
     except (ValueError, OSError, RuntimeError) as error:
         raise SystemExit(f"error: {error}") from error
-    failures = 0
     for name in args.images:
         try:
             found = model(read_image(name))

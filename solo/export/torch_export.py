@@ -61,7 +61,7 @@ class TorchExportFormat:
     """See `FileFormat`: the program itself, for `torch.export.load`."""
 
     name = "torch.export"
-    suffix = ".pt2"
+    suffixes: tuple[str, ...] = (".pt2",)
     packages: tuple[str, ...] = ()
     smallest = SMALLEST
     companions: Mapping[str, Path] = {}

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from solo.config.choices import NMS
 from solo.errors import UserError
-from solo.export.decoding import decode_cells
 from solo.export.traceable import Traceable
 from solo.layers.nms import matrix_nms
-from solo.layers.overlaps import ious_of
+from solo.modeling.heads.device_decoding import device_decoder
 from solo.modeling.meta_arch import SOLO
 
 OUTPUT_NAMES = ("masks", "classes", "scores", "count")
@@ -30,6 +29,7 @@ class TraceableSOLO(Traceable):
     """
 
     min_areas: Tensor
+    pixel = 1.0  # what a pixel counts
 
     def __init__(self, model: SOLO, *, suppress: bool = True) -> None:
         """Wrap a model.
@@ -56,7 +56,7 @@ class TraceableSOLO(Traceable):
         )
         levels = postprocessor.grids.levels_of(torch.arange(postprocessor.grids.num_cells))
         self.register_buffer(
-            "min_areas", torch.tensor(postprocessor.strides)[levels], persistent=False
+            "min_areas", torch.tensor(postprocessor.strides)[levels] * self.pixel, persistent=False
         )
 
     @property
@@ -108,20 +108,23 @@ class TraceableSOLO(Traceable):
         probabilities = rule.probabilities(*outputs.cell_logits)[0]
         cells, classes, scores = self._candidates(probabilities)
         size = (image.shape[2] // self.mask_stride, image.shape[3] // self.mask_stride)
-        soft = decode_cells(model.head, outputs.masks, cells, size)
-        hard, scores = self._measure(soft, cells, scores)
+        # A head that has no decoder of its own for this is traced as it is.
+        decode = device_decoder(model.head, outputs.masks, 0, size)
+        decode = decode or model.head.decoder(outputs.masks, 0, size)
+        soft = decode(cells)
+        hard, areas, scores = self._measure(soft, cells, scores)
         scores, order = scores.topk(self.num_candidates)
         if self.suppress:
             # Sorting the small matrix instead of the masks saves a copy of these.
-            # A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
-            ious = ious_of(hard @ hard.t())[order][:, order]
+            ious = self._ious(hard, areas)[order][:, order]
             decayed = self._suppress(ious, classes[order], scores)
             limit = max(rule.update_thresh, 0)
             scores = torch.where((scores >= 0) & (decayed >= limit), decayed, -1)
             scores, best = scores.topk(min(rule.max_instances, self.num_candidates))
             order = order[best]
-        found = (soft[order], classes[order], scores.clamp(min=0), (scores >= 0).sum())
-        return dict(zip(self.output_names, (*found, probabilities), strict=False))
+        results = (soft[order], classes[order], scores.clamp(min=0), (scores >= 0).sum())
+        found = dict(zip(OUTPUT_NAMES, results, strict=True))
+        return found if self.suppress else {**found, "probabilities": probabilities}
 
     def _candidates(self, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take the best cells and classes, in cell order; below the threshold the score is -1."""
@@ -131,18 +134,34 @@ class TraceableSOLO(Traceable):
         scores = torch.where(scores > self.model.postprocessor.score_thresh, scores, -1)
         return best // num_classes, best % num_classes, scores
 
-    def _measure(self, soft: Tensor, cells: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def _measure(
+        self, soft: Tensor, cells: Tensor, scores: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Binarise the masks and multiply the scores by the maskness.
 
         Returns:
-            masks (n, h * w) float32; scores (n,), -1 for specks and what was -1.
+            masks (n, h * w) float32, and their areas (n,), a pixel counting `pixel`; scores (n,), -1 for specks and
+            what was -1.
         """
         soft = soft.flatten(1)
-        hard = (soft > self.model.postprocessor.mask_thresh).float()
+        hard = self._binary(soft)
         areas = hard.sum(dim=1)
-        maskness = (soft * hard).sum(dim=1) / areas.clamp(min=1)
+        maskness = (soft * hard).sum(dim=1) / areas.clamp(min=self.pixel)
         is_found = (scores >= 0) & (areas > self.min_areas[cells])
-        return hard, torch.where(is_found, scores * maskness, -1)
+        return hard, areas, torch.where(is_found, scores * maskness, -1)
+
+    def _binary(self, soft: Tensor) -> Tensor:
+        """Return `pixel` where soft masks are above the threshold, else 0."""
+        return (soft > self.model.postprocessor.mask_thresh).float()
+
+    def _ious(self, hard: Tensor, areas: Tensor) -> Tensor:
+        """Return the (n, n) IoU of what `_measure` returns.
+
+        A product of floats: that of bytes, as on CPUs, is no operator of ONNX.
+        """
+        shared = hard @ hard.t()
+        areas = areas * self.pixel
+        return shared / (areas[:, None] + areas[None, :] - shared).clamp(min=self.pixel**2)
 
     def _suppress(self, ious: Tensor, classes: Tensor, scores: Tensor) -> Tensor:
         """Apply matrix NMS; what is missing comes last, so it lowers no score of the others."""

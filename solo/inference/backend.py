@@ -8,7 +8,7 @@ from detectron2.structures import Instances
 
 
 class Backend(Protocol):
-    """What runs a network: `TorchBackend` or `OnnxBackend`.
+    """What runs a network: `TorchBackend` or `ExportedBackend`.
 
     Attributes:
         class_names: Name per class, K of them or none.

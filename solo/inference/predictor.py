@@ -1,4 +1,4 @@
-"""Find the instances of images with a trained model, run by torch or by onnxruntime.
+"""Find the instances of images with a trained model, run by torch, onnxruntime or OpenVINO.
 
     predictor = Predictor.from_run("output/cats")
     instances = predictor("photo.jpg")
@@ -25,8 +25,8 @@ from solo.errors import UserError
 from solo.evaluation.coco import predicted_rles
 from solo.images import MAX_PIXELS
 from solo.inference.backend import Backend
+from solo.inference.exported_backend import ExportedBackend
 from solo.inference.image_input import ImageLike, as_image
-from solo.inference.onnx_backend import OnnxBackend
 from solo.inference.tiling import TileRule, find_in_tiles
 from solo.inference.torch_backend import TorchBackend
 from solo.layers.one_label import one_per_object
@@ -135,9 +135,8 @@ class Predictor:
 
         Args:
             name: As in `solo.model_zoo`: "coco/solov2_R_50_FPN_3x".
-            weights: The checkpoint: of a training of yours, of the official code, of mmdetection or
-                of AdelaiDet. Empty: MODEL.WEIGHTS of `opts`, else the published one of that name, which
-                is fetched once.
+            weights: The checkpoint: of a training of yours, of the official code, of mmdetection or of AdelaiDet.
+                Empty: MODEL.WEIGHTS of `opts`, else the published one of that name, which is fetched once.
             device: See :meth:`from_config`, as for the others.
             opts: KEY VALUE KEY VALUE ..., laid over the config.
             tiles: See the constructor.
@@ -153,29 +152,32 @@ class Predictor:
         return cls.from_config(config_file, weights, device=device, opts=opts, tiles=tiles)
 
     @classmethod
-    def from_onnx(
+    def from_exported(
         cls,
         path: str | os.PathLike[str],
         *,
         threads: int = 0,
         mask_format: str = MaskFormat.BITMASK,
         tiles: TileRule | None = None,
+        amp: bool = False,
     ) -> "Predictor":
-        """Load a file of `solo export`; onnxruntime runs it on the CPU.
+        """Load a file of `solo export`; onnxruntime or OpenVINO runs it on the CPU.
 
         Args:
-            path: The ONNX file.
+            path: The .onnx file; or the .xml file, with the .bin file beside it.
             threads: Of the CPU; 0: all.
-            mask_format: "bitmask": `pred_masks`; "rle": `pred_rles`, which need no masks of the
-                image's size.
+            mask_format: "bitmask": `pred_masks`; "rle": `pred_rles`, which need no masks of the image's size.
             tiles: See the constructor.
+            amp: Whether OpenVINO computes in bfloat16, where the CPU does.
 
         Raises:
             FileNotFoundError: There is no such file.
-            UserError: It is no ONNX model, or another one, or onnxruntime is not installed, or there
-                is no such format of masks.
+            UserError: It is no such model, or what runs it is not installed, or cannot do what is asked for.
         """
-        return cls(OnnxBackend(path, threads=threads, mask_format=mask_format), tiles=tiles)
+        backend = ExportedBackend(path, threads=threads, mask_format=mask_format, amp=amp)
+        return cls(backend, tiles=tiles)
+
+    from_onnx = from_exported  # its name before there was OpenVINO
 
     def __call__(self, image: ImageLike, *, threshold: float | None = None) -> Instances:
         """Find the instances of one image: the confident ones, each object once.
@@ -201,9 +203,8 @@ class Predictor:
     ) -> list[Instances]:
         """Find the instances of several images, of any sizes.
 
-        All of one size go through the network together: whoever has more than fit the memory calls
-        this a few at a time. An exported model, and any with tiles, takes them one after the other.
-        Each image gets what it gets alone.
+        All of one size go through the network together: whoever has more than fit the memory calls this a few at a
+        time. An exported model, and any with tiles, takes them one after the other. Each gets what it gets alone.
 
         Args:
             images: As for one image.
@@ -278,8 +279,7 @@ class Predictor:
         """
         rles = predicted_rles(instances) or [{}] * len(instances)
         boxes = BoxMode.convert(instances.pred_boxes.tensor, BoxMode.XYXY_ABS, BoxMode.XYWH_ABS)
-        tensors = (instances.pred_classes, instances.scores, boxes)
-        fields = [*(tensor.tolist() for tensor in tensors), rles]
+        fields = [*(t.tolist() for t in (instances.pred_classes, instances.scores, boxes)), rles]
         return [
             {
                 "category_id": self.category_ids[category],

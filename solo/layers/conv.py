@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from detectron2.layers import Conv2d, get_norm
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from solo.config.choices import DeformConvs, Recompute, choose
 from solo.errors import UserError
 from solo.layers.coordinates import Encoding
 from solo.layers.deform_conv import DeformConv
+from solo.layers.group_norm import norm_relu
 from solo.layers.recompute import Recomputed, gathers_statistics
 
 Norm = str | Callable[[int], nn.Module]
@@ -22,6 +22,18 @@ Norm = str | Callable[[int], nn.Module]
 # Of detectron2's "GN".
 _GROUPS = 32
 _LINEAR = Encoding()
+
+
+class ConvNormReLU(Conv2d):
+    """Convolution, normalisation and ReLU."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Run all three on (N, C, H, W)."""
+        return norm_relu(self.norm, self.convolve(features))
+
+    def convolve(self, features: Tensor) -> Tensor:
+        """Run the convolution only."""
+        return nn.Conv2d.forward(self, features)
 
 
 class Deform(NamedTuple):
@@ -71,14 +83,13 @@ def conv_norm_relu(
         deform = DeformConv(in_channels, out_channels, kernel_size, norm=norm, modulated=modulated)
         init_conv(deform)
         return deform
-    conv = Conv2d(
+    conv = ConvNormReLU(
         in_channels,
         out_channels,
         kernel_size,
         padding=kernel_size // 2,
         bias=not norm,
         norm=get_norm(norm, out_channels),
-        activation=F.relu_,  # in place: no layer before it keeps its output
     )
     init_conv(conv)
     return conv
@@ -112,8 +123,8 @@ class LeanTower(Tower):
         append = partial(self.encoding.append, axes=self.coordinates)
         features = _convolve_after(append, self[0], features)
         for before, conv in pairwise(self):
-            features = _convolve_after(partial(_finish, before), conv, features)
-        return _finish(self[-1], features)
+            features = _convolve_after(partial(norm_relu, before.norm), conv, features)
+        return norm_relu(self[-1].norm, features)
 
 
 class RecomputedTower(Recomputed, Tower):
@@ -164,7 +175,7 @@ def conv_tower(
 
 
 def _convolve_after(
-    prepare: Callable[[Tensor], Tensor], layer: Conv2d | DeformConv, features: Tensor
+    prepare: Callable[[Tensor], Tensor], layer: ConvNormReLU | DeformConv, features: Tensor
 ) -> Tensor:
     """Convolve what is made of the features; training keeps the features, and makes it again."""
     # A deformable convolution asks for its input after it has run, only: it would run twice.
@@ -172,15 +183,10 @@ def _convolve_after(
         return layer.convolve(prepare(features))
 
     def run(given: Tensor) -> Tensor:
-        return nn.Conv2d.forward(layer, prepare(given))
+        return layer.convolve(prepare(given))
 
     # On the way back this stops where the convolution has its input, so none does.
     return checkpoint(run, features, use_reentrant=False)
-
-
-def _finish(layer: Conv2d | DeformConv, features: Tensor) -> Tensor:
-    """Run what follows the convolution in a layer of `conv_norm_relu`."""
-    return F.relu_(layer.norm(features))
 
 
 def init_conv(conv: nn.Conv2d | DeformConv, *, bias: float = 0.0) -> None:

@@ -10,8 +10,9 @@ import torch
 from detectron2.layers import get_norm
 from detectron2.modeling.backbone import resnet
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
+
+from solo.layers.group_norm import norm_relu
 
 
 class DeformConv(nn.Module):
@@ -50,10 +51,7 @@ class DeformConv(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size, normalise, and cut off below zero."""
-        features = self.convolve(features)
-        if self.norm is not None:
-            features = self.norm(features)
-        return F.relu_(features)
+        return norm_relu(self.norm, self.convolve(features))
 
     def convolve(self, features: Tensor) -> Tensor:
         """Convolve (N, C, H, W), keeping the size."""

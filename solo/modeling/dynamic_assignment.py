@@ -161,7 +161,7 @@ class DynamicAssigner(TargetAssigner):
         size: tuple[int, int],
         predictions: Predictions | None = None,
     ) -> list[Targets]:
-        """Assign the instances of all images, and wait for the device twice.
+        """Assign the instances of all images, and wait for the device once more.
 
         Args:
             images: See `TargetAssigner.of_batch`; with masks.

@@ -1,5 +1,6 @@
 """The annotations of training images, as the losses want them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,13 +8,14 @@ from detectron2.structures import Instances
 from torch import Tensor
 
 from solo.errors import UserError
-from solo.layers.masks import centers_of_mass, to_bitmasks
+from solo.layers.masks import measure_masks, to_bitmasks
+from solo.layers.transfer import to_host
 
 
 def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     """Bring the masks of one training image to the device, as (M, h, w) bool.
 
-    Boxes and classes stay where they are: it is the CPU that assigns them to cells.
+    Boxes, classes and `gt_measures`, if there are any, stay where they are: it is the CPU that assigns them to cells.
 
     Raises:
         UserError: If objects have no masks.
@@ -33,6 +35,8 @@ def ground_truth(item: dict[str, Any], device: torch.device) -> Instances:
     moved = Instances(instances.image_size)
     moved.gt_boxes = instances.gt_boxes
     moved.gt_classes = instances.gt_classes
+    if instances.has("gt_measures"):
+        moved.gt_measures = instances.gt_measures
     moved.gt_masks = to_bitmasks(masks, instances.image_size, device)
     return moved
 
@@ -52,17 +56,20 @@ def annotations(item: dict[str, Any]) -> Instances:
     return instances
 
 
-def measure(image: Instances) -> Tensor:
-    """Return what `measure_masks` does, of the masks that boxes fill where there are no others."""
+def measure(images: Sequence[Instances]) -> Tensor:
+    """Return what `measure_masks` does, of the objects of all images, on the CPU: it waits where items do not say it.
+
+    Without masks, boxes are filled.
+    """
+    if all(image.has("gt_measures") for image in images):
+        return torch.cat([image.gt_measures for image in images])
+    return to_host(torch.cat([*map(_measure, images)]))
+
+
+def _measure(image: Instances) -> Tensor:
     if image.has("gt_masks"):
         return measure_masks(image.gt_masks)
     boxes = image.gt_boxes.tensor.double()
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)
     # Centres are pixel indices, without the half pixel. The least object has a pixel.
     return torch.cat([(boxes[:, :2] + boxes[:, 2:] - 1) / 2, areas.ceil()], dim=1)
-
-
-def measure_masks(masks: Tensor) -> Tensor:
-    """Return center x, y and area of each mask, (M, 3) float64: one tensor is one copy to the CPU."""
-    centers, areas = centers_of_mass(masks)
-    return torch.cat([centers.double(), areas[:, None].double()], dim=1)

@@ -64,25 +64,31 @@ class MaskLoss:
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "MaskLoss":
-        """Read MODEL.SOLO."""
+        """Read MODEL.SOLO.
+
+        Raises:
+            UserError: At a number that is none of a loss.
+        """
         node = cfg.MODEL.SOLO
+        if (smooth := node.LOSS.DICE_SMOOTH) < 0:
+            raise UserError(f"MODEL.SOLO.LOSS.DICE_SMOOTH is {smooth}; give pixels, or 0 for none.")
+        if (stride := node.LOSS.MASK_STRIDE) < 0 or stride % 2:
+            raise UserError(
+                f"MODEL.SOLO.LOSS.MASK_STRIDE is {stride}; give an even number, or 0 for the head's own."
+            )
         return cls(
             recompute=node.RECOMPUTE != Recompute.NONE,
-            stride=node.LOSS.MASK_STRIDE,
-            smooth=node.LOSS.DICE_SMOOTH,
+            stride=stride,
+            smooth=smooth,
             terms=mask_terms(cfg),
         )
 
     def check(self, divisor: int) -> None:
-        """Raise a UserError at numbers that are none of a loss; `divisor` is what padded sides are multiples of."""
-        if self.stride and (self.stride < 0 or self.stride % 2 or divisor % self.stride):
+        """Raise a UserError if masks of the stride do not cover an input whose sides are multiples of `divisor`."""
+        if self.stride and divisor % self.stride:
             raise UserError(
                 f"MODEL.SOLO.LOSS.MASK_STRIDE is {self.stride}; give an even divisor of {divisor}, what the "
                 "sides of the input are multiples of, or 0 for the head's own."
-            )
-        if self.smooth < 0:
-            raise UserError(
-                f"MODEL.SOLO.LOSS.DICE_SMOOTH is {self.smooth}; give pixels, or 0 for none."
             )
 
     def of_batch(self, truth: Sequence[Instances]) -> Supervision:

@@ -27,6 +27,7 @@ from solo.modeling.declared import Declared
 from solo.modeling.freezing import frozen_part
 from solo.modeling.ground_truth import ground_truth
 from solo.modeling.heads import Head, HeadOutputs
+from solo.modeling.heads.device_decoding import device_decoder
 from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
@@ -279,12 +280,14 @@ class SOLO(Declared, nn.Module):
     def find(self, outputs: HeadOutputs[Any], sizes: list[ImageSize]) -> list[Instances]:
         """Turn the outputs of the head into the instances of each image, whatever the others are."""
         probabilities = self.postprocessor.probabilities(*outputs.cell_logits)
-        stride, decoder = min(self.head.mask_strides), partial(self.head.decoder, outputs.masks)
-        frames = [(size.padded[0] // stride, size.padded[1] // stride) for size in sizes]
-        return [
-            self.postprocessor(probabilities[image], decoder(image, frame), size)
-            for image, (size, frame) in enumerate(zip(sizes, frames, strict=True))
-        ]
+        stride, on_cpu = min(self.head.mask_strides), probabilities.device.type == "cpu"
+        found = []
+        for image, size in enumerate(sizes):
+            place = outputs.masks, image, (size.padded[0] // stride, size.padded[1] // stride)
+            there = None if on_cpu else device_decoder(self.head, *place)
+            decode = self.head.decoder(*place)
+            found.append(self.postprocessor(probabilities[image], decode, size, there))
+        return found
 
 
 @META_ARCH_REGISTRY.register()

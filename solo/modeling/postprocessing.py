@@ -6,9 +6,8 @@ input size, until the suppression has chosen.
 Legend: n candidates or instances, C cells of all levels, K classes, h, w soft mask size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from detectron2.config import CfgNode
@@ -25,30 +24,9 @@ from solo.layers.output import binary_masks, encoded_masks
 from solo.layers.overlaps import mask_ious
 from solo.layers.stages import stage
 from solo.layers.transfer import to_device, to_host
+from solo.modeling.candidates import Candidates, Decoder, survivors
 from solo.modeling.grids import Grids
 from solo.structures.image_size import ImageSize
-
-Decoder = Callable[[Tensor], Tensor]
-"""Turns (n,) cells of one image, on the CPU, into their (n, h, w) soft masks, which may be overwritten."""
-
-
-class Candidates(NamedTuple):
-    """Cells that may hold an instance; empty ones have the same types.
-
-    Attributes:
-        cells: (n,) cell numbers, on the CPU.
-        classes: (n,) int64, on the CPU.
-        scores: (n,) float32, on the device.
-    """
-
-    cells: Tensor
-    classes: Tensor
-    scores: Tensor
-
-    def take(self, index: Tensor) -> "Candidates":
-        """Select some of them, by an index on the CPU."""
-        scores = self.scores[to_device(index, self.scores.device)]
-        return Candidates(self.cells[index], self.classes[index], scores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,21 +94,30 @@ class PostProcessor:
         )
 
     @torch.no_grad()
-    def __call__(self, probabilities: Tensor, decode: Decoder, size: ImageSize) -> Instances:
+    def __call__(
+        self,
+        probabilities: Tensor,
+        decode: Decoder,
+        size: ImageSize,
+        decode_there: Decoder | None = None,
+    ) -> Instances:
         """Find the instances of one image.
 
         Args:
             probabilities: (C, K), of :meth:`probabilities`.
             decode: Gives the soft masks of cells.
             size: The frames of the image.
+            decode_there: Does so of cells that are on the device, which is waited for once then; see
+                `survivors`.
 
         Returns:
             Instances of the original size in descending order of score, with pred_boxes (the bounds
             of the masks), scores, pred_classes, and pred_masks or pred_rles.
         """
-        candidates = self.candidates(probabilities)
-        candidates, ious = self.measure(candidates, decode)
-        candidates = self.suppress(candidates, ious)
+        candidates = survivors(self, probabilities, decode_there) if decode_there else None
+        if candidates is None:
+            candidates, ious = self.measure(self.candidates(probabilities), decode)
+            candidates = self.suppress(candidates, ious)
         with stage("masks"):
             soft_masks = decode(candidates.cells)
         return self.to_instances(candidates, soft_masks, size)
@@ -172,9 +159,8 @@ class PostProcessor:
         """
         keep_masks = len(candidates.cells) <= self.pre_nms_topk
         device = candidates.scores.device
-        masks, areas, maskness = self._decode(candidates.cells, decode, keep_masks, device)
-        strides = torch.tensor(self.strides)[self.grids.levels_of(candidates.cells)]
-        is_large = areas > to_device(strides, device)
+        masks, areas, maskness = self.decode_masks(candidates.cells, decode, keep_masks, device)
+        is_large = areas > to_device(self.least_areas(candidates.cells), device)
         scores = torch.where(is_large, candidates.scores * maskness, -1)
         order = _best(scores, self.pre_nms_topk, 0)
         best = candidates._replace(scores=scores).take(order)
@@ -182,10 +168,14 @@ class PostProcessor:
             # Sorting the small matrix instead of the masks saves a copy of these.
             order = to_device(order, device)
             return best, mask_ious(masks, self.intersections)[order][:, order]
-        masks, *_ = self._decode(best.cells, decode, True, device)
+        masks, *_ = self.decode_masks(best.cells, decode, True, device)
         return best, mask_ious(masks, self.intersections)
 
-    def _decode(
+    def least_areas(self, cells: Tensor) -> Tensor:
+        """Return the pixels that a mask of each cell, on the CPU, has to exceed: (n,) -> (n,) int64."""
+        return torch.tensor(self.strides)[self.grids.levels_of(cells)]
+
+    def decode_masks(
         self, cells: Tensor, decode: Decoder, keep_masks: bool, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Decode a chunk at a time.
@@ -214,16 +204,18 @@ class PostProcessor:
     def suppress(self, candidates: Candidates, ious: Tensor) -> Candidates:
         """Suppress what was found twice and keep the best `max_instances`."""
         scores = candidates.scores
-        classes = to_device(candidates.classes, scores.device)
+        scores = self.suppressed(scores, to_device(candidates.classes, scores.device), ious)
+        order = _best(scores, self.max_instances, max(self.update_thresh, 0))
+        return candidates._replace(scores=scores).take(order)
+
+    def suppressed(self, scores: Tensor, classes: Tensor, ious: Tensor) -> Tensor:
+        """Return the scores, (n,), that suppression gives to candidates in descending order, with their (n, n) IoU."""
         if self.class_agnostic:
             classes = torch.zeros_like(classes)
         if self.nms == NMS.MASK:
             kept = mask_nms(ious, classes, iou_thresh=self.nms_iou_thresh)
-            scores = torch.where(kept, scores, -1)
-        else:
-            scores = matrix_nms(ious, classes, scores, kernel=self.nms_kernel, sigma=self.nms_sigma)
-        order = _best(scores, self.max_instances, max(self.update_thresh, 0))
-        return candidates._replace(scores=scores).take(order)
+            return torch.where(kept, scores, -1)
+        return matrix_nms(ious, classes, scores, kernel=self.nms_kernel, sigma=self.nms_sigma)
 
     @stage("resize")
     def to_instances(

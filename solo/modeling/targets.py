@@ -1,7 +1,7 @@
 """Which cells are positive, and for which instance: vectorised, on the CPU.
 
-Masks are measured where they are. The rest is arithmetic with a few numbers an instance, after which the CPU knows
-how much of what there is: the steps that follow ask a GPU for nothing.
+Masks are measured by whoever loads them, or where they are. The rest is arithmetic with a few numbers an instance, after
+which the CPU knows how much of what there is: the steps that follow ask a GPU for nothing.
 
 Legend: M instances of an image, L levels, S cells per side, C cells of all levels, P positive
 (cell, instance) pairs, H, W padded input size in pixels, K classes.
@@ -19,10 +19,11 @@ from torch import Tensor
 
 from solo.config.choices import Center, Collisions, choose
 from solo.errors import UserError
+from solo.layers.masks import measure_masks
 from solo.layers.stages import stage
 from solo.layers.transfer import to_host
 from solo.modeling.grids import Grids
-from solo.modeling.ground_truth import measure, measure_masks
+from solo.modeling.ground_truth import measure
 from solo.modeling.negatives import draw_negatives
 from solo.modeling.predictions import Predictions
 
@@ -184,15 +185,15 @@ class TargetAssigner:
         size: tuple[int, int],
         predictions: Predictions | None = None,
     ) -> list[Targets]:
-        """Assign the instances of all images, and wait for the device once.
+        """Assign the instances of all images, and wait for the device at most once.
 
         Args:
-            images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool. Without
-                masks, boxes are measured in their place.
+            images: With gt_boxes and gt_classes, best on the CPU, and gt_masks, (M, h, w) bool. Without masks, boxes
+                are measured in their place. With gt_measures, which the mapper adds, nothing is, or waited for.
             size: (H, W) of the padded input.
             predictions: For rules that depend on them; this one does not.
         """
-        measured = to_host(torch.cat([*map(measure, images)]))
+        measured = measure(images)
         return [
             self._assign(to_host(image.gt_boxes.tensor), to_host(image.gt_classes), part, size)
             for image, part in zip(images, measured.split([*map(len, images)]), strict=True)

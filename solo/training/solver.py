@@ -1,7 +1,7 @@
 """The optimizer of a config, SGD or AdamW, gradients clipped as detectron2 or the papers do; and its schedule."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,18 +22,49 @@ _REFUSED = "The config's SOLVER cannot be used"
 
 
 class AdamW(torch.optim.AdamW):
-    """AdamW that sees channels-last weights as they lie: else torch's fused step on a CPU copies them to and fro."""
+    """AdamW that sees weights as they lie, see :func:`_turn`."""
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
         gather: Callable[..., bool] = super()._init_group
         is_complex = gather(group, *lists)
-        of_weights = [tensors for tensors in lists if len(tensors) == len(lists[0])]
-        for row, tensors in enumerate(zip(*of_weights, strict=True)):
-            # Steps are scalars.
-            if all(map(_is_channels_last, [tensor for tensor in tensors if tensor.dim()])):
-                for column, tensor in zip(of_weights, tensors, strict=True):
-                    column[row] = tensor.permute(0, 2, 3, 1) if tensor.dim() else tensor
+        _turn(lists)
         return is_complex
+
+
+class SGD(torch.optim.SGD):
+    """SGD that sees weights as they lie, see :func:`_turn`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Take what torch's takes."""
+        super().__init__(*args, **options)
+        self.register_step_post_hook(_forget_views)
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
+        gather: Callable[..., bool] = super()._init_group
+        # The first step finds a momentum of zero, which is what torch's makes of none.
+        for parameter in group["params"] if group["momentum"] else ():
+            if parameter.grad is not None and "momentum_buffer" not in self.state[parameter]:
+                self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        is_sparse = gather(group, *lists)
+        _turn(lists)
+        return is_sparse
+
+
+def _turn(lists: Sequence[list[Tensor]]) -> None:
+    """Put views as contiguous ones in place of channels-last tensors: torch's fused steps on a CPU copy others."""
+    of_weights = [tensors for tensors in lists if len(tensors) == len(lists[0])]
+    for row, tensors in enumerate(zip(*of_weights, strict=True)):
+        # Steps are scalars.
+        if all(map(_is_channels_last, [tensor for tensor in tensors if tensor.dim()])):
+            for column, tensor in zip(of_weights, tensors, strict=True):
+                column[row] = tensor.permute(0, 2, 3, 1) if tensor.dim() else tensor
+
+
+def _forget_views(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Remove the momentum that torch's SGD notes, a second time, for the weights as they lie."""
+    own = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    for view in optimizer.state.keys() - own:
+        del optimizer.state[view]
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
@@ -41,7 +72,7 @@ def _is_channels_last(tensor: Tensor) -> bool:
 
 
 _OPTIMIZERS: dict[Optimizer, type[torch.optim.Optimizer]] = {
-    Optimizer.SGD: torch.optim.SGD,
+    Optimizer.SGD: SGD,
     Optimizer.ADAMW: AdamW,
 }
 

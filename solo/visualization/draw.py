@@ -53,7 +53,7 @@ def draw_instances(
         threshold: Probability below which a prediction is left out; it is written into a corner.
         alpha: Opacity of the masks' filling, 0 to 1.
         color_by: "instance", a colour per row of the instances, unlike those of its neighbours; "class", a colour per class; or a
-            number per row, such as those of a `MaskIoUTracker`: equal numbers, equal colours.
+            number per row, such as those of a `Tracker`: equal numbers, equal colours.
         places: For the frames of a video, a dict that is empty at its start and handed in again with
             every frame: labels stay where they were.
 

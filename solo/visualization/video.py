@@ -39,6 +39,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     Attributes:
         name: The file's path, or "camera 0".
+        is_camera: Whether it is one.
         fps: Frames per second.
         num_frames: As the file announces; 0 where it does not, and for a camera.
     """
@@ -53,7 +54,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             FileNotFoundError: There is no such file.
             UserError: It cannot be read as a video, or there is no such camera.
         """
-        is_camera = isinstance(source, int)
+        self.is_camera = is_camera = isinstance(source, int)
         self.name = f"camera {source}" if is_camera else str(source)
         if not isinstance(source, int) and not Path(source).is_file():
             raise FileNotFoundError(f"{source}: no such video file.")

@@ -1,5 +1,6 @@
 """The command that exports: what it asks for, and what it says when that cannot be done."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,25 @@ def test_errors_are_one_sentence(tmp_path):
     with pytest.raises(SystemExit, match=r"error: "):
         main(["export", *arguments])
     assert not (tmp_path / "out").exists()
+
+
+def test_int8_has_flags_of_its_own(requests, tmp_path, capsys):
+    main(["export", *MODEL, "--format", "openvino", "--int8", "--num-images", "5"])
+    assert requests[0].format == "openvino" and requests[0].int8.num_images == 5
+    assert (requests[0].int8.calibrate_on, requests[0].int8.max_drop) == ((), 1.0)
+    for part in ("train", "val"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / f"{part}.png").touch()
+        image = {"id": 1, "file_name": f"{part}.png", "height": 4, "width": 4}
+        content = {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+        (tmp_path / f"{part}.json").write_text(json.dumps(content))
+    main(["export", *MODEL, "--int8", "--data", str(tmp_path), "--max-drop", "2.5"])
+    int8 = requests[1].int8
+    assert [Path(name).name for name in int8.calibrate_on] == ["train.json"]
+    assert Path(int8.compare_on).name == "val.json" and int8.max_drop == 2.5
+    with pytest.raises(SystemExit):
+        main(["export", *MODEL, "--max-drop", "2"])
+    assert "go with --int8" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="--num-images 0: ask for 1 at least"):
+        main(["export", *MODEL, "--int8", "--num-images", "0"])
+    assert len(requests) == 2

@@ -62,3 +62,25 @@ def test_a_config_alone_is_told_of_the_published_weights() -> None:
         chosen_model(flags("--config", NAME))
     assert chosen_model(flags("--config", NAME), ["MODEL.WEIGHTS", "w.pth"]).config_file == NAME
     assert chosen_model(flags("--config", NAME, "--weights", "w.pth")).weights == "w.pth"
+
+
+def test_the_folder_of_an_export_names_its_file(here: Path) -> None:
+    (here / "exported").mkdir()
+    (here / "exported/model.xml").touch()
+    assert chosen_model(flags("--model", "exported")).onnx == "exported/model.xml"
+    assert chosen_model(flags("--model", "exported/model.xml")).name == "model"
+    (here / "exported/model.onnx").touch()
+    sentence = "--model exported holds exported/model.onnx and exported/model.xml: name one of them"
+    with pytest.raises(MisuseError, match=re.escape(sentence)):
+        chosen_model(flags("--model", "exported"))
+    (here / "exported/config.yaml").touch()  # the folder of a run that something was exported into
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        chosen_model(flags("--model", "exported"))
+
+
+def test_an_openvino_file_takes_one_key(here: Path) -> None:
+    amp = ["TEST.AMP.ENABLED", "True"]
+    assert chosen_model(flags("--model", "a.xml"), amp).onnx == "a.xml"
+    for name, opts in (("a.xml", [*amp, "SEED", "1"]), ("a.onnx", amp)):
+        with pytest.raises(MisuseError, match="leave out --weights, --device and KEY VALUE"):
+            chosen_model(flags("--model", name), opts)

@@ -36,11 +36,12 @@ def made(monkeypatch):
     """With which options predictors were made."""
     made = []
 
-    def from_onnx(path, *, mask_format, tiles):
+    def from_exported(path, *, mask_format, tiles, amp):
+        assert not amp
         made.append((str(path), mask_format, tiles))
         return Predictor(OnePixel(), tiles=tiles)
 
-    monkeypatch.setattr(Predictor, "from_onnx", from_onnx)
+    monkeypatch.setattr(Predictor, "from_exported", from_exported)
     return made
 
 

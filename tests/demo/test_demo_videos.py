@@ -81,6 +81,58 @@ def test_objects_keep_their_colours(run, tmp_path):
     assert np.ptp(lefts, axis=0).max() < 25 and np.ptp(rights, axis=0).max() < 25
 
 
+def write_squares(path, frames):
+    """A video of bright squares of 16 pixels at (x, y) in each frame."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 8, (96, 96))
+    for places in frames:
+        frame = np.full((96, 96, 3), 20, dtype=np.uint8)
+        for x, y in places:
+            frame[y : y + 16, x : x + 16] = 200
+        writer.write(frame)
+    writer.release()
+
+
+def test_batches_find_the_same(run, tmp_path):
+    frames = [[(8 + 4 * step, 8), (64 - 4 * step, 60)] for step in range(8)]
+    write_squares(tmp_path / "clip.mp4", frames)
+    for size in ("1", "3", "99"):
+        arguments = ("--output", f"{size}.mp4", "--json", f"{size}.json", "--batch", size)
+        assert run("--video", "clip.mp4", *arguments) == 0
+    first, *others = (json.loads((tmp_path / f"{size}.json").read_text()) for size in (1, 3, 99))
+    assert len(first) == 16 and others == [first, first]
+    with VideoSource(tmp_path / "1.mp4") as one, VideoSource(tmp_path / "3.mp4") as batches:
+        np.testing.assert_array_equal(list(one), list(batches))
+
+
+def test_track_follows_low_scores_and_leaves_out_what_one_frame_shows(run, tmp_path):
+    # The model's scores are 1 / rank from top to bottom: below three others the lowest has 0.25.
+    lowest, others = (40, 70), [(4, 4), (30, 4), (60, 4)]
+    frames = [[lowest], [lowest], [*others, lowest], [*others, lowest], [lowest], [(4, 40), lowest]]
+    write_squares(tmp_path / "clip.mp4", frames)
+    seen = []
+    for arguments in ((), ("--track",)):
+        assert run("--video", "clip.mp4", "--json", "found.json", *arguments) == 0
+        records = json.loads((tmp_path / "found.json").read_text())
+        seen.append([[r["track_id"] for r in records if r["frame"] == k] for k in range(6)])
+    assert seen[0] == [[0], [0], [1, 2, 3], [1, 2, 3], [0], [4, 0]]
+    assert seen[1] == [[0], [0], [0], [1, 2, 3, 0], [0], [0]]
+
+
+def test_mot(run, video, tmp_path, photo, capsys):
+    assert run("--video", video(), "--mot", "tracks.txt") == 0
+    lines = [line.split(",") for line in (tmp_path / "tracks.txt").read_text().splitlines()]
+    assert [line[:2] for line in lines] == [[str(f), str(k)] for f in range(1, 6) for k in (1, 2)]
+    assert {(len(line), *line[7:]) for line in lines} == {(9, "1", "-1")}
+    boxes = np.array([line[2:6] for line in lines], dtype=float)
+    expected = [[6, 11, 10, 10], [21, 11, 10, 10]] * 5
+    np.testing.assert_allclose(boxes, expected, atol=1)
+    # Of images there are no tracks.
+    assert run("--input", photo(), "--mot", "none.txt") == 1
+    assert "none.txt is of one video, and there are 0" in capsys.readouterr().err
+    assert run("--input", photo(), "--json", "found.json", "--track") == 1
+    assert "follows objects through a video, and there is none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -93,6 +145,10 @@ def test_objects_keep_their_colours(run, tmp_path):
         (("--video", "clip.mp4", "--json", "clip.mp4"), "is an input"),
         (("--video", "clip.mp4", "--output", "out", "--tiles", "0"), "size of tiles is 0"),
         (("--webcam", "93", "--output", "out.mp4"), "camera 93: cannot be opened"),
+        (("--video", "clip.mp4", "--mot", "clip.mp4"), "is an input"),
+        (("--video", "clip.mp4", "--mot", "."), "--mot . is a folder"),
+        (("--video", "clip.mp4", "--output", "out", "--batch", "0"), "--batch 0: give 1"),
+        (("--video", "clip.mp4", "--output", "out", "--track-seconds", "-1"), "seconds -1: give 0"),
     ],
 )
 def test_errors(run, video, tmp_path, capsys, arguments, words):

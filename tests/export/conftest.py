@@ -70,6 +70,30 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def openvino_export(files, pictures, tmp_path_factory):
+    """A SOLOv2, by its files, and its export to OpenVINO, beside the ONNX file on the way to it."""
+    from solo.export import openvino
+    from solo.export.export import ExportRequest, export_model
+
+    model, folder, translate = (
+        files("SOLOv2"),
+        tmp_path_factory.mktemp("openvino"),
+        openvino.translate,
+    )
+    on_the_way = tmp_path_factory.mktemp("onnx") / "model.onnx"
+
+    def translate_and_keep(program, metadata):
+        translated = translate(program, metadata)
+        translated.save(on_the_way)
+        return translated
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino, "translate", translate_and_keep)
+        request = ExportRequest(**model, output=folder, images=pictures, format="openvino")
+        return model, export_model(request), on_the_way
+
+
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """The images as files."""
     import cv2

@@ -72,6 +72,16 @@ def test_onnx_finds_the_same_in_tiles(both):
 
 
 @pytest.mark.slow
+def test_onnx_for_any_size_is_no_static_graph(both):
+    import onnx
+
+    from solo.export.tensorrt_rules import refusals
+
+    found = "\n".join(refusals(onnx.load(both[1].path)))
+    assert all(kind in found for kind in ("Shape", "Resize", "Range", "Expand", "tensor image"))
+
+
+@pytest.mark.slow
 def test_onnx_finds_nothing_where_nothing_is(both):
     model, done = both
     assert len(Predictor.from_config(**model, device="cpu").raw(NOTHING)) == 0
@@ -122,7 +132,7 @@ def test_what_differs_is_not_called_a_model(files, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("file_format", [TorchExportFormat(), OnnxFormat()], ids=lambda f: f.name)
 def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file_format, file_size_limit):
-    path = tmp_path / f"model{file_format.suffix}"
+    path = tmp_path / f"model{file_format.suffixes[0]}"
     program = torch.export.export(nn.Linear(100, 100), (torch.zeros(1, 100),))
     with file_size_limit(20_000), pytest.raises(OSError, match=r"/model\.\w+ cannot .* \(File too"):
         file_format.write(program, path, {"outputs": ["y"]})
@@ -161,7 +171,9 @@ def test_missing_packages_are_named(files, tmp_path, monkeypatch):
 
 def test_other_words_are_refused(tmp_path):
     model = {"config_file": "c.yaml", "weights": "w.pth", "output": tmp_path}
-    with pytest.raises(ValueError, match="--format is 'tflite'; use one of onnx, torch_export"):
+    with pytest.raises(
+        ValueError, match="--format is 'tflite'; use one of onnx, openvino, torch_export"
+    ):
         ExportRequest(**model, format="tflite")
     with pytest.raises(ValueError, match="--post is 'greedy'; use one of nms, raw"):
         ExportRequest(**model, post="greedy")

@@ -6,7 +6,6 @@ import sys
 import tracemalloc
 import venv
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from solo.export import runtime
-from solo.inference.onnx_backend import OnnxBackend
+from solo.inference.exported_backend import ExportedBackend
 from solo.layers.output import binary_masks
 from solo.structures.image_size import ImageSize
 from solo.structures.run_lengths import encode_masks
@@ -161,12 +160,8 @@ def fake_graph(monkeypatch):
             "classes": np.zeros(1, np.int64),
             "count": np.int64(1),
         }
-        session = SimpleNamespace(
-            get_modelmeta=lambda: SimpleNamespace(custom_metadata_map={"solo": text}),
-            get_outputs=lambda: [SimpleNamespace(name=name) for name in outputs],
-            run=lambda names, inputs: list(outputs.values()),
-        )
-        monkeypatch.setattr(runtime, "_load", lambda *args: session)
+        graph = list(outputs), text, lambda inputs: list(outputs.values())
+        monkeypatch.setattr(runtime.Model, "_load", lambda *args: graph)
 
     return set_metadata
 
@@ -181,23 +176,23 @@ def test_metadata_of_other_versions(fake_graph, missing):
 
 def test_the_predictor_wants_suppressed_candidates(fake_graph):
     fake_graph(json.dumps({**METADATA, "post": "nms"}))
-    assert OnnxBackend("m.onnx").category_ids == (7,)
+    assert ExportedBackend("m.onnx").category_ids == (7,)
     fake_graph(json.dumps({**METADATA, "post": "raw"}))
     with pytest.raises(ValueError, match=r"m\.onnx: exported with --post raw, without suppression"):
-        OnnxBackend("m.onnx")
+        ExportedBackend("m.onnx")
 
 
 def test_run_lengths_are_those_of_the_bitmaps(fake_graph):
     fake_graph(json.dumps({**METADATA, "post": "nms"}))
     image = np.zeros((50, 70, 3), np.uint8)
-    (bitmaps,) = OnnxBackend("m.onnx").find([image])
-    (encoded,) = OnnxBackend("m.onnx", mask_format="rle").find([image])
+    (bitmaps,) = ExportedBackend("m.onnx").find([image])
+    (encoded,) = ExportedBackend("m.onnx", mask_format="rle").find([image])
     assert not encoded.has("pred_masks") and encoded.image_size == (50, 70)
     assert encoded.pred_rles == encode_masks(bitmaps.pred_masks)
     assert torch.equal(encoded.pred_boxes.tensor, bitmaps.pred_boxes.tensor)
     assert encoded.scores.tolist() == [0.75] and encoded.pred_classes.tolist() == [0]
     with pytest.raises(ValueError, match="mask_format is 'polygons'; use one of bitmask, rle"):
-        OnnxBackend("m.onnx", mask_format="polygons")
+        ExportedBackend("m.onnx", mask_format="polygons")
 
 
 def test_run_lengths_need_no_masks_of_the_size_of_the_image(fake_graph, monkeypatch):
@@ -211,7 +206,7 @@ def test_run_lengths_need_no_masks_of_the_size_of_the_image(fake_graph, monkeypa
     }
     outputs["masks"][:, 4:8, 6:10] = 1
     monkeypatch.setattr(runtime.Model, "run", lambda *_: outputs)
-    predictor = OnnxBackend("m.onnx", mask_format="rle")
+    predictor = ExportedBackend("m.onnx", mask_format="rle")
     image = np.zeros((side, side, 3), np.uint8)
     tracemalloc.start()
     try:

@@ -1,5 +1,7 @@
 """Objects that move, pass each other and vanish for a while."""
 
+import functools
+
 import cv2
 import numpy as np
 import pycocotools.mask as mask_util
@@ -7,7 +9,7 @@ import pytest
 import torch
 from detectron2.structures import Instances
 
-from solo.inference.tracking import MaskIoUTracker
+from solo.inference.tracking import MaskIoUTracker, Tracker
 from solo.visualization.draw import PALETTE
 
 SIZE = (60, 120)
@@ -110,3 +112,131 @@ def test_values_out_of_range_are_refused():
         MaskIoUTracker(iou_thresh=0)
     with pytest.raises(ValueError, match="max_gap"):
         MaskIoUTracker(max_gap=-1)
+    with pytest.raises(ValueError, match="min_hits"):
+        Tracker(min_hits=0)
+
+
+@functools.cache
+def ground():
+    noise = np.random.default_rng(3).integers(0, 255, (140, 200, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2)
+
+
+def scene(*places, colors=None, camera=(0, 0)):
+    """A picture of discs about (x, y) before a texture, moved by the camera."""
+    left, top = 40 - camera[0], 40 - camera[1]
+    picture = ground()[top : top + SIZE[0], left : left + SIZE[1]].copy()
+    for place, color in zip(places, colors or [(40, 40, 220)] * len(places), strict=True):
+        cv2.circle(picture, place, 8, color, -1)
+    return picture
+
+
+def test_objects_of_one_class_that_cross_keep_their_numbers():
+    # The second is hidden by the first, wholly or to a sliver in three frames; both go on as they moved.
+    tracker = Tracker()
+    for step in range(25):
+        both = discs((12 + 4 * step, 30), (108 - 4 * step, 30))
+        both.pred_masks[1] &= ~both.pred_masks[0]
+        seen = 1 if 11 <= step <= 13 else 2
+        assert tracker.update(both[:seen]).tolist() == [0, 1][:seen], step
+
+
+@pytest.mark.parametrize(("missed", "kept"), [(20, True), (25, True), (26, False)])
+def test_a_gap_of_a_second_while_it_moves(missed, kept):
+    tracker = Tracker()
+    for step in range(8):
+        (number,) = tracker.update(discs((15 + 2 * step, 30)))
+    for _ in range(missed):
+        assert tracker.update(discs()).shape == (0,)
+    # It moved three times its size, and is half of what it was.
+    place = 15 + 2 * (7 + missed + 1)
+    again = discs((place, 30))
+    again.pred_masks[:, 31:] = False
+    assert (tracker.update(again)[0] == number) == kept
+
+
+def test_colours_tell_who_comes_back():
+    red, green = (40, 40, 220), (60, 200, 40)
+    tracker = Tracker()
+    for _ in range(4):
+        places = (40, 30), (64, 30)
+        numbers = tracker.update(discs(*places), scene(*places, colors=[red, green]))
+    for _ in range(10):
+        tracker.update(discs(), scene())
+    # Each is nearer to where the other was.
+    places = (62, 30), (42, 30)
+    again = tracker.update(discs(*places), scene(*places, colors=[red, green]))
+    np.testing.assert_array_equal(again, numbers)
+    for _ in range(10):
+        tracker.update(discs(), scene())
+    (other,) = tracker.update(discs((62, 30)), scene((62, 30), colors=[(220, 90, 60)]))
+    assert other not in numbers
+
+
+def test_a_camera_that_shakes():
+    # Small discs jump by more than their size, all alike.
+    tracker = Tracker()
+    for camera in [(0, 0), (9, -6), (-2, 3), (9, -3), (-3, 3)]:
+        places = [(30 + 30 * k + camera[0], 30 + camera[1]) for k in range(3)]
+        found = discs(*places, radius=5)
+        numbers = tracker.update(found, scene(*places, camera=camera))
+        assert numbers.tolist() == [0, 1, 2]
+
+
+def test_the_name_of_a_class_flickers():
+    tracker = Tracker()
+    names = [tracker.update(discs((30, 30), classes=[label])) for label in (1, 1, 2, 1, 2, 1)]
+    assert np.unique(names).tolist() == [0]
+    # After a gap it is another object.
+    tracker.update(discs())
+    assert tracker.update(discs((30, 30), classes=[2])).tolist() == [1]
+
+
+def test_low_scores_go_on_but_begin_nothing():
+    tracker = Tracker(score_thresh=0.5)
+
+    def update(scores):
+        found = discs((20, 30), (80, 30))
+        found.scores = torch.tensor(scores)
+        return tracker.update(found).tolist()
+
+    assert update([0.9, 0.4]) == [0, -1]
+    assert update([0.2, 0.4]) == [0, -1]
+    assert update([0.2, 0.6]) == [0, 1]
+    assert update([0.6, 0.2]) == [0, 1]
+
+
+def test_what_one_frame_shows_is_no_object_yet():
+    tracker = Tracker(min_hits=2)
+    assert tracker.update(discs((20, 30))).tolist() == [0]  # the first frame is believed
+    assert tracker.update(discs((20, 30), (80, 30))).tolist() == [0, -1]
+    assert tracker.update(discs((20, 30))).tolist() == [0]
+    assert tracker.update(discs((20, 30), (80, 30))).tolist() == [0, -1]
+    assert tracker.update(discs((20, 30), (80, 30))).tolist() == [0, 1]
+
+
+def test_numbers_are_never_used_again_and_always_the_same():
+    def numbers_of_a_video():
+        rng, tracker = np.random.default_rng(1), Tracker(max_gap=2)
+        for _ in range(30):
+            count = rng.integers(0, 5)
+            places = np.column_stack([rng.integers(0, 120, count), rng.integers(0, 60, count)])
+            found = discs(*[tuple(place) for place in places.tolist()])
+            yield tracker.update(found, scene(*places.tolist())).tolist()
+
+    first, again = list(numbers_of_a_video()), list(numbers_of_a_video())
+    assert first == again
+    last_seen = {}
+    highest = -1
+    for frame, numbers in enumerate(first):
+        assert len(set(numbers)) == len(numbers)
+        for number in numbers:
+            # A number is new, and higher than all before, or of an object seen three frames ago at most.
+            assert number > highest or frame - last_seen[number] <= 3
+            last_seen[number] = frame
+        highest = max([highest, *numbers])
+
+
+def test_a_picture_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"\(30, 40\).*\(60, 120\)"):
+        Tracker().update(discs((20, 30)), np.zeros((30, 40, 3), dtype=np.uint8))

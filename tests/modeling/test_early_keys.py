@@ -261,7 +261,7 @@ def test_softmax_learns_and_finds(variant):
         ("CENTER", "middle", "MODEL.SOLO.CENTER is 'middle'; use one of mass, box"),
         ("LOSS.CATEGORY", "hinge", "LOSS.CATEGORY is 'hinge'; use one of focal, softmax"),
         ("LOSS.CATEGORY_NORMALIZER", "cells", "is 'cells'; use one of positives, images"),
-        ("LOSS.MASK_STRIDE", 3, "MASK_STRIDE is 3; give an even divisor of 32"),
+        ("LOSS.MASK_STRIDE", 3, "MASK_STRIDE is 3; give an even number"),
         ("LOSS.MASK_STRIDE", 24, "MASK_STRIDE is 24; give an even divisor of 32"),
         ("LOSS.NEGATIVES", -1.0, "NEGATIVES is -1.0; give cells per pair"),
         ("LOSS.DICE_SMOOTH", -1.0, "DICE_SMOOTH is -1.0; give pixels"),

@@ -49,8 +49,10 @@ def test_a_step_is_torchs_own_after_clipping(tmp_path: Path, name: str, clip: st
         torch.testing.assert_close(parameter, expected)
 
 
-def test_how_weights_lie_changes_no_bit_of_adamw(tmp_path: Path) -> None:
-    cfg = toy_config(tmp_path, OPTIMIZER="AdamW")
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_how_weights_lie_changes_no_bit(tmp_path: Path, name: str, momentum: float) -> None:
+    cfg = toy_config(tmp_path, OPTIMIZER=name, MOMENTUM=momentum)
     plain, turned = model_with_gradients(cfg), model_with_gradients(cfg)
     channels_last(turned)
     for model in (plain, turned):
@@ -58,6 +60,19 @@ def test_how_weights_lie_changes_no_bit_of_adamw(tmp_path: Path) -> None:
         optimizer.step()
         optimizer.step()
     assert_equal_weights(turned, plain)
+
+
+def test_sgd_is_torchs_own_bit_by_bit_and_keeps_one_momentum_a_weight(tmp_path: Path) -> None:
+    cfg = toy_config(tmp_path, WEIGHT_DECAY=0.01, WEIGHT_DECAY_NORM=0.01)
+    model, reference = model_with_gradients(cfg), model_with_gradients(cfg)
+    channels_last(model)
+    options = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01, "fused": True}
+    optimizers = build_optimizer(cfg, model), torch.optim.SGD(reference.parameters(), **options)
+    for optimizer in optimizers:
+        for _ in range(3):
+            optimizer.step()
+    assert_equal_weights(model, reference)
+    assert set(optimizers[0].state) == set(model.parameters())
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])

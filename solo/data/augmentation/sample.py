@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 
+from solo.layers.masks import measure_masks
 from solo.structures.box import Box
 from solo.structures.region import Region
 
@@ -30,15 +31,23 @@ class Sample:
         return Box(0, 0, width, height)
 
     def instances(self, *, with_masks: bool = True) -> Instances:
-        """Return the objects as the model takes them: masks of full size, if any, tight boxes, classes."""
+        """Return the objects as the model takes them: masks of full size, if any, tight boxes, classes.
+
+        With the masks come `gt_measures`, (M, 3) of `measure_masks`: on a GPU they would have to be waited for.
+        """
         size = self.image.shape[:2]
         boxes = np.array([region.bounds for region in self.regions], dtype=np.float32)
         instances = Instances(size)
         if with_masks:
             masks = np.zeros((len(self.regions), *size), dtype=bool)
+            measures = [torch.zeros(0, 3, dtype=torch.float64)]
             for mask, region in zip(masks, self.regions, strict=True):
-                mask[region.box.slices] = region.pixels
+                shown = mask[region.box.slices]
+                shown[...] = region.pixels
+                corner = region.left, region.top
+                measures.append(measure_masks(torch.from_numpy(shown)[None], corner))
             instances.gt_masks = BitMasks(torch.from_numpy(masks))
+            instances.gt_measures = torch.cat(measures)
         instances.gt_classes = torch.tensor([r.category for r in self.regions], dtype=torch.int64)
         instances.gt_boxes = Boxes(torch.from_numpy(boxes.reshape(-1, 4)))
         return instances

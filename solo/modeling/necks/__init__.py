@@ -10,6 +10,7 @@ from detectron2.modeling import build_backbone as build_as_registered
 from solo.config.choices import NeckName, choose
 from solo.errors import UserError
 from solo.layers.deform_conv import torchvision_deform_convs
+from solo.layers.frozen_norm import freeze_in_place
 from solo.modeling.necks.bifpn import BiFPN
 from solo.modeling.necks.neck_base import Neck, pyramid_features
 from solo.modeling.necks.pyramids import PAFPN, TopDown
@@ -24,7 +25,9 @@ def build_backbone(cfg: CfgNode) -> Backbone:
         UserError: If there is no such neck, or it cannot stand on this backbone.
     """
     with torchvision_deform_convs():
-        return with_neck(cfg, build_as_registered(cfg))
+        backbone = with_neck(cfg, build_as_registered(cfg))
+    freeze_in_place(backbone)
+    return backbone
 
 
 def with_neck(cfg: CfgNode, backbone: Backbone) -> Backbone:

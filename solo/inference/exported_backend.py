@@ -1,4 +1,4 @@
-"""An exported model in the place of `solo.inference.torch_backend.TorchBackend`."""
+"""An exported model, run by onnxruntime or OpenVINO, in the place of `solo.inference.torch_backend.TorchBackend`."""
 
 import os
 from collections.abc import Sequence
@@ -12,14 +12,16 @@ from solo.architectures import BBOX, SEGM
 from solo.checkpoint.beside_weights import known_threshold
 from solo.config.choices import MaskFormat, choose
 from solo.errors import UserError
+from solo.export.openvino_runtime import OpenVINOModel
 from solo.export.runtime import Instances as Found
 from solo.export.runtime import Model, finish, prepare
 from solo.layers.output import binary_masks, encoded_masks
+from solo.modeling.precision import amp_dtype
 from solo.structures.image_size import ImageSize
 
 
-class OnnxBackend:
-    """An ONNX file that takes images and returns their instances: a `Backend` of a predictor."""
+class ExportedBackend:
+    """A file of `solo export` that takes images and returns their instances: a `Backend` of a predictor."""
 
     def __init__(
         self,
@@ -27,22 +29,31 @@ class OnnxBackend:
         *,
         threads: int = 0,
         mask_format: str = MaskFormat.BITMASK,
+        amp: bool = False,
     ) -> None:
         """Load a file.
 
         Args:
-            path: See `Model`.
+            path: An .onnx file, for onnxruntime, or an .xml file, for OpenVINO.
             threads: See `Model`.
             mask_format: "bitmask" or "rle", as MODEL.SOLO.TEST.MASK_FORMAT.
+            amp: Whether OpenVINO computes in bfloat16, as TEST.AMP.ENABLED asks for.
 
         Raises:
             FileNotFoundError: There is no such file.
-            UserError: It is no model, or one whose candidates are not suppressed, or onnxruntime is
-                not installed, or there is no such format of masks.
+            UserError: It is no model, or one whose candidates are not suppressed, or what runs it is not installed, or
+                knows no bfloat16, or there is no such format of masks.
         """
         self._mask_format = choose(MaskFormat, mask_format, "mask_format")
+        is_openvino = Path(path).suffix.lower() == ".xml"
+        if amp and not is_openvino:
+            raise UserError(f"{path}: onnxruntime has no bfloat16: export with --format openvino.")
         try:
-            self._model = Model(path, threads=threads)
+            if is_openvino:
+                bfloat16 = amp and amp_dtype(torch.device("cpu")) is not None
+                self._model: Model = OpenVINOModel(path, threads=threads, bfloat16=bfloat16)
+            else:
+                self._model = Model(path, threads=threads)
         except (ValueError, RuntimeError) as error:  # of a file that stands alone: it has no others
             raise UserError(str(error)) from error
         if self._model.metadata.get("post") == "raw":
@@ -54,7 +65,8 @@ class OnnxBackend:
         self.category_ids = tuple(self._model.metadata["category_ids"])
         self.threshold = known_threshold(self._model.metadata)
         self.tasks = (BBOX, SEGM) if self._model.finds == "masks" else (BBOX,)
-        self.origin: tuple[str, ...] = (Path(path).name, "onnxruntime", "cpu")
+        package = "OpenVINO" if is_openvino else "onnxruntime"
+        self.origin: tuple[str, ...] = (Path(path).name, package, "cpu")
 
     def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
         """Find the instances of images one by one: the graph takes one; see `Backend.find`.
