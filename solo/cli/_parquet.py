@@ -45,6 +45,7 @@ def predict_to_parquet(args: argparse.Namespace, words: Sequence[str], opts: Seq
     if not args.parquet:
         raise MisuseError("--workers N goes with --parquet DIR.")
     others = {"--output": args.output, "--show": args.show, "--webcam": args.webcam}
+    others |= {"--mot": args.mot, "--track": args.track}
     for flag, given in others.items():
         if given:
             raise MisuseError(f"--parquet takes images and draws none: leave out {flag}.")

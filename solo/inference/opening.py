@@ -18,6 +18,7 @@ def open_predictor(
     opts: Sequence[str] = (),
     tiles: int | None = None,
     mask_format: MaskFormat = MaskFormat.RLE,
+    threads: int = 0,
 ) -> Predictor:
     """Build the predictor of a model.
 
@@ -29,6 +30,7 @@ def open_predictor(
         opts: KEY VALUE KEY VALUE ..., laid over the config; of an exported file TEST.AMP.ENABLED alone.
         tiles: Side of the tiles that larger images are cut into. None: none is cut.
         mask_format: A hundred masks of a large photo are gigabytes as bitmaps, and megabytes as run lengths.
+        threads: Of the CPU, of an exported file; 0: all. A config is run by those of this process.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -39,6 +41,8 @@ def open_predictor(
         cfg = get_cfg()
         merge_options(cfg, opts)
         amp = cfg.TEST.AMP.ENABLED
-        return Predictor.from_exported(onnx, mask_format=mask_format, tiles=rule, amp=amp)
+        return Predictor.from_exported(
+            onnx, threads=threads, mask_format=mask_format, tiles=rule, amp=amp
+        )
     opts = ["MODEL.SOLO.TEST.MASK_FORMAT", str(mask_format), *opts]
     return Predictor.from_config(config_file, weights, device=device, opts=opts, tiles=rule)

@@ -19,6 +19,7 @@ ray_worker = pytest.importorskip("solo.inference.ray_worker")
         (["--workers", 2, "a.png"], "--workers N goes with --parquet DIR"),
         (["--parquet", "found", "--output", "drawn", "a.png"], "draws none: leave out --output"),
         (["--parquet", "found", "--webcam"], "leave out --webcam"),
+        (["--parquet", "found", "--mot", "a.txt", "a.mp4"], "leave out --mot"),
         (["--parquet", "found"], "name images, folders or tables"),
     ],
 )
