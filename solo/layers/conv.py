@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from detectron2.layers import Conv2d, get_norm
@@ -120,11 +120,12 @@ class LeanTower(Tower):
         """Run the layers on (N, C, H, W) features."""
         if not torch.is_grad_enabled():
             return super().forward(features)
+        convs = [cast(ConvNormReLU | DeformConv, conv) for conv in self]
         append = partial(self.encoding.append, axes=self.coordinates)
-        features = _convolve_after(append, self[0], features)
-        for before, conv in pairwise(self):
+        features = _convolve_after(append, convs[0], features)
+        for before, conv in pairwise(convs):
             features = _convolve_after(partial(norm_relu, before.norm), conv, features)
-        return norm_relu(self[-1].norm, features)
+        return norm_relu(convs[-1].norm, features)
 
 
 class RecomputedTower(Recomputed, Tower):

@@ -58,7 +58,7 @@ def _suits(norm: nn.GroupNorm, features: Tensor) -> bool:
         and norm.affine
         and norm.weight.dtype == torch.float32
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch._C._is_tracing()
     )
 
 
