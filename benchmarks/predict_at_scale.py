@@ -63,21 +63,27 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(words: Sequence[str], found: Path, *, kill: bool) -> float:
     """Run `solo predict`, and return the seconds that it takes, from start to end."""
     start = time.perf_counter()
+    killed = threading.Event()
     with subprocess.Popen([sys.executable, "-m", "solo", "predict", *words]) as process:
         if kill:
-            threading.Thread(target=kill_worker, args=(process, found), daemon=True).start()
+            threading.Thread(target=kill_worker, args=(process, found, killed), daemon=True).start()
     if process.returncode:
         raise SystemExit(f"solo predict ended with {process.returncode}.")
+    if kill and not killed.is_set():
+        raise SystemExit(
+            "No worker was killed: give more images, so that there are four files or more."
+        )
     return time.perf_counter() - start
 
 
-def kill_worker(process: "subprocess.Popen[bytes]", found: Path) -> None:
-    """Kill a worker of a process while it does a part, when three are written."""
+def kill_worker(process: "subprocess.Popen[bytes]", found: Path, killed: threading.Event) -> None:
+    """Kill a worker of a process while it does a part, when three are written, and say so."""
     while process.poll() is None:
         time.sleep(_LOOK)
         workers = [pid for pid, name in descendants(process.pid) if "MapWorker" in name]
         if workers and len(parts_of(found)) >= 3:
             os.kill(workers[0], signal.SIGKILL)
+            killed.set()
             print(f"killed {workers[0]} after {len(parts_of(found))} parts", flush=True)
             return
 

@@ -2,22 +2,28 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from solo.cli._model import chosen_model
+from solo.cli._model import Model, chosen_model
 from solo.cli._parser import MisuseError, Parser
 from solo.files import check_folder
 from solo.input_files import user_path
 from solo.terminal import how_many
 
 if TYPE_CHECKING:
+    from solo.inference.predictor import Predictor
     from solo.inference.ray import Outcome
 
 _MAX_STATUS = 100
-# What is told fits a screen; all of it is in the files.
+# What is told fits a screen; the rest is in the files, or will be told by the next call.
 _MOST_PROBLEMS = 20
+# Flags that this has no use for, and what they are if they are not given.
+_OTHERS: dict[str, object] = {
+    **{"output": None, "show": False, "webcam": None},
+    **{"batch": 1, "track": False, "track_seconds": 1.0, "mot": None},
+}
 
 
 def add_parquet(parser: Parser) -> None:
@@ -44,10 +50,9 @@ def predict_to_parquet(args: argparse.Namespace, words: Sequence[str], opts: Seq
     """
     if not args.parquet:
         raise MisuseError("--workers N goes with --parquet DIR.")
-    others = {"--output": args.output, "--show": args.show, "--webcam": args.webcam}
-    others |= {"--mot": args.mot, "--track": args.track}
-    for flag, given in others.items():
-        if given:
+    for name, default in _OTHERS.items():
+        if getattr(args, name) != default:
+            flag = f"--{name.replace('_', '-')}"
             raise MisuseError(f"--parquet takes images and draws none: leave out {flag}.")
     if not words:
         raise MisuseError(
@@ -57,36 +62,68 @@ def predict_to_parquet(args: argparse.Namespace, words: Sequence[str], opts: Seq
     if args.json:  # before the work
         check_folder(args.json.parent)
 
-    from solo.inference.opening import open_predictor
+    from solo.inference.model_identity import model_identity
     from solo.inference.parquet_files import parts_of
     from solo.inference.ray import predict_files, write_coco_json
 
     files = model.config_file, model.weights, model.onnx
+    device = _device_of(model, opts)
     outcome = predict_files(
         words,
         args.parquet,
-        partial(open_predictor, *files, device=model.device, opts=tuple(opts), tiles=args.tiles),
+        opener(model, opts, args.tiles),
         workers=args.workers,
-        gpus=model.device != "cpu" and not model.onnx,
+        gpus=device != "cpu" and not model.onnx,
         threshold=args.threshold,
         imports=args.imports,
+        identity=model_identity(*files, opts=opts, tiles=args.tiles),
     )
     _tell(outcome)
-    print(f"written: {how_many(len(parts_of(args.parquet)), 'file')} in {args.parquet}")
+    parts = parts_of(args.parquet)
+    print(f"written: {how_many(len(parts), 'file')} in {args.parquet}")
     if args.json:
-        written = write_coco_json(args.parquet, args.json)
+        written = write_coco_json(args.parquet, args.json, outcome.paths)
         print(f"written: {how_many(written.num_instances, 'instance')} in {args.json}")
-    return min(len(outcome.problems) + outcome.num_lost, _MAX_STATUS)
+    unread = len(outcome.problems) + outcome.num_unread_before
+    return min(unread + outcome.num_lost, _MAX_STATUS)
+
+
+def opener(
+    model: Model, opts: Sequence[str] = (), tiles: int | None = None
+) -> Callable[..., "Predictor"]:
+    """Return what builds the predictor in a worker; it takes the worker's `threads`."""
+    from solo.inference.opening import open_predictor
+
+    files = model.config_file, model.weights, model.onnx
+    return partial(open_predictor, *files, device=model.device, opts=tuple(opts), tiles=tiles)
+
+
+def _device_of(model: Model, opts: Sequence[str]) -> str:
+    """Return where workers run the model; empty: wherever they can."""
+    device = model.device or dict(zip(opts[::2], opts[1::2], strict=True)).get("MODEL.DEVICE", "")
+    if ":" in device:
+        raise MisuseError(
+            f"--parquet shares out all GPUs among the workers: give --device cuda for {device}, and the "
+            "environment CUDA_VISIBLE_DEVICES if it is to be some alone."
+        )
+    return device
 
 
 def _tell(outcome: "Outcome") -> None:
-    for problem in outcome.problems[:_MOST_PROBLEMS]:
+    problems = [*outcome.problems, *outcome.faults]
+    for problem in problems[:_MOST_PROBLEMS]:
         print(f"error: {problem}", file=sys.stderr)
-    if more := len(outcome.problems[_MOST_PROBLEMS:]):
+    if more := len(problems[_MOST_PROBLEMS:]):
         print(f"and {more:,} more: see the column `error`", file=sys.stderr)
+    if outcome.num_unread_before:
+        unread = how_many(outcome.num_unread_before, "image")
+        print(f"error: {unread} could not be read before: see the column `error`", file=sys.stderr)
     if outcome.num_lost:
         lost = how_many(outcome.num_lost, "image")
-        print(f"error: workers died of {lost} or near them: call again", file=sys.stderr)
+        print(
+            f"error: {lost} still to do, whose workers died or had a fault: call again",
+            file=sys.stderr,
+        )
     new = outcome.num_images - outcome.num_before - outcome.num_lost
     before = f", {outcome.num_before:,} were done before" if outcome.num_before else ""
     print(

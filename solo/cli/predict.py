@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         # Not the number of one, but the first of the words.
         words, camera = [camera, *words], "0"
     words, opts = split_words(words)
-    if args.parquet or args.workers:
+    if args.parquet or args.workers is not None:
         return predict_to_parquet(args, words, opts)
     if not words and not camera:
         raise MisuseError(f"name images, folders or videos, as in: {EXAMPLE}")

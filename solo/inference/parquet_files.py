@@ -2,14 +2,15 @@
 
 Rows, one an image:
 
-    path            as it was named
+    path            as it was named; see below
     height, width   pixels; null where the image could not be read
     error           why there is nothing, in words; null where all went well
     boxes           XYWH in pixels, per object
     scores          likewise, as are category_ids, category_names
     rle_counts      masks as COCO's run lengths, of (height, width); null if the model finds boxes alone
 
-The metadata of the schema says under `solo`, in JSON, which model found it and from which score on.
+The metadata of the schema says in JSON under `solo` which model found it and from which score on, and under
+`solo_folder` the folder that paths are relative to.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ except ImportError as error:
 TABLE_SUFFIXES = (".csv", ".parquet")
 # Neither hidden files, which are being written, nor what others put beside.
 _PARTS = "part-*.parquet"
-_KEY = b"solo"
+_KEY, _FOLDER_KEY = b"solo", b"solo_folder"
 # That are in memory while JSON is written. More than one: each call wrote its own, in the order of the paths.
 _OPEN_PARTS = 32
 
@@ -58,29 +59,35 @@ class Written(NamedTuple):
     num_unreadable: int  # images that are left out
 
 
-def place_of(path: str) -> str:
-    """Return what sorts paths as the listing of a folder does: part by part."""
-    return path.replace(os.sep, "\0")
-
-
-def name_of_part(paths: Sequence[str]) -> str:
+def name_of_part(paths: Sequence[str], folder: str) -> str:
     """Return the file name of the part with these images: a part that is done twice is one file."""
-    return f"part-{hashlib.sha256(chr(10).join(paths).encode()).hexdigest()[:20]}.parquet"
+    names = "\n".join(absolute(path, folder) for path in paths)
+    digest = hashlib.sha256(names.encode(errors="surrogateescape"))
+    return f"part-{digest.hexdigest()[:20]}.parquet"
 
 
-def write_part(found: Sequence[FoundIn], file: Path, description: Mapping[str, Any]) -> None:
+def absolute(path: str, folder: str) -> str:
+    """Return what is the same for all names of an image, those that are relative to a folder among them."""
+    return os.path.abspath(os.path.join(folder, path))
+
+
+def write_part(
+    found: Sequence[FoundIn], file: Path, description: Mapping[str, Any], folder: str
+) -> None:
     """Write a file of some images, whole or not at all.
 
     Args:
         found: In the order of the rows.
         file: Its name is of `name_of_part`.
         description: The model; of plain Python.
+        folder: That paths are relative to.
 
     Raises:
         OSError: It cannot be written.
     """
     rows = [_row(each) for each in found]
-    schema = _schema(description)
+    metadata = {_KEY: json.dumps(description), _FOLDER_KEY: json.dumps(folder)}
+    schema = _schema(description).with_metadata(metadata)
     with written_whole(file) as partial:
         pyarrow.parquet.write_table(
             pyarrow.Table.from_pylist(rows, schema=schema), partial, compression="zstd"
@@ -101,7 +108,7 @@ def _schema(description: Mapping[str, Any]) -> pyarrow.Schema:
         "category_names": pyarrow.list_(pyarrow.string()),
         "rle_counts": pyarrow.list_(pyarrow.string()),
     }
-    return pyarrow.schema(kinds.items(), metadata={_KEY: json.dumps(description)})
+    return pyarrow.schema(kinds.items())
 
 
 def _row(found: FoundIn) -> dict[str, Any]:
@@ -129,21 +136,35 @@ def description_of(part: Path) -> dict[str, Any]:
     Raises:
         UserError: It is none of ours, or damaged.
     """
-    metadata = _read(part, "path").schema.metadata or {}
-    try:
-        described: dict[str, Any] = json.loads(metadata[_KEY])
-    except (KeyError, ValueError) as error:
-        raise _not_ours(part, "it says nothing of a model") from error
+    described: dict[str, Any] = _told_by(_read(part, "path"), _KEY, part)
     return described
 
 
-def paths_in(folder: Path) -> set[str]:
-    """Return the images whose results are in a folder.
+def done_in(folder: Path) -> dict[str, bool]:
+    """Return the images that are in a folder, by absolute path, and whether each was read.
 
     Raises:
         UserError: A file there is damaged.
     """
-    return {path for part in parts_of(folder) for path in _read(part, "path")["path"].to_pylist()}
+    done: dict[str, bool] = {}
+    for part in parts_of(folder):
+        table = _read(part, "path", "error")
+        for path, error in zip(_paths(table, part), table["error"].to_pylist(), strict=True):
+            done.setdefault(path, error is None)
+    return done
+
+
+def _paths(table: pyarrow.Table, part: Path) -> list[str]:
+    """Return the absolute paths of the rows."""
+    folder: str = _told_by(table, _FOLDER_KEY, part)
+    return [absolute(path, folder) for path in table["path"].to_pylist()]
+
+
+def _told_by(table: pyarrow.Table, key: bytes, part: Path) -> Any:
+    try:
+        return json.loads((table.schema.metadata or {})[key])
+    except (KeyError, ValueError) as error:
+        raise _not_ours(part, "it says nothing of a model") from error
 
 
 def paths_of_table(file: Path) -> list[str]:
@@ -173,14 +194,20 @@ def paths_of_table(file: Path) -> list[str]:
     return paths
 
 
-def write_coco_json(folder: str | os.PathLike[str], file: str | os.PathLike[str]) -> Written:
-    """Write what is in a folder of Parquet files as `solo predict --json` does: sorted by path, each image once.
+def write_coco_json(
+    folder: str | os.PathLike[str],
+    file: str | os.PathLike[str],
+    paths: Sequence[str] | None = None,
+) -> Written:
+    """Write what is in a folder of Parquet files as `solo predict --json` does: each image once.
 
     Of the rows no more are in memory than of a few files.
 
     Args:
         folder: Output of `solo.inference.ray.predict_files`.
         file: Becomes a COCO-style list.
+        paths: Images, in the order and by the names that they have in the list; those without results are left
+            out. None: all in the folder, sorted by path, as they were named first.
 
     Raises:
         OSError: It cannot be written.
@@ -194,7 +221,7 @@ def write_coco_json(folder: str | os.PathLike[str], file: str | os.PathLike[str]
     images = instances = unreadable = 0
     with written_whole(file) as partial, partial.open("w", encoding="utf-8") as text:
         text.write("[")
-        for row in _rows(parts):
+        for row in _rows(parts, paths):
             for record in _records(row):
                 text.write((", " if instances else "") + json.dumps(record))
                 instances += 1
@@ -204,25 +231,33 @@ def write_coco_json(folder: str | os.PathLike[str], file: str | os.PathLike[str]
     return Written(images, instances, unreadable)
 
 
-def _rows(parts: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all files, sorted by path, and of a path that is there twice the first."""
-    places = [
-        (place_of(path), number, row)
-        for number, part in enumerate(parts)
-        for row, path in enumerate(_read(part, "path")["path"].to_pylist())
-    ]
-    places.sort()
+def _rows(parts: Sequence[Path], paths: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of these images, and of one that is there twice the first."""
+    places: dict[str, tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        for row, path in enumerate(_paths(_read(part, "path"), part)):
+            places.setdefault(path, (number, row))
 
     @lru_cache(maxsize=_OPEN_PARTS)
     def rows_of(number: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = _read(parts[number]).to_pylist()
         return rows
 
-    before = ""
-    for place, number, row in places:
-        if place != before:
+    if paths is None:
+        for path in sorted(places, key=_place_of):
+            number, row = places[path]
             yield rows_of(number)[row]
-        before = place
+        return
+    folder = os.getcwd()
+    for path in paths:
+        if place := places.get(absolute(path, folder)):
+            number, row = place
+            yield {**rows_of(number)[row], "path": path}
+
+
+def _place_of(path: str) -> str:
+    """Return what sorts paths as the listing of a folder does: part by part."""
+    return path.replace(os.sep, "\0")
 
 
 def _records(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,15 +13,12 @@ depends neither on who does what nor on when; a part whose worker dies is begun 
 what is missing.
 """
 
-import contextlib
 import logging
 import math
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -30,15 +27,17 @@ from solo.errors import MissingPackageError, UserError
 from solo.files import check_folder
 from solo.inference.parquet_files import (
     TABLE_SUFFIXES,
-    paths_in,
+    absolute,
+    description_of,
+    done_in,
+    parts_of,
     paths_of_table,
-    place_of,
     write_coco_json,
 )
 from solo.inference.predictor import Predictor
-from solo.inference.ray_worker import Job, PartWorker, forget_tries
+from solo.inference.ray_cluster import cluster
+from solo.inference.ray_worker import Job, PartWorker, forget_tries, other_model
 from solo.input_files import describe_left_out, find_inputs, user_path
-from solo.layers.cpu import usable_cores
 
 try:
     import pyarrow
@@ -54,10 +53,6 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["Outcome", "predict_files", "write_coco_json"]
 
-# Of a local cluster, bytes: names of files and counts pass through it, no images. Ray takes 75 MB at least.
-_STORE = 100_000_000
-# A local cluster tells others nothing of its use, and people less of itself.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # Parts that may be given up, and workers in a row that may die before they begin, until all is given up.
 _MOST_LOST = 10
 # Parts that a worker gets at least, so that none is idle for long at the end.
@@ -69,9 +64,14 @@ class Outcome(NamedTuple):
 
     num_images: int  # that were asked for
     num_before: int  # of these, whose results were there already
-    num_lost: int  # of these, whose workers died again and again: they are still to do
+    num_lost: (
+        int  # of these, whose workers died again and again, or had a fault: they are still to do
+    )
     num_objects: int  # that were found now
     problems: list[str]  # of inputs that are none, and of images that were not read now, in words
+    faults: Sequence[str] = ()  # of the machine or the program, with images that are still to do
+    num_unread_before: int = 0  # of those whose results were there: that could not be read
+    paths: Sequence[str] = ()  # the images, in the order of the inputs
 
 
 class _Share(NamedTuple):
@@ -80,6 +80,11 @@ class _Share(NamedTuple):
     workers: int
     cpus: int
     gpus: float
+
+    @property
+    def threads(self) -> int:
+        """Of a worker."""
+        return torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else self.cpus
 
 
 def predict_files(
@@ -92,12 +97,12 @@ def predict_files(
     threshold: float | None = None,
     images_per_file: int = 100,
     imports: Sequence[str] = (),
+    identity: str = "",
 ) -> Outcome:
     """Find the instances of images, and write them to a folder of Parquet files; resume what was begun.
 
-    Images whose results, or reasons why there are none, are in the folder are not done again. Where Ray runs,
-    in this process or at RAY_ADDRESS, its cluster is used, and inputs and output have to be the same on all its
-    machines; else Ray is started on this machine, and ended.
+    Images in the folder, also those that could not be read, are not done again. Where Ray runs, in this process or
+    at RAY_ADDRESS, its cluster is used, whose machines have to see the same files; else it is started here, and ended.
 
     Args:
         inputs: Images, folders (without those in them), patterns such as "photos/**/*.jpg", and tables with a
@@ -105,12 +110,12 @@ def predict_files(
         output: The folder.
         open_model: What builds the predictor in each worker, such as partial(Predictor.from_run, "output/cats").
             If it takes `threads`, it is told those of the worker.
-        workers: None: one for each GPU, or core. Each has as many threads as is its share of the cores, or as
-            OMP_NUM_THREADS says.
+        workers: None: one for each GPU, or core. Threads of each: its share of the cores, or OMP_NUM_THREADS.
         gpus: Whether workers share the GPUs, where there are any.
         threshold: Score from which on instances are written. None: the predictor's own.
         images_per_file: At most: this much is done again after a worker died.
         imports: Modules of yours that register parts of the model.
+        identity: What no other model has, of `model_identity`. Empty: names of files and classes tell them apart.
 
     Raises:
         OSError: Nothing can be written to the folder, or workers die without end.
@@ -121,33 +126,57 @@ def predict_files(
         raise UserError("Give 1 worker at least, and 1 image a file.")
     folder = Path(output).absolute()
     paths, problems = _find_paths(inputs, folder)
-    check_folder(folder)
-    done = paths_in(folder)
-    todo = [path for path in paths if path not in done]
-    outcome = Outcome(len(paths), len(paths) - len(todo), 0, 0, problems)
+    _check(folder, identity, threshold)
+    todo, outcome = _look(folder, paths, problems)
     if not todo:
         return outcome
     forget_tries(folder)
-    with _cluster(workers):
+    with cluster(workers):
         share = _share(ray.cluster_resources(), workers, gpus)
-        threads = torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else share.cpus
-        job = Job(open_model, str(folder), os.getcwd(), threads, threshold, tuple(imports))
+        places = str(folder), os.getcwd()
+        job = Job(open_model, *places, share.threads, threshold, tuple(imports), identity)
         return _run(job, share, _deal(todo, share.workers, images_per_file), outcome)
+
+
+def _check(folder: Path, identity: str, threshold: float | None) -> None:
+    """Refuse a folder of another model's results, also where no worker is needed; workers compare more."""
+    check_folder(folder)
+    for part in parts_of(folder)[:1]:
+        described = description_of(part)
+        least = described.get("own_threshold", 0) if threshold is None else threshold
+        if (described.get("identity"), described["threshold"]) != (identity, least):
+            raise other_model(str(folder), "this one", least)
+
+
+def _look(folder: Path, paths: list[str], problems: list[str]) -> tuple[list[str], Outcome]:
+    """Return which images are to do, and the outcome if none is done."""
+    done, here = done_in(folder), os.getcwd()
+    before = [done.get(absolute(path, here)) for path in paths]
+    todo = [path for path, was_read in zip(paths, before, strict=True) if was_read is None]
+    outcome = Outcome(len(paths), len(paths) - len(todo), 0, 0, problems)
+    return todo, outcome._replace(num_unread_before=before.count(False), paths=paths)
 
 
 def _find_paths(
     inputs: Sequence[str | os.PathLike[str]], output: Path
 ) -> tuple[list[str], list[str]]:
-    """Return images, sorted, each once, and what is wrong with inputs that lead to none."""
+    """Return images, in the order of the inputs, each once, and what is wrong with inputs that lead to none."""
     words = [os.fspath(word) for word in inputs]
     tables = [word for word in words if Path(word).suffix.lower() in TABLE_SUFFIXES]
     found = find_inputs([word for word in words if word not in tables], output=output)
     named = [path for table in tables for path in paths_of_table(user_path(table))]
-    paths = {os.path.abspath(path): path for path in map(str, [*found.images, *named])}
+    paths: dict[str, str] = {}
+    problems = list(found.problems)
+    for path in map(str, [*found.images, *named]):
+        shown = path.encode(errors="backslashreplace").decode()
+        if shown == path:
+            paths.setdefault(os.path.abspath(path), path)
+        else:
+            problems.append(f"{shown}: no name in UTF-8, which Parquet files ask for: rename it.")
     videos = [f"{video}: a video, and workers take images alone." for video in found.videos]
     if found.left_out:
         logger.warning(describe_left_out(found.left_out))
-    return sorted(paths.values(), key=place_of), [*found.problems, *videos]
+    return list(paths.values()), [*problems, *videos]
 
 
 def _deal(paths: Sequence[str], workers: int, images_per_file: int) -> list[pyarrow.Table]:
@@ -158,41 +187,6 @@ def _deal(paths: Sequence[str], workers: int, images_per_file: int) -> list[pyar
     size = min(images_per_file, math.ceil(len(paths) / (_PARTS_EACH * workers)))
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     return [pyarrow.table({"paths": [part]}) for part in parts]
-
-
-@contextlib.contextmanager
-def _cluster(workers: int | None) -> Iterator[None]:
-    """Take the cluster that runs, or start one on this machine and end it."""
-    if ray.is_initialized():
-        yield
-        return
-    own: dict[str, Any] = {}
-    if not os.environ.get("RAY_ADDRESS"):
-        for name, word in _QUIET.items():
-            os.environ.setdefault(name, word)
-        cores = max(usable_cores(), workers or 1)
-        own = {"address": "local", "num_cpus": cores, "object_store_memory": _STORE}
-        own["include_dashboard"] = False
-    # Its plans, and each death of a worker with its traceback; all of it is in Ray's logs.
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.CRITICAL)
-    with _sigterm_as_before():
-        ray.init(**own, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def _sigterm_as_before() -> Iterator[None]:
-    """Undo what Ray does to the handler of a signal."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if is_main:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _share(resources: dict[str, float], workers: int | None, gpus: bool) -> _Share:
@@ -219,7 +213,7 @@ def _run(job: Job, share: _Share, parts: list[pyarrow.Table], outcome: Outcome) 
     reports.context.enable_progress_bars = False
     reports.context.max_consecutive_actor_init_deaths = _MOST_LOST
     done = objects = given_up = 0
-    problems = list(outcome.problems)
+    problems, faults = list(outcome.problems), list[str]()
     bar = tqdm(total=outcome.num_images, initial=outcome.num_before, unit=" images", disable=None)
     try:
         with bar:
@@ -228,10 +222,12 @@ def _run(job: Job, share: _Share, parts: list[pyarrow.Table], outcome: Outcome) 
                     raise UserError(report["mistake"])
                 given_up += not report["images"]
                 if given_up > _MOST_LOST:
-                    raise OSError(f"{given_up} parts were given up: each worker died of them.")
+                    reason = report["faults"][0] if report["faults"] else "each worker died of them"
+                    raise OSError(f"{given_up} parts were given up: {reason}.")
                 done += report["images"]
                 objects += report["objects"]
                 problems += report["problems"]
+                faults += report["faults"]
                 bar.update(report["images"])
     except RayError as error:
         raise OSError(
@@ -239,4 +235,4 @@ def _run(job: Job, share: _Share, parts: list[pyarrow.Table], outcome: Outcome) 
             "same call does the others."
         ) from error
     lost = outcome.num_images - outcome.num_before - done
-    return outcome._replace(num_lost=lost, num_objects=objects, problems=problems)
+    return outcome._replace(num_lost=lost, num_objects=objects, problems=problems, faults=faults)

@@ -1,6 +1,7 @@
 """What one of several processes does: it builds the model once, and finds the instances of parts of the images."""
 
 import contextlib
+import errno
 import inspect
 import os
 import traceback
@@ -13,6 +14,7 @@ import pyarrow
 import torch
 
 from solo.errors import UserError, is_mistake
+from solo.images import UnreadableImageError
 from solo.inference.parquet_files import (
     FoundIn,
     description_of,
@@ -28,11 +30,17 @@ _REPORT = {
     "images": pyarrow.int64(),
     "objects": pyarrow.int64(),
     "problems": pyarrow.list_(pyarrow.string()),
+    "faults": pyarrow.list_(pyarrow.string()),
     "mistake": pyarrow.string(),
 }
 # How often a part is begun: one image may be the death of each worker. Files of a letter for each time count.
 _TRIES = 4
 _MARKS = ".part-*.tries"
+# What is wrong with a path, and not with the machine, a disk or a network.
+_OF_PATHS = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EINVAL),
+}
 
 
 class Job(NamedTuple):
@@ -44,6 +52,7 @@ class Job(NamedTuple):
     threads: int
     threshold: float | None
     imports: Sequence[str]
+    identity: str = ""
 
 
 class PartWorker:
@@ -72,18 +81,21 @@ class PartWorker:
         import_modules(job.imports)
         predictor = _opened(job.open_model, job.threads)
         self._least = predictor.threshold if job.threshold is None else job.threshold
+        name = predictor.origin[0] if predictor.origin else ""
         self._description = {
-            "model": predictor.origin[0] if predictor.origin else "",
+            "model": name,
+            "identity": job.identity,
             "threshold": self._least,
+            "own_threshold": predictor.threshold,
             "class_names": list(predictor.class_names),
             "category_ids": list(predictor.category_ids),
         }
         for part in parts_of(Path(job.output))[:1]:
-            if description_of(part) != self._description:
-                raise UserError(
-                    f"{job.output} holds results of another model, or of another threshold, than "
-                    f"{self._description['model']} from {self._least:g} on: name another folder."
-                )
+            told = description_of(part)
+            if job.identity:  # which does not hang on the name of a file
+                told["model"] = name
+            if told != self._description:
+                raise other_model(job.output, name, self._least)
         return predictor
 
     def __call__(self, batch: pyarrow.Table) -> pyarrow.Table:
@@ -94,14 +106,22 @@ class PartWorker:
     def _do(self, paths: list[str]) -> dict[str, Any]:
         if self._mistake:
             return {"mistake": self._mistake}
-        file = Path(self._job.output, name_of_part(paths))
+        folder = self._job.folder
+        file = Path(self._job.output, name_of_part(paths, folder))
+        found: list[FoundIn] = []
+        faults: list[str] = []
         tries = file.with_name(f".{file.stem}.tries")
         try:
             if _add_one(tries) > _TRIES:
                 tries.unlink(missing_ok=True)
-                return {"images": 0, "objects": 0, "problems": []}
-            found = [self._find(path) for path in paths]
-            write_part(found, file, self._description)
+                return {"images": 0, "objects": 0, "problems": [], "faults": []}
+            for path in paths:
+                try:
+                    found.append(self._find(path))
+                except Exception as error:  # the other images are not to suffer
+                    faults.append(_in_words(path, error))
+            if found:
+                write_part(found, file, self._description, folder)
             tries.unlink(missing_ok=True)
         except OSError as error:
             tries.unlink(missing_ok=True)
@@ -110,15 +130,41 @@ class PartWorker:
             "images": len(found),
             "objects": sum(len(each.records) for each in found),
             "problems": [each.error for each in found if each.error],
+            "faults": faults,
         }
 
     def _find(self, path: str) -> FoundIn:
+        """Return what is in an image, or why it cannot be read; all else is raised: it may go well another time."""
         try:
             found = self._predictor(path, threshold=self._least)
-            return FoundIn(path, found.image_size, self._predictor.to_dicts(found))
-        except Exception as error:  # whatever it is, the other images are not to suffer
-            reason = str(error) if is_mistake(error) else f"{type(error).__name__}: {error}"
-            return FoundIn(path, error=reason if path in reason else f"{path}: {reason}")
+        except UserError as error:
+            if not _is_of_image(error):
+                raise
+            return FoundIn(path, error=_in_words(path, error))
+        return FoundIn(path, found.image_size, self._predictor.to_dicts(found))
+
+
+def other_model(folder: str, name: str, threshold: float) -> UserError:
+    """Return what is told where a folder holds other results."""
+    return UserError(
+        f"{folder} holds results of another model, or of another threshold, than "
+        f"{name} from {threshold:g} on: name another folder."
+    )
+
+
+def _is_of_image(error: UserError) -> bool:
+    """Return whether an image is to blame, and not memory, a disk, or what computes."""
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return cause.errno is None or cause.errno in _OF_PATHS  # Pillow's own have no number
+    if isinstance(cause, MemoryError):
+        return False
+    return isinstance(error, UnreadableImageError) or not isinstance(cause, RuntimeError)
+
+
+def _in_words(path: str, error: Exception) -> str:
+    reason = str(error) if is_mistake(error) else f"{type(error).__name__}: {error}"
+    return reason if path in reason else f"{path}: {reason}"
 
 
 def forget_tries(folder: Path) -> None:

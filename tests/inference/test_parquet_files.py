@@ -25,9 +25,10 @@ def record(score, category=7, mask=True):
     }
 
 
-def write(folder, *found, description=MODEL):
-    file = folder / parquet_files.name_of_part([each.path for each in found])
-    parquet_files.write_part(found, file, description)
+def write(folder, *found, description=MODEL, where="/data"):
+    """Write a part, whose paths are relative to a folder."""
+    file = folder / parquet_files.name_of_part([each.path for each in found], where)
+    parquet_files.write_part(found, file, description, where)
     return file
 
 
@@ -50,10 +51,30 @@ def test_json_has_each_image_once_and_in_order(tmp_path):
     expected = [{"file_name": several.path, **each} for each in several.records]
     expected.append({"file_name": "a-b/c.png", **record(0.25)})
     assert (tmp_path / "found.json").read_text() == json.dumps(expected)
-    assert parquet_files.paths_in(tmp_path) == {"a/b.png", "a-b/c.png", "b.png", "c.png"}
+    assert parquet_files.done_in(tmp_path) == {
+        "/data/a/b.png": True,
+        "/data/a-b/c.png": True,
+        "/data/b.png": True,
+        "/data/c.png": False,
+    }
     assert {
         json.dumps(parquet_files.description_of(part)) for part in parquet_files.parts_of(tmp_path)
     } == {json.dumps(MODEL)}
+
+
+def test_an_image_is_told_by_its_place_and_not_by_its_name(tmp_path, monkeypatch):
+    one = write(tmp_path, parquet_files.FoundIn("a.png", (40, 60), [record(0.5)]), where="/one")
+    two = write(tmp_path, parquet_files.FoundIn("a.png", (40, 60), [record(0.25)]), where="/two")
+    again = parquet_files.FoundIn("/one/b/../a.png", (40, 60), [record(0.5)])
+    assert one != two and write(tmp_path, again, where="/three") == one
+    assert parquet_files.done_in(tmp_path) == {"/one/a.png": True, "/two/a.png": True}
+    # Those that are asked for, in that order and by that name; of others nothing.
+    monkeypatch.chdir("/")
+    paths = ["two/a.png", "/one/a.png", "two/b.png"]
+    counts = parquet_files.write_coco_json(tmp_path, tmp_path / "found.json", paths)
+    assert counts == (2, 2, 0)
+    told = [(each["file_name"], each["score"]) for each in read_json(tmp_path)]
+    assert told == [("two/a.png", 0.25), ("/one/a.png", 0.5)]
 
 
 def test_boxes_alone_and_ids_that_are_text(tmp_path):
@@ -68,7 +89,7 @@ def test_a_file_that_is_being_written_does_not_count(tmp_path):
     part = write(tmp_path, parquet_files.FoundIn("a.png", (40, 60)))
     (tmp_path / f".{part.stem}.0123abcd.partial.parquet").write_bytes(part.read_bytes()[:50])
     (tmp_path / "notes.parquet").write_bytes(b"of others")
-    assert parquet_files.paths_in(tmp_path) == {"a.png"}
+    assert parquet_files.done_in(tmp_path) == {"/data/a.png": True}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", None])
@@ -79,7 +100,7 @@ def test_a_damaged_file_is_named(tmp_path, content):
     else:
         part.write_bytes(content)
     for ask in (
-        parquet_files.paths_in,
+        parquet_files.done_in,
         lambda folder: parquet_files.write_coco_json(folder, tmp_path / "found.json"),
     ):
         with pytest.raises(UserError, match=r"part-0.parquet: is damaged, or no result"):

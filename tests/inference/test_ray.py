@@ -2,6 +2,9 @@
 
 import importlib
 import json
+import logging
+import os
+import signal
 import sys
 import tempfile
 from functools import partial
@@ -21,14 +24,25 @@ parquet = pytest.importorskip("pyarrow.parquet")
 parquet_files = pytest.importorskip("solo.inference.parquet_files")
 at_scale = pytest.importorskip("solo.inference.ray")
 
+# Ray starts in seconds on a free machine.
+_MOST_SECONDS = 600
+
 
 @pytest.fixture
 def ray_folder(monkeypatch):
-    """Have Ray keep its files where they are removed; names of sockets have to be short."""
+    """Have Ray keep its files where they are removed, and end what hangs; names of sockets have to be short."""
+
+    def end(*_):
+        raise TimeoutError("Ray hangs.")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(_MOST_SECONDS)
     with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -68,6 +82,7 @@ def rows_of(folder):
     return [path for part in parts for path in parquet.read_table(part)["path"].to_pylist()]
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(photos, ray_folder):
     opened = partial(Mortal.from_config, *photos, device="cpu")
     call = partial(at_scale.predict_files, output="found", open_model=opened, threshold=0.05)
@@ -105,6 +120,43 @@ def test_where_nothing_is_to_do_no_ray_is_started(tmp_path, monkeypatch):
     monkeypatch.setattr(at_scale.ray, "init", None)
     problems = at_scale.predict_files([tmp_path / "a.png"], tmp_path / "found", Predictor).problems
     assert problems == [f"{tmp_path}/a.png: no such file or folder."]
+
+
+def test_a_name_that_is_not_utf_8_is_a_problem(tmp_path):
+    try:
+        Path(os.fsdecode(bytes(tmp_path) + b"/\xff.png")).touch()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    outcome = at_scale.predict_files([tmp_path], tmp_path / "found", Predictor)
+    (problem,) = outcome.problems
+    assert "\\udcff.png: no name in UTF-8" in problem and outcome.paths == []
+
+
+@pytest.mark.parametrize("is_of_python", [True, False])
+def test_where_ray_does_not_start_all_is_as_before(tmp_path, monkeypatch, is_of_python):
+    def init(**_):
+        assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+        monkeypatch.setattr(signal, "getsignal", real)
+        if is_of_python:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise OSError("no room")
+
+    real, handler = signal.getsignal, logging.StreamHandler()
+    if not is_of_python:  # Python does not know it
+        monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    monkeypatch.setattr(at_scale.ray, "init", init)
+    for name in ("RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED", "RAY_BACKEND_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    logging.getLogger("ray.data").addHandler(handler)
+    cv2.imwrite(str(tmp_path / "a.png"), blobs(48, 48, 0))
+    before = dict(os.environ), real(signal.SIGTERM)
+    try:
+        with pytest.raises(OSError, match="no room"):
+            at_scale.predict_files([tmp_path / "a.png"], tmp_path / "found", Predictor)
+    finally:
+        logging.getLogger("ray.data").removeHandler(handler)
+    assert (dict(os.environ), real(signal.SIGTERM)) == before
+    assert handler.level == logging.NOTSET
 
 
 @pytest.mark.parametrize("package", ["ray", "pyarrow"])

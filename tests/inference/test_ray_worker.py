@@ -1,5 +1,6 @@
 """One worker, without Ray: what it reports, and what it refuses."""
 
+import errno
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import cv2
 import pytest
 import torch
 
+from solo.errors import UserError
+from solo.images import UnreadableImageError
 from solo.inference import Predictor
 from solo.inference.opening import open_predictor
 from tests import blobs
@@ -47,27 +50,78 @@ def test_what_is_found_and_what_is_no_image(job, photo, tmp_path):
     first, second = report.pop("problems")
     assert first.startswith("b.png: cannot be read as an image")
     assert second.startswith("c.png: cannot be read as an image (No such file")
-    assert report == {"images": 3, "objects": 2, "mistake": None}  # of 1, 1/2 and 1/3
-    assert parquet_files.paths_in(Path(job.output)) == {"a.png", "b.png", "c.png"}
+    assert report == {"images": 3, "objects": 2, "faults": [], "mistake": None}  # of 1, 1/2 and 1/3
+    done = parquet_files.done_in(Path(job.output))
+    assert done == {
+        f"{tmp_path}/a.png": True,
+        f"{tmp_path}/b.png": False,
+        f"{tmp_path}/c.png": False,
+    }
     assert torch.get_num_threads() == cv2.getNumThreads() == 1
 
 
 class Failing(Predictor):
-    """Has a fault of the program with one image."""
+    """Has a fault of the program, the memory, a disk or what computes with one image."""
+
+    fault: Exception
 
     def __call__(self, image, **threshold):
-        if image == "a.png":
-            raise RuntimeError("shapes differ")
-        return super().__call__(image, **threshold)
+        if image != "a.png":
+            return super().__call__(image, **threshold)
+        if isinstance(self.fault, OSError | MemoryError):
+            raise UnreadableImageError("a.png: cannot be read") from self.fault
+        if isinstance(self.fault, torch.AcceleratorError):
+            raise UserError("the graph fails") from self.fault
+        raise self.fault
 
 
-def test_a_failure_with_one_image_does_not_keep_the_others(job, model, photo):
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (RuntimeError("shapes differ"), "a.png: RuntimeError: shapes differ"),
+        (torch.AcceleratorError("a card fell off"), "a.png: the graph fails"),
+        (OSError(errno.EIO, "Input/output error"), "a.png: cannot be read"),
+        (MemoryError(), "a.png: cannot be read"),
+    ],
+)
+def test_a_fault_with_one_image_keeps_it_to_do_and_not_the_others(job, model, photo, fault, told):
     photo("a.png")
     photo("b.png")
-    opened = partial(Failing.from_config, model[1], model[3], device="cpu")
+
+    def opened():
+        predictor = Failing.from_config(model[1], model[3], device="cpu")
+        predictor.fault = fault
+        return predictor
+
     report = report_of(job._replace(open_model=opened), "a.png", "b.png")
-    assert report["problems"] == ["a.png: RuntimeError: shapes differ"]
-    assert report["images"] == 2 and report["objects"] == 1
+    assert report["faults"] == [told] and report["problems"] == []
+    assert report["images"] == 1 and report["objects"] == 1
+    assert set(parquet_files.done_in(Path(job.output))) == {f"{job.folder}/b.png"}
+    report = report_of(job._replace(open_model=opened), "a.png")
+    assert report["images"] == 0 and report["faults"] == [told]
+    assert report_of(job, "a.png")["images"] == 1
+
+
+def test_the_same_name_in_another_folder_is_another_image(job, photo, tmp_path):
+    photo("a.png")
+    photo("other/a.png", blobs=2)
+    report_of(job, "a.png")
+    assert report_of(job._replace(folder=str(tmp_path / "other")), "a.png")["objects"] == 2
+    done = parquet_files.done_in(Path(job.output))
+    assert set(done) == {f"{tmp_path}/a.png", f"{tmp_path}/other/a.png"}
+
+
+def test_results_of_another_identity_are_not_mixed_in(job, model, photo, tmp_path):
+    photo("a.png")
+    report_of(job._replace(identity="1"), "a.png")
+    told = report_of(job._replace(identity="2"), "b.png")["mistake"]
+    assert "holds results of another model" in told
+    # Of the same by another name there is nothing to say.
+    renamed = Path(model[3]).rename(tmp_path / "renamed.pth")
+    opened = partial(open_predictor, model[1], str(renamed), device="cpu")
+    again = job._replace(open_model=opened)
+    assert report_of(again._replace(identity="1"), "b.png")["mistake"] is None
+    assert "another model" in report_of(again, "b.png")["mistake"]
 
 
 def test_results_of_another_threshold_are_not_mixed_in(job, photo):
@@ -131,7 +185,8 @@ def test_an_image_that_all_workers_die_of_is_left_after_some(job, model, photo):
         with pytest.raises(SystemExit):
             report_of(job._replace(open_model=deadly), "a.png")
     report = report_of(job._replace(open_model=deadly), "a.png")
-    assert report == {"images": 0, "objects": 0, "problems": [], "mistake": None}
+    nothing = {"images": 0, "objects": 0, "problems": [], "faults": [], "mistake": None}
+    assert report == nothing
     assert list(Path(job.output).iterdir()) == []
     # Another call begins anew, also where one was stopped.
     for _ in range(4):
