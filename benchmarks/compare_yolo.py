@@ -39,7 +39,8 @@ from solo.structures.image_size import ImageSize
 TIMED = (
     "Mask AP of all images in percent, by pycocotools, of up to 100 detections an image. Timed on the first of them, from\n"
     "decoded BGR images to masks of their size as run lengths, one at a time, in float32: medians over the turns. Each side\n"
-    "shows its most confident instances, as many as the data has objects. network: ms that the runtime takes of an image."
+    "shows its most confident instances, as many as the data has objects; ours before `Predictor` looks for\n"
+    "doubles. network: ms that the runtime takes of an image."
 )
 HEADERS = ("model", "images/s", "lowest", "highest", "times rival", "network", "instances", "AP")
 _LOWEST = 0.01  # score of what AP looks at

@@ -1,4 +1,4 @@
-"""`solo predict` on a folder by one process, by two workers of Ray, by two of which one is killed midway, and by one.
+"""`solo predict` on a folder by one process, by two workers of Ray, by two of which one is killed midway, and by one worker.
 
 All have to give the same JSON, byte by byte. Each worker, and the one process, has one thread.
 

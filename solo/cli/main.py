@@ -17,7 +17,7 @@ VERBS = {
     "serve": "a web page that finds the objects on the images dropped on it",
     "train": "train a model, on data of yours without a config",
     "eval": "the AP of a model, or of an exported file, on a data set",
-    "export": "write a model as ONNX, and compare the file with the model",
+    "export": "write a model as ONNX or for OpenVINO, and compare the file with the model",
     "zoo": "the published models, to name or to download",
     "data": "check, survey, show or convert a data set",
     "report": "what a training run learned and gets wrong, as a page or as pictures",

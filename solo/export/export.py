@@ -72,6 +72,10 @@ class ExportRequest:
             raise UserError(
                 "--int8 or --static: compilers of static graphs have their own way to integers."
             )
+        if self.static and self.format == ExportFormat.OPENVINO:
+            raise UserError(
+                "--static is for compilers of ONNX and torch.export: OpenVINO has no need of it."
+            )
 
 
 class Exported(NamedTuple):

@@ -60,6 +60,8 @@ def test_other_formats_have_no_int8(tmp_path):
             ExportRequest(**model, **more)
     with pytest.raises(ValueError, match="--int8 or --static"):
         ExportRequest(**model, static=True)
+    with pytest.raises(ValueError, match="--static is for compilers of ONNX"):
+        ExportRequest(**{**model, "int8": None}, static=True, format="openvino")
 
 
 @pytest.fixture(scope="module")
