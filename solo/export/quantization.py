@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import random
 import re
@@ -72,7 +73,8 @@ def quantized(model: Any, operations: Iterable[Operation], images: CalibrationIm
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
-    nncf.set_log_level("ERROR")
+    # Not by nncf.set_log_level, which silences all handlers of the process.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # bars of its own, beside ours
         return nncf.quantize(
             model,
