@@ -1,6 +1,7 @@
 """Where the time of exported files goes in OpenVINO: by the kinds of their layers and what runs these.
 
-example: python benchmarks/openvino_layers.py float/model.xml int8/model.xml --image photo.jpg
+Examples:
+    python benchmarks/openvino_layers.py float/model.xml int8/model.xml --image photo.jpg
 
 Milliseconds an image, medians over turns that the files take; a kind is left out where it takes less than a
 hundredth of the first file. The kernel says in which precision a layer is run: f32, bf16, i8 or u8.

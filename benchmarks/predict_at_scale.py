@@ -36,7 +36,9 @@ _LOOK = 0.2
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the table, or end at the first JSON that differs."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("images", metavar="DIR")
     args, model = parser.parse_known_args(argv)
     os.environ["OMP_NUM_THREADS"] = "1"

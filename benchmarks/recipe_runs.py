@@ -98,7 +98,9 @@ def our_run(
     iters = iters or cfg.SOLVER.MAX_ITER
     schedule = {
         "SOLVER.MAX_ITER": iters,
-        "SOLVER.STEPS": tuple(int(step * share) for step in cfg.SOLVER.STEPS),
+        "SOLVER.STEPS": tuple(
+            sorted({min(round(step * share), iters - 1) for step in cfg.SOLVER.STEPS})
+        ),
         **{key: round(_value(cfg, key) * share) for key in _COUNTS},
         "SOLVER.CHECKPOINT_PERIOD": max(iters // 2, 1),
         "TEST.EVAL_PERIOD": 0,

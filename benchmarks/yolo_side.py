@@ -1,7 +1,10 @@
 """The rival of compare_yolo.py: a model of Ultralytics, by the interpreter of an environment that has the package.
 
-A conversation of lines of JSON: first what to open, then for each turn how many images and from which score on, which is answered with the times
-and the detections. The package is run as its users run it; only threads and precision are set, as on the other side.
+A conversation of lines of JSON: first what to open, then for each turn how many images and from which score on, which is answered with the
+times and the detections. The package is run as its users run it; only threads and precision are set, as on the other side.
+
+Examples:
+    python benchmarks/yolo_side.py     # as compare_yolo.py starts it; it reads what to do
 """
 
 import importlib
@@ -22,6 +25,9 @@ MOST = 100  # detections of an image that COCO's AP looks at
 
 def main() -> None:
     """Answer until there are no more lines."""
+    if "--help" in sys.argv:
+        print(__doc__)
+        raise SystemExit
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the package prints is no answer
     ask = json.loads(sys.stdin.readline())

@@ -60,7 +60,8 @@ def count_pixels(masks: Tensor) -> tuple[Tensor, Tensor]:
         # Empty arrays of NumPy have strides of 0, which no view as other integers survives.
         zeros = torch.zeros(0, width + height, dtype=torch.int64, device=masks.device)
         return zeros[:, :width], zeros[:, width:]
-    pixels = masks.contiguous().view(torch.uint8)
+    # In a row and in shape again: a side of one may have any stride, which no view as other integers survives.
+    pixels = masks.contiguous().view(-1).view(masks.shape).view(torch.uint8)
     if width % 8:
         pixels = F.pad(pixels, (0, -width % 8))
     words = pixels.view(torch.int64)

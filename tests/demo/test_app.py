@@ -187,7 +187,8 @@ def test_names_are_text_and_not_html():
 
 def test_an_exported_model_gives_run_lengths(monkeypatch):
     monkeypatch.setattr(Predictor, "from_exported", lambda path, **options: options)
-    assert load(["--onnx", "model.onnx"]) == {"mask_format": "rle", "tiles": None, "amp": False}
+    expected = {"threads": 0, "mask_format": "rle", "tiles": None, "amp": False}
+    assert load(["--onnx", "model.onnx"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def made(monkeypatch):
     """With which options predictors were made."""
     made = []
 
-    def from_exported(path, *, mask_format, tiles, amp):
-        assert not amp
+    def from_exported(path, *, threads, mask_format, tiles, amp):
+        assert not amp and not threads
         made.append((str(path), mask_format, tiles))
         return Predictor(OnePixel(), tiles=tiles)
 

@@ -39,6 +39,8 @@ def ray_folder(monkeypatch):
     signal.alarm(_MOST_SECONDS)
     with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
+        # Workers look for tests/mortal.py.
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
         yield
     signal.alarm(0)

@@ -112,3 +112,10 @@ def test_resize_to_the_same_size_changes_nothing():
     masks = torch.rand(2, 5, 6)
     assert resize_soft_masks(masks, (5, 6)) is masks
     assert resize_soft_masks(masks, (10, 12)).shape == (2, 10, 12)
+
+
+def test_a_row_of_a_larger_array_is_counted():
+    row = torch.ones(3, 58, dtype=torch.bool)[1:2, :16][None]
+    assert row.is_contiguous() and row.stride(0) % 8
+    columns, rows = count_pixels(row)
+    assert columns.tolist() == [[1] * 16] and rows.tolist() == [[16]]

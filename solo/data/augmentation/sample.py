@@ -42,10 +42,10 @@ class Sample:
             masks = np.zeros((len(self.regions), *size), dtype=bool)
             measures = [torch.zeros(0, 3, dtype=torch.float64)]
             for mask, region in zip(masks, self.regions, strict=True):
-                shown = mask[region.box.slices]
-                shown[...] = region.pixels
-                corner = region.left, region.top
-                measures.append(measure_masks(torch.from_numpy(shown)[None], corner))
+                mask[region.box.slices] = region.pixels
+                # Flipped ones have strides that torch does not take.
+                pixels = torch.from_numpy(np.ascontiguousarray(region.pixels, dtype=bool))
+                measures.append(measure_masks(pixels[None], (region.left, region.top)))
             instances.gt_masks = BitMasks(torch.from_numpy(masks))
             instances.gt_measures = torch.cat(measures)
         instances.gt_classes = torch.tensor([r.category for r in self.regions], dtype=torch.int64)
