@@ -60,8 +60,11 @@ def count_pixels(masks: Tensor) -> tuple[Tensor, Tensor]:
         # Empty arrays of NumPy have strides of 0, which no view as other integers survives.
         zeros = torch.zeros(0, width + height, dtype=torch.int64, device=masks.device)
         return zeros[:, :width], zeros[:, width:]
-    # In a row and in shape again: a side of one may have any stride, which no view as other integers survives.
+    # In a row and in shape again: a side of one may have any stride, which no view as other integers survives, nor
+    # does a part of a larger array that begins anywhere.
     pixels = masks.contiguous().view(-1).view(masks.shape).view(torch.uint8)
+    if pixels.storage_offset() % 8:
+        pixels = pixels.clone()
     if width % 8:
         pixels = F.pad(pixels, (0, -width % 8))
     words = pixels.view(torch.int64)
