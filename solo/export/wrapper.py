@@ -14,6 +14,7 @@ from solo.config.choices import NMS
 from solo.errors import UserError
 from solo.export.traceable import Traceable
 from solo.layers.nms import matrix_nms
+from solo.modeling.candidates import best_cells
 from solo.modeling.heads.device_decoding import device_decoder
 from solo.modeling.meta_arch import SOLO
 
@@ -128,11 +129,8 @@ class TraceableSOLO(Traceable):
 
     def _candidates(self, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take the best cells and classes, in cell order; below the threshold the score is -1."""
-        num_classes = probabilities.shape[1]
-        best = probabilities.flatten().topk(self.num_candidates).indices.sort().values
-        scores = probabilities.flatten()[best]
-        scores = torch.where(scores > self.model.postprocessor.score_thresh, scores, -1)
-        return best // num_classes, best % num_classes, scores
+        threshold = self.model.postprocessor.score_thresh
+        return best_cells(probabilities, self.num_candidates, threshold)
 
     def _measure(
         self, soft: Tensor, cells: Tensor, scores: Tensor

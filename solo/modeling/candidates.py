@@ -55,7 +55,8 @@ def survivors(rule: "PostProcessor", probabilities: Tensor, decode: Decoder) -> 
         masks is to be found out first.
     """
     count = min(rule.max_candidates, rule.pre_nms_topk, probabilities.numel())
-    cells, classes, scores, num_above = _best(probabilities, count, rule.score_thresh)
+    num_above = (probabilities > rule.score_thresh).sum()
+    cells, classes, scores = best_cells(probabilities, count, rule.score_thresh)
     with stage("masks"):
         masks, areas, maskness = rule.decode_masks(cells, decode, True, scores.device)
         least = to_device(rule.least_areas(torch.arange(rule.grids.num_cells)), scores.device)
@@ -77,16 +78,19 @@ def survivors(rule: "PostProcessor", probabilities: Tensor, decode: Decoder) -> 
 
 
 @stage("candidates")
-def _best(
+def best_cells(
     probabilities: Tensor, count: int, threshold: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return cells, classes and scores of the most probable, in cell order, and how many exceed the threshold.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return cells, classes and scores of the most probable, in cell order, without a question to the device.
 
-    Scores are -1 up to the threshold.
+    Args:
+        probabilities: (C, K).
+        count: How many are taken in any case.
+        threshold: Scores are -1 up to this.
     """
-    flat = probabilities.flatten()
+    flat, num_classes = probabilities.flatten(), probabilities.shape[1]
     best = flat.topk(count).indices.sort().values
     scores = flat[best]
-    scores = torch.where(scores > threshold, scores, -1)
-    cells = best // probabilities.shape[1]
-    return cells, best - cells * probabilities.shape[1], scores, (flat > threshold).sum()
+    # Of whole numbers: where others divide, they may become float16, in which there are none above 2048.
+    cells = best // num_classes
+    return cells, best - cells * num_classes, torch.where(scores > threshold, scores, -1)
