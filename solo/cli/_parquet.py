@@ -50,6 +50,8 @@ def predict_to_parquet(args: argparse.Namespace, words: Sequence[str], opts: Seq
     """
     if not args.parquet:
         raise MisuseError("--workers N goes with --parquet DIR.")
+    if args.workers is not None and args.workers < 1:  # before weights are fetched
+        raise MisuseError(f"--workers {args.workers}: give 1 at least.")
     for name, default in _OTHERS.items():
         if getattr(args, name) != default:
             flag = f"--{name.replace('_', '-')}"

@@ -35,6 +35,7 @@ ray_worker = pytest.importorskip("solo.inference.ray_worker")
             ["--parquet", "found", "a.png", "MODEL.DEVICE", "cuda:0"],
             "give --device cuda for cuda:0",
         ),
+        (["--parquet", "found", "--workers", 0, "a.png"], "--workers 0: give 1 at least"),
         (["--parquet", "found"], "name images, folders or tables"),
     ],
 )
