@@ -69,11 +69,12 @@ def chosen_model(args: argparse.Namespace, opts: Sequence[str] = ()) -> Model:
     if len(opts) % 2:
         raise MisuseError(f"KEY VALUE come in pairs, and {opts[-1]!r} is alone.")
     if exported:
+        flag = "--onnx" if getattr(args, "onnx", "") else "--model"
         allowed = {_AMP} if exported.lower().endswith(OPENVINO) else set()
         if args.weights or device or {*opts[::2]} - allowed:
             spared = f", but for {_AMP}" if allowed else ""
             raise MisuseError(
-                f"--onnx {exported} holds weights and config: leave out --weights, --device and KEY VALUE{spared}."
+                f"{flag} {exported} holds weights and config: leave out --weights, --device and KEY VALUE{spared}."
             )
         return Model("", "", onnx=exported, name=Path(exported).stem)
     if args.config_file:

@@ -4,6 +4,7 @@ example: solo export --model output/quickstart --output exported/ --format openv
 """
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from solo.cli._parser import MisuseError, Parser, add_options, read_size, split_
 
 if TYPE_CHECKING:
     from solo.export.int8 import Int8
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,9 +34,7 @@ def add_arguments(parser: Parser) -> None:
     )
     sizes.add_argument(
         "--dynamic",
-        action="store_const",
-        dest="size",
-        const=None,
+        action="store_true",
         help="take the sizes that the config makes of images (default)",
     )
     parser.add_argument(
@@ -85,6 +86,8 @@ def run(args: argparse.Namespace) -> None:
     """Export, and tell how well the file agrees with the model."""
     from solo.export.export import ExportRequest, export_model
 
+    if args.dynamic and args.static:
+        raise MisuseError("--dynamic or --static: shapes move, or they are fixed.")
     # KEY VALUE pairs after --images end up among these.
     images, more = split_words(args.images)
     opts = [*more, *args.opts]
@@ -124,6 +127,11 @@ def _int8(args: argparse.Namespace) -> "Int8 | None":
     if not args.data:
         return Int8(**options)
     found = find_data(args.data, advice="name a folder with one train and one val part")
+    if not found.val:
+        logger.warning(
+            "%s has no val part: the AP is compared on the images that int8 is calibrated on",
+            args.data,
+        )
     train, val = (
         register_annotations(part.annotations, part.images, part.form)
         for part in (found.train, found.val or found.train)

@@ -75,8 +75,8 @@ def _add_videos(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="frames of a video that go through the network together: faster, for N times the memory; "
-        "default: %(default)s",
+        help="frames of a video that go through the network together: faster, for N times the memory; an exported "
+        "model takes them one by one; default: %(default)s",
     )
     parser.add_argument(
         "--track",
@@ -138,7 +138,7 @@ def read_options(args: argparse.Namespace, opts: Sequence[str]) -> "Options":
 
     files = [(flag, getattr(args, flag)) for flag in ("output", "json", "mot")]
     for (one, path), (other, same) in itertools.combinations(files, 2):
-        if path and path == same:
+        if path and same and path.resolve() == same.resolve():
             raise MisuseError(f"--{one} and --{other} name the same file.")
     model = chosen_model(args, opts)
     return Options(

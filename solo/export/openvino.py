@@ -68,6 +68,10 @@ def write_model(model: Any, path: Path, metadata: dict[str, Any]) -> None:
     model.set_rt_info(json.dumps(metadata), [openvino_runtime.METADATA_KEY])
     with written_whole(path) as graph, written_whole(path.with_suffix(".bin")) as weights:
         openvino.serialize(model, graph, weights)
+        # Once more, as only now it is known which weights the graph goes with.
+        checksum = openvino_runtime.checksum_of(weights)
+        model.set_rt_info(checksum, [openvino_runtime.CHECKSUM_KEY])
+        openvino.serialize(model, graph, weights)
 
 
 def multiply_as_bytes(model: Any) -> None:

@@ -9,6 +9,7 @@ solo_runtime.py, beside each model.
 
 import os
 import threading
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ else:
     from solo_runtime import Graph, Model, load_by, main, read_image
 
 __all__ = ["OpenVINOModel", "read_image"]
-METADATA_KEY = "solo"
+METADATA_KEY, CHECKSUM_KEY = "solo", "solo_checksum"
 
 
 class OpenVINOModel(Model):
@@ -53,6 +54,7 @@ class OpenVINOModel(Model):
         def load(library: Any) -> Graph:
             core = library.Core()
             model = core.read_model(self._path)
+            _check_weights(model, os.path.splitext(self._path)[0] + ".bin")
             has_metadata = model.has_rt_info(METADATA_KEY)
             metadata = model.get_rt_info(METADATA_KEY).astype(str) if has_metadata else None
             graph = core.compile_model(model, "CPU", options)
@@ -65,6 +67,22 @@ class OpenVINOModel(Model):
             return [output.any_name for output in graph.outputs], metadata, run
 
         return load_by("openvino", self._path, load)
+
+
+def checksum_of(path: str | os.PathLike[str]) -> str:
+    """Return the checksum of a file, without all of it in memory."""
+    checksum = 0
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            checksum = zlib.crc32(part, checksum)
+    return f"{checksum:08x}"
+
+
+def _check_weights(model: Any, path: str) -> None:
+    """Raise a ValueError if a file of weights is not that which a graph was written with; older graphs do not say."""
+    expected = model.has_rt_info(CHECKSUM_KEY) and model.get_rt_info(CHECKSUM_KEY).astype(str)
+    if expected and expected != checksum_of(path):
+        raise ValueError(f"{path} is of another export: take both files of one")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from solo.data import load_records
-from solo.errors import UserError
+from solo.errors import UserError, told_as
 from solo.export import runtime
 from solo.inference.datasets import read_bgr
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "nncf"
 IMAGES = 300
@@ -64,11 +66,17 @@ class CalibrationImages:
     def __iter__(self) -> Iterator[np.ndarray]:
         """Read one after the other, (1, 3, H', W') float32 each, and show how far it is."""
         for record in tqdm(self._records, desc="calibrating", unit=" images", disable=None):
-            yield runtime.prepare(read_bgr(record), self._rules)[0]
+            with told_as(f"--int8: {record['file_name']}"):
+                yield runtime.prepare(read_bgr(record), self._rules)[0]
 
 
 def quantized(model: Any, operations: Iterable[Operation], images: CalibrationImages) -> Any:
     """Return a model of ONNX or OpenVINO with weights and activations in 8 bits."""
+    in_float = float_operations(operations)
+    if not in_float:
+        logger.warning(
+            "No layer has a name with %s: the ends of the heads are in 8 bits, too", FLOAT
+        )
     # NNCF would tell its maker of each run.
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
@@ -81,7 +89,7 @@ def quantized(model: Any, operations: Iterable[Operation], images: CalibrationIm
             nncf.Dataset(images, lambda inputs: {"image": inputs}),
             subset_size=len(images),
             target_device=nncf.TargetDevice.CPU,
-            ignored_scope=nncf.IgnoredScope(names=float_operations(operations), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=in_float, validate=False),
         )
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper, shape_inference
 
@@ -59,6 +60,11 @@ _RULES: Mapping[str, Mapping[str, tuple[Callable[[Any], bool], str]]] = {
         ),
     },
 }
+# Attributes of a Constant that holds numbers without a tensor.
+_NUMBERS = {
+    **dict.fromkeys(("value_int", "value_ints"), np.int64),
+    **dict.fromkeys(("value_float", "value_floats"), np.float32),
+}
 _MAX_TOPK = 3840
 _MAX_RANK = 8
 _MAX_ELEMENTS = 2**31 - 1
@@ -106,8 +112,7 @@ class _Tensors:
         self.constants = {constant.name: constant for constant in graph.initializer}
         for node in graph.node:
             if node.op_type == "Constant":
-                values = {attribute.name: attribute.t for attribute in node.attribute}
-                self.constants[node.output[0]] = values.get("value")
+                self.constants[node.output[0]] = _constant(node)
         described = [*graph.input, *graph.value_info, *graph.output]
         self._types = {value.name: value.type.tensor_type for value in described}
 
@@ -126,6 +131,15 @@ class _Tensors:
         if known is None or not known.HasField("shape"):
             return None
         return [side.dim_value if side.HasField("dim_value") else -1 for side in known.shape.dim]
+
+
+def _constant(node: Any) -> TensorProto | None:
+    """Return the tensor of a Constant, however it is written; None: it is no tensor of numbers."""
+    attribute = node.attribute[0]
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name in _NUMBERS:
+        return numpy_helper.from_array(np.asarray(value, _NUMBERS[attribute.name]))
+    return value if attribute.name == "value" else None
 
 
 def _all_nodes(nodes: Any) -> Iterator[Any]:

@@ -100,3 +100,20 @@ def test_int8_has_flags_of_its_own(requests, tmp_path, capsys):
     with pytest.raises(SystemExit, match="--num-images 0: ask for 1 at least"):
         main(["export", *MODEL, "--int8", "--num-images", "0"])
     assert len(requests) == 2
+
+
+def test_ap_on_the_images_of_the_calibration_is_told(requests, tmp_path, caplog):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.png").touch()
+    image = {"id": 1, "file_name": "a.png", "height": 4, "width": 4}
+    content = {"images": [image], "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+    (tmp_path / "images.json").write_text(json.dumps(content))
+    main(["export", *MODEL, "--int8", "--data", str(tmp_path)])
+    assert (requests[0].int8.compare_on,) == requests[0].int8.calibrate_on
+    assert "has no val part: the AP is compared on the images" in caplog.text
+
+
+def test_shapes_move_or_are_fixed(requests, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", *MODEL, "--static", "--dynamic"])
+    assert "--dynamic or --static" in capsys.readouterr().err and not requests

@@ -81,6 +81,13 @@ def test_the_folder_of_an_export_names_its_file(here: Path) -> None:
 def test_an_openvino_file_takes_one_key(here: Path) -> None:
     amp = ["TEST.AMP.ENABLED", "True"]
     assert chosen_model(flags("--model", "a.xml"), amp).onnx == "a.xml"
-    for name, opts in (("a.xml", [*amp, "SEED", "1"]), ("a.onnx", amp)):
-        with pytest.raises(MisuseError, match="leave out --weights, --device and KEY VALUE"):
-            chosen_model(flags("--model", name), opts)
+    for flag, name, opts in (
+        ("--model", "a.xml", [*amp, "SEED", "1"]),
+        ("--model", "a.onnx", amp),
+        ("--onnx", "a.onnx", amp),
+    ):
+        sentence = (
+            f"{flag} {name} holds weights and config: leave out --weights, --device and KEY VALUE"
+        )
+        with pytest.raises(MisuseError, match=re.escape(sentence)):
+            chosen_model(flags(flag, name), opts)

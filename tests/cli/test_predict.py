@@ -240,6 +240,7 @@ def test_wrong_command_lines(solo, model, capsys, monkeypatch):
         ((), "name images, folders or videos, as in: solo predict photo.jpg"),
         (("a.png", "--threshold", "30"), "'30' is no score: give 0 to 1"),
         (("a.png", "--output", "same", "--json", "same"), "name the same file"),
+        (("a.png", "--json", "same", "--mot", "there/../same"), "name the same file"),
         (("a.png", "--onnx", "a.onnx", "SEED", "1"), "leave out"),
         (("a.png", *model, "SEED"), "'SEED' is alone"),
         (("a.png", "--outptu", "out"), "did you mean --output?"),

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+import sys
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 from solo.data.formats.coco_json import register_annotations
+from solo.errors import UserError
 from solo.export.export import QUANTIZED, ExportRequest, export_model
 from solo.export.int8 import Int8
 from solo.export.int8_check import Int8Agreement
-from solo.export.quantization import CalibrationImages, Operation, float_operations
+from solo.export.quantization import CalibrationImages, Operation, float_operations, quantized
 from solo.export.runtime import Model, prepare, read_image
 from solo.inference import Predictor
 
@@ -29,6 +32,12 @@ def test_what_follows_a_last_layer_is_left_in_float():
         Operation("masks", ["d", "e"], ["f"]),
     ]
     assert float_operations(graph) == ["scores", "kernels", "masks"]
+
+
+def test_a_graph_without_such_layers_is_told(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "nncf", MagicMock())
+    quantized("model", [Operation("conv", ["image", "stem.weight"], ["a"])], [])
+    assert "the ends of the heads are in 8 bits, too" in caplog.text
 
 
 def test_a_drop_is_told_and_refused():
@@ -93,6 +102,12 @@ def test_calibration_takes_the_same_images_each_time(dataset, pictures):
     assert len(first) == len(pictures)
     for one, other, again in zip(first, second, first, strict=True):
         assert one.shape[:2] == (1, 3) and (one == other).all() and (one == again).all()
+
+
+def test_an_image_that_becomes_too_large_is_named(dataset):
+    rules = {"channels": "BGR", "size": (10**5, 10**5), "divisor": 32, "pad_value": [0, 0, 0]}
+    with pytest.raises(UserError, match=r"--int8: .*\.png: The image becomes 100000 x"):
+        next(iter(CalibrationImages([dataset[1]], rules)))
 
 
 @pytest.fixture

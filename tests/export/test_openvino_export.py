@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from solo.export.openvino import OpenVINOFormat
+from solo.export.openvino import OpenVINOFormat, write_model
 from solo.export.openvino_runtime import OpenVINOModel
 from solo.inference import Predictor
 from solo.inference.opening import open_predictor
@@ -94,6 +94,16 @@ def test_a_graph_of_others_is_told(tmp_path):
     openvino.serialize(model, tmp_path / "a.xml", tmp_path / "a.bin")
     with pytest.raises(ValueError, match=r"a\.xml: not a model of `solo export`"):
         Predictor.from_exported(tmp_path / "a.xml")
+
+
+def test_weights_of_another_export_are_told(tmp_path):
+    image = openvino.opset13.parameter([1, 3], np.float32, name="image")
+    for name, factor in (("a", 2), ("b", 3)):
+        product = openvino.opset13.multiply(image, np.full((1, 3), factor, np.float32))
+        write_model(openvino.Model([product], [image]), tmp_path / f"{name}.xml", {})
+    (tmp_path / "b.bin").replace(tmp_path / "a.bin")
+    with pytest.raises(ValueError, match=r"a\.bin is of another export: take both files of one"):
+        OpenVINOModel(tmp_path / "a.xml")
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

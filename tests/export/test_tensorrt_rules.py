@@ -78,6 +78,13 @@ REFUSED = {
         inputs={"z": (FLOAT, (9000,))},
         constants={"k": [5000]},
     ),
+    "5000 in a node": graph(
+        [
+            node("TopK", "z", "k", outputs=("y", "i")),
+            node("Constant", outputs=("k",), value_ints=[5000]),
+        ],
+        inputs={"z": (FLOAT, (9000,))},
+    ),
     "DOUBLE": graph(
         [node("Cast", "x", to=TensorProto.DOUBLE)], output=("y", TensorProto.DOUBLE, (4, 6))
     ),
