@@ -13,7 +13,7 @@ installed: pip install openvino. Where the time of a file goes: benchmarks/openv
 import argparse
 import importlib.util
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ from solo.export.samples import images_to_compare
 from solo.inference import Predictor
 from solo.inference.datasets import evaluate_predictor
 from solo.inference.torch_backend import TorchBackend
+from solo.visualization.gallery import Panel, gallery
+from solo.visualization.pictures import check_picture_path, write_picture
+from solo.visualization.sheet import scale_to
 
 TIMED = (
     "Timed: from BGR images to masks of their size, all images in turn. Medians over the rounds, of the\n"
@@ -44,6 +47,7 @@ TIMED = (
 )
 HEADERS = ("runtime", "images/s", "lowest", "highest", "times torch", "instances", "AP")
 _CANDIDATES = 200
+_PICTURE_SIDE = 320  # the longer one, in pixels
 
 
 class Row(NamedTuple):
@@ -85,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with exit_on():
         if min(args.rounds, args.threads) < 1:
             raise UserError("--rounds and --threads must be 1 or more.")
+        if args.picture:
+            check_picture_path(args.picture)
         torch.set_num_threads(args.threads)
         cv2.setNumThreads(args.threads)
         with tempfile.TemporaryDirectory() as folder:
@@ -121,6 +127,8 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
         int8 = Int8(num_images=1, max_drop=100)  # here AP is a column, and no reason to stop
         path = export(args, weights, folder, word, int8)
         runners[f"{name} int8"] = runner(path, args.threads)
+    if args.picture:
+        draw_found(runners, images[0], args.picture)
     rows = time_runners({name: one.run for name, one in runners.items()}, images, args.rounds)
     if not args.ap:
         return rows
@@ -161,6 +169,13 @@ def runner(path: Path, threads: int, *, amp: bool = False) -> Runner:
     else:
         run = runtime.Model(path, threads=threads)
     return Runner(run, lambda: Predictor.from_exported(path, threads=threads, amp=amp))
+
+
+def draw_found(runners: Mapping[str, Runner], image: np.ndarray, path: Path) -> None:
+    """Write a picture of what each runtime finds in an image, which is enlarged to be looked at."""
+    image = scale_to(image, _PICTURE_SIDE)
+    panels = [Panel(one.predictor().draw(image), [name]) for name, one in runners.items()]
+    write_picture(gallery(panels, len(panels)), path)
 
 
 def ap_of(cfg: CfgNode, runner: Runner, num_images: int | None) -> float:
@@ -242,6 +257,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bfloat16", action="store_true", help="OpenVINO in bfloat16, too")
     parser.add_argument("--ap", action="store_true", help="AP of all on DATASETS.TEST")
     parser.add_argument("--num-images", type=int, metavar="N", help="for the AP; default: all")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw what each finds in the first image"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to this file")

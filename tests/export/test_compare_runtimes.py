@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import pytest
 import torch
 
@@ -20,6 +21,8 @@ def test_rows_of_all_runtimes(files, pictures, tmp_path, capsys, weights):
     arguments += [str(source["config_file"]), "--images", *map(str, pictures)]
     if weights == "given":
         arguments += ["--weights", source["weights"]]
+    picture = tmp_path / "found.png"
+    arguments += ["--picture", str(picture)]
     compare_runtimes.main([*arguments, "--rounds", "2", "--json", str(path)])
     rows = {row["runtime"]: row for row in json.loads(path.read_text())["rows"]}
     assert {"torch", "onnxruntime"} <= rows.keys()
@@ -28,6 +31,8 @@ def test_rows_of_all_runtimes(files, pictures, tmp_path, capsys, weights):
         assert 0 < row["lowest"] <= row["rate"] <= row["highest"]
         assert row["instances"] == rows["torch"]["instances"] > 0
     assert "onnxruntime" in capsys.readouterr().out
+    # A picture beside the other, for each.
+    assert cv2.imread(str(picture)).shape[1] > len(rows) * 200
 
 
 def test_rounds_below_one():
