@@ -10,7 +10,7 @@ from detectron2.modeling import build_backbone as build_as_registered
 from solo.config.choices import NeckName, choose
 from solo.errors import UserError
 from solo.layers.deform_conv import torchvision_deform_convs
-from solo.layers.frozen_norm import freeze_in_place
+from solo.layers.frozen_conv import fold_frozen_norms
 from solo.modeling.necks.bifpn import BiFPN
 from solo.modeling.necks.neck_base import Neck, pyramid_features
 from solo.modeling.necks.pyramids import PAFPN, TopDown
@@ -26,7 +26,7 @@ def build_backbone(cfg: CfgNode) -> Backbone:
     """
     with torchvision_deform_convs():
         backbone = with_neck(cfg, build_as_registered(cfg))
-    freeze_in_place(backbone)
+    fold_frozen_norms(backbone)
     return backbone
 
 
