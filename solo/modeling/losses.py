@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from solo.layers.masks import count_pixels
 from solo.layers.transfer import to_device
 
-# Pixels of soft masks that the dice loss looks at at a time (2 MB).
+# Pixels of soft masks that the dice loss looks at at a time: 2 MB, for the cache; where there is none to fit, 32 MB.
 _PIXELS_AT_A_TIME = 1 << 19
+_ON_DEVICES = 1 << 23
 
 
 def dice_loss(
@@ -40,11 +41,28 @@ def dice_loss(
     Source:
         SOLO equation 5. Where nothing is `smooth`, .001 is added to each squared sum, as in the official code.
     """
-    return _Dice.apply(soft_masks.float(), masks, instances, smooth, within)
+    return _Dice.apply(soft_masks.float(), masks, instances, smooth, within, False)
+
+
+def dice_loss_of_logits(
+    logits: Tensor, masks: Tensor, instances: Tensor, *, smooth: float = 0.0
+) -> Tensor:
+    """Return the dice loss of the sigmoids of logits, to the last bit, without a tensor of these.
+
+    Args:
+        logits: (P, H, W) of any type; calculated with in float32.
+        masks: As for `dice_loss`, like the rest.
+        instances: Likewise.
+        smooth: Likewise.
+
+    Returns:
+        (P,) float32 in [0, 1].
+    """
+    return _Dice.apply(logits, masks, instances, smooth, None, True)
 
 
 class _Dice(torch.autograd.Function):
-    """Dice and its gradient, a few pairs at a time: nothing of the size of the soft masks but these.
+    """Dice and its gradient, a few pairs at a time: nothing of the size of the soft masks, or their logits, but these.
 
     With n twice the sum of p * t and d the sum of the squares of p and t, both smoothed: the loss is 1 - n / d,
     and its gradient 2 n / d ** 2 * p - 2 / d * t.
@@ -58,11 +76,13 @@ class _Dice(torch.autograd.Function):
         instances: Tensor,
         smooth: float,
         within: Tensor | None,
+        are_logits: bool,
     ) -> Tensor:
+        ctx.are_logits = are_logits
         squares = count_pixels(masks)[1].sum(dim=1)[instances].float() + (smooth or 0.002)
         overlaps = torch.empty_like(squares)
         for part in pairs_at_a_time(soft_masks):
-            soft, target = soft_masks[part], masks[instances[part]]
+            soft, target = _probabilities(soft_masks[part], are_logits), masks[instances[part]]
             overlaps[part] = torch.where(target, soft, 0).sum(dim=(1, 2))
             if within is not None:
                 soft = torch.where(within[instances[part]], soft, 0)
@@ -73,22 +93,32 @@ class _Dice(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         soft_masks, masks, instances, twice, squares, within = ctx.saved_tensors
         of_soft = (gradient * 2 * twice / squares.square()).view(-1, 1, 1)
         of_target = (gradient * 2 / squares).view(-1, 1, 1)
         result = torch.empty_like(soft_masks)
         for part in pairs_at_a_time(soft_masks):
-            torch.mul(soft_masks[part], of_soft[part], out=result[part])
-            result[part] -= masks[instances[part]] * of_target[part]
+            soft = _probabilities(soft_masks[part], ctx.are_logits)
+            change = soft * of_soft[part]
+            change -= masks[instances[part]] * of_target[part]
             if within is not None:
-                result[part] *= within[instances[part]]
-        return result, None, None, None, None
+                change *= within[instances[part]]
+            if ctx.are_logits:
+                change *= 1 - soft
+                change *= soft
+            result[part] = change
+        return result, None, None, None, None, None
+
+
+def _probabilities(values: Tensor, are_logits: bool) -> Tensor:
+    return values.float().sigmoid() if are_logits else values
 
 
 def pairs_at_a_time(soft_masks: Tensor) -> Iterator[slice]:
     """Yield slices of pairs that fit a cache."""
-    count = max(_PIXELS_AT_A_TIME // max(soft_masks[0].numel(), 1), 1) if len(soft_masks) else 1
+    pixels = _PIXELS_AT_A_TIME if soft_masks.device.type == "cpu" else _ON_DEVICES
+    count = max(pixels // max(soft_masks[0].numel(), 1), 1) if len(soft_masks) else 1
     for start in range(0, len(soft_masks), count):
         yield slice(start, start + count)
 

@@ -132,6 +132,9 @@ class MaskLoss:
         empty = EmptySupervision(device, self.smooth, supervision.num_losses)
         for image, target in enumerate(targets):
             decode = self._decoder(head, masks, image, size)
+            # Where all that is asked of soft masks is dice, there is no need of them.
+            needs_soft = bool(self.terms or self.stride or with_quality)
+            logits = None if needs_soft else head.logit_decoder(masks, image)
             nothing = torch.zeros_like(target.negatives)
             quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
@@ -144,10 +147,11 @@ class MaskLoss:
                     measure = (
                         loss.quality if with_quality and isinstance(loss, ShownMasks) else None
                     )
+                    way: tuple[PairLoss, Callable[[Tensor], tuple[Tensor, ...]]] = loss, decode
+                    if logits is not None and isinstance(loss, ShownMasks):
+                        way = loss.of_logits, logits
                     for part in self._parts(chosen, frame):
-                        add, measured = pair_sum(
-                            loss, decode, cells[part], instances[part], measure
-                        )
+                        add, measured = pair_sum(*way, cells[part], instances[part], measure)
                         sums = sums._replace(total=sums.total + add)
                         if measured is not None:
                             quality[to_device(part, device)] = measured

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from solo.layers.masks import downsample_masks
 from solo.layers.transfer import to_device
-from solo.modeling.losses import dice_loss
+from solo.modeling.losses import dice_loss, dice_loss_of_logits
 from solo.modeling.mask_quality import mask_ious
 from solo.modeling.mask_terms import MaskTerm, PairTerm, Shown
 
@@ -95,6 +95,11 @@ class ShownMasks:
         if logits is None:
             return dice[None]
         return torch.stack([dice, *(term(soft, logits, shown).sum() for term in self.terms)])
+
+    def of_logits(self, logits: Tensor, instances: Tensor, _: Tensor | None = None) -> Tensor:
+        """Do as a call without terms, for soft masks that are given by their logits: a `PairLoss` of these."""
+        shown = to_device(instances, self.masks.device)
+        return dice_loss_of_logits(logits, self.masks, shown, smooth=self.smooth).sum()[None]
 
     def quality(self, soft: Tensor, instances: Tensor) -> Tensor:
         """Measure the soft masks of pairs; see `mask_ious`."""

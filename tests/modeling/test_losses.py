@@ -3,7 +3,12 @@ import torch
 from torch.nn import functional as F
 
 from solo.modeling import losses
-from solo.modeling.losses import dice_loss, focal_loss, zero_gradient_anchor
+from solo.modeling.losses import (
+    dice_loss,
+    dice_loss_of_logits,
+    focal_loss,
+    zero_gradient_anchor,
+)
 
 
 def test_dice_by_hand():
@@ -45,6 +50,23 @@ def test_gradient_of_dice_is_that_of_its_formula(pixels, monkeypatch):
     (reference,) = torch.autograd.grad((expected * weights).sum(), soft)
     torch.testing.assert_close(actual, expected)
     torch.testing.assert_close(gradient, reference)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_dice_of_logits_is_that_of_their_sigmoids_bit_by_bit(dtype, smooth, monkeypatch):
+    monkeypatch.setattr(losses, "_PIXELS_AT_A_TIME", 200)
+    logits = (torch.randn(7, 8, 8) * 4).to(dtype).requires_grad_()
+    masks, instances = torch.rand(3, 8, 8) > 0.5, torch.tensor([2, 0, 0, 1, 2, 2, 1])
+    found, expected = (
+        (loss, torch.autograd.grad((loss * torch.arange(7)).sum(), logits)[0])
+        for loss in (
+            dice_loss_of_logits(logits, masks, instances, smooth=smooth),
+            dice_loss(logits.float().sigmoid(), masks, instances, smooth=smooth),
+        )
+    )
+    assert torch.equal(found[0], expected[0]) and torch.equal(found[1], expected[1])
+    assert found[1].dtype == dtype
 
 
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.5, 1.0), (0.75, 3.0)])

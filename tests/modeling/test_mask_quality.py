@@ -6,7 +6,7 @@ import torch
 from solo.layers.masks import downsample_masks
 from solo.modeling.category_loss import CategoryRule
 from solo.modeling.mask_quality import cell_quality, mask_ious
-from solo.modeling.mask_supervision import MaskSupervision
+from solo.modeling.mask_supervision import MaskSupervision, ShownMasks
 from solo.modeling.targets import Targets
 from tests.conftest import build, make_cfg, training_item
 from tests.modeling.test_early_keys import losses_and_gradients, truth_of
@@ -89,6 +89,25 @@ def test_the_quality_of_pairs_equals_the_loop(variant, options):
             expected.append(float((found & shown).sum() / max((found | shown).sum(), 1)))
         assert quality.tolist() == pytest.approx(expected)
     assert sums.quality[0].any() and not len(sums.quality[1])
+
+
+@pytest.mark.parametrize("options", [(), STRIDE], ids=["plain", "stride"])
+def test_dice_alone_asks_for_no_probabilities(variant, options, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ShownMasks, "of_logits", lambda *a: asked.append(a) or torch.zeros(1))
+    model = build(cfg_with(variant, *options))
+    model(batch())
+    is_product = "Decoupled" in variant  # of two probabilities
+    assert bool(asked) == (not options and not is_product)
+    asked.clear()
+
+    class Another(type(model.head)):
+        def soft_masks(self, *arguments, **keys):
+            return super().soft_masks(*arguments, **keys) / 2
+
+    model.head.__class__ = Another
+    model(batch())
+    assert not asked
 
 
 @pytest.mark.parametrize("recompute", ["cheap", "all"])

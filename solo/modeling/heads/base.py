@@ -224,6 +224,19 @@ class Head(nn.Module, ABC, Generic[M]):
         """
         return partial(self.soft_masks, masks, image, size=size)
 
+    def __init_subclass__(cls) -> None:
+        """Leave the logits of the class above to it, where this one decodes masks in a way of its own."""
+        own = vars(cls).keys()
+        if own & {"soft_masks", "decoder", "decode"} and "logit_decoder" not in own:
+            cls.logit_decoder = Head.logit_decoder  # type: ignore[method-assign]
+
+    def logit_decoder(self, masks: M, image: int) -> Callable[[Tensor], tuple[Tensor]] | None:
+        """Return what decodes the logits of the masks of cells, (P, H, W) of any type; None: there are none.
+
+        Their sigmoids are the `soft_masks` without a `size`: for a loss that needs no tensor of these.
+        """
+        return None
+
     def _by_level(
         self,
         cells: Tensor,

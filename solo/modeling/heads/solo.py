@@ -3,7 +3,7 @@
 Legend: N images, S cells per side, P chosen cells, h, w feature size of a level.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from detectron2.config import configurable
 from torch import Tensor, nn
@@ -100,6 +100,17 @@ class SOLOHead(Head[Features]):
 
         soft, logits = self._by_level(cells, decode, size, finest=masks[0][0])
         return soft, logits
+
+    def logit_decoder(
+        self, masks: Features, image: int
+    ) -> Callable[[Tensor], tuple[Tensor]] | None:
+        """Return what decodes logits; see `Head.logit_decoder`."""
+
+        def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
+            feature, predictor = masks[level][image], self.mask_predictors.of(level)
+            return (self.decode_logits(feature, predictor, to_device(local, feature.device))[0],)
+
+        return lambda cells: (self._by_level(cells, decode, None, finest=masks[0][0])[0],)
 
     @classmethod
     def decode(cls, feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:

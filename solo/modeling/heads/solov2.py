@@ -210,6 +210,15 @@ class SOLOv2Head(Head[DynamicMasks]):
             return resize_soft_masks(soft, size), resize_soft_masks(logits, size)
         return soft, logits
 
+    def logit_decoder(
+        self, masks: DynamicMasks, image: int
+    ) -> Callable[[Tensor], tuple[Tensor]] | None:
+        """Return what decodes logits; see `Head.logit_decoder`."""
+        frame = masks.feature[image].shape[1:]
+        return lambda cells: (
+            decode_logits(*self._factors(masks, image, cells)).view(len(cells), *frame),
+        )
+
     def _factors(
         self, masks: DynamicMasks, image: int, cells: Tensor
     ) -> tuple[Tensor, Tensor, int, Products]:
