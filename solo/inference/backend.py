@@ -23,11 +23,12 @@ class Backend(Protocol):
     threshold: float | None
     origin: tuple[str, ...]
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Instances]:
         """Find the instances of images.
 
         Args:
             images: (H, W, 3) uint8 BGR each, of any sizes.
+            least: Instances of lower scores may be left out, where that saves work.
 
         Returns:
             Instances at the size of each image, on the CPU, in descending order of score:

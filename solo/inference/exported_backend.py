@@ -68,21 +68,23 @@ class ExportedBackend:
         package = "OpenVINO" if is_openvino else "onnxruntime"
         self.origin: tuple[str, ...] = (Path(path).name, package, "cpu")
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Instances]:
         """Find the instances of images one by one: the graph takes one; see `Backend.find`.
 
         Raises:
             UserError: The graph fails, or does not go with its metadata; or an image is too large.
         """
-        return [self._find_in(image) for image in images]
+        return [self._find_in(image, least) for image in images]
 
-    def _find_in(self, image: np.ndarray) -> Instances:
+    def _find_in(self, image: np.ndarray, least: float) -> Instances:
         metadata = self._model.metadata
         try:
             inputs, frames = prepare(image, metadata["input"])
             outputs = self._model.run(inputs)
         except (ValueError, RuntimeError) as error:
             raise UserError(str(error)) from error
+        # They are in descending order: no mask is resized that would be left out.
+        outputs["count"] = np.minimum(outputs["count"], (outputs["scores"] >= least).sum())
         if SEGM not in self.tasks:
             return _boxes(finish(outputs, frames, 0), frames.original)
         scores, classes, soft_masks = (

@@ -217,14 +217,14 @@ class Predictor:
             UserError: An image cannot be used, or one is given in place of a list.
         """
         least = self.threshold if threshold is None else threshold
-        confident = (select_confident(found, least) for found in self._find(images))
+        confident = (select_confident(found, least) for found in self._find(images, least))
         return [one_per_object(found) for found in confident]
 
     def raw(self, image: ImageLike) -> Instances:
         """Return all predictions for one image, of any score, as evaluation sees them; else as a call."""
         return self._find([image])[0]
 
-    def _find(self, images: Sequence[ImageLike]) -> list[Instances]:
+    def _find(self, images: Sequence[ImageLike], least: float = 0.0) -> list[Instances]:
         if isinstance(images, str | os.PathLike) or (
             isinstance(images, np.ndarray) and images.ndim < 4
         ):
@@ -232,7 +232,7 @@ class Predictor:
             raise UserError(f"batch takes a list of images, not {given}: give [image].")
         arrays = [as_image(image, self.max_pixels) for image in images]
         if self._tiles is None:
-            return self._backend.find(arrays)
+            return self._backend.find(arrays, least)
         return [find_in_tiles(image, self._backend.find, self._tiles) for image in arrays]
 
     def draw(

@@ -83,8 +83,8 @@ class TorchBackend:
         self._resize = build_test_resize(cfg)
 
     @torch.no_grad()
-    def find(self, images: Sequence[np.ndarray]) -> list[Instances]:
-        """Find the instances of images; those of one size go through the network together.
+    def find(self, images: Sequence[np.ndarray], least: float = 0.0) -> list[Instances]:
+        """Find the instances of images, of all scores; those of one size go through the network together.
 
         Not all of them: a grid of cells spans the padded image, so that an image that is padded to
         the size of another one finds other instances than it finds alone. See `Backend.find`.

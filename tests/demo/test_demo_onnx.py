@@ -16,7 +16,7 @@ class OnePixel:
     class_names = ("zero", "one")
     category_ids = (10, 11)
 
-    def find(self, images):
+    def find(self, images, least=0.0):
         return [self.find_one(image) for image in images]
 
     def find_one(self, image):

@@ -14,6 +14,9 @@ from solo.export.onnx import OnnxFormat
 from solo.export.runtime import Model
 from solo.export.torch_export import TorchExportFormat, read_program
 from solo.inference import Predictor, TileRule
+from solo.layers.one_label import one_per_object
+from solo.layers.output import binary_masks
+from solo.structures.instances import select_confident
 from tests.export.conftest import NOTHING, PICTURES
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -60,6 +63,22 @@ def test_onnx_finds_what_the_predictor_finds(both):
         assert len(expected) > 3
         assert_alike(exported.raw(picture), expected)
     assert exported.class_names == ("a", "b", "c") and exported.category_ids == (0, 1, 2)
+
+
+@pytest.mark.slow
+def test_masks_below_the_threshold_are_not_made(both, monkeypatch):
+    exported, made = Predictor.from_onnx(both[1].path, threads=1), []
+
+    def masks_of(soft, *arguments):
+        made.append(len(soft))
+        return binary_masks(soft, *arguments)
+
+    monkeypatch.setattr("solo.inference.exported_backend.binary_masks", masks_of)
+    raw = exported.raw(PICTURES[0])
+    least = raw.scores[len(raw) // 2].item()
+    found = exported(PICTURES[0], threshold=least)
+    assert made == [len(raw), int((raw.scores >= least).sum())] and made[1] < made[0]
+    assert_alike(found, one_per_object(select_confident(raw, least)))
 
 
 @pytest.mark.slow

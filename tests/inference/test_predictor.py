@@ -28,7 +28,7 @@ class Bright:
     def __init__(self):
         self.images = []
 
-    def find(self, images):
+    def find(self, images, least=0.0):
         self.images += images
         return [self.find_in(image) for image in images]
 
