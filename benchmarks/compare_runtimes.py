@@ -3,15 +3,16 @@ r"""A model in torch beside its exported files in onnxruntime and OpenVINO, turn
 Examples:
     python benchmarks/compare_runtimes.py --config-file configs/quickstart/solov2_digits.yaml \
         --weights output/quickstart/model_final.pth --int8 --bfloat16 --ap
-    python benchmarks/compare_runtimes.py --config-file configs/coco/solov2_R_50_FPN_1x.yaml
+    python benchmarks/compare_runtimes.py --config-file configs/coco/solov2_R_50_FPN_1x.yaml --int8 --ap
 
-Without --weights they are random, drawn so that the first image has about 200 candidates. The model is
-exported to a folder that is removed, which compares file and model. OpenVINO is left out where it is not
+Without --weights they are random, drawn so that the first image has about 200 candidates, and the objects are those
+that the model in torch finds itself: the AP says how alike the others' are. The model is exported to a folder that is removed, which compares file and model. OpenVINO is left out where it is not
 installed: pip install openvino. Where the time of a file goes: benchmarks/openvino_layers.py.
 """
 
 import argparse
 import importlib.util
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,9 @@ from detectron2.modeling import build_model
 from turns import take_turns
 
 from solo.benchmark.tables import Report, write_json
+from solo.config.choices import AnnotationFormat
 from solo.config.load import inference_config
+from solo.data.formats.coco_json import register_annotations
 from solo.errors import UserError, exit_on
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
@@ -34,6 +37,7 @@ from solo.export.int8 import Int8
 from solo.export.openvino import write_model
 from solo.export.openvino_runtime import OpenVINOModel
 from solo.export.samples import images_to_compare
+from solo.files import write_text
 from solo.inference import Predictor
 from solo.inference.datasets import evaluate_predictor
 from solo.inference.torch_backend import TorchBackend
@@ -46,7 +50,7 @@ TIMED = (
     "images per second, and of the ratio to torch in the same round. AP: of masks, on DATASETS.TEST."
 )
 HEADERS = ("runtime", "images/s", "lowest", "highest", "times torch", "instances", "AP")
-_CANDIDATES = 200
+_CANDIDATES, _RANDOM_IMAGES = 200, 3  # of random weights
 _PICTURE_SIDE = 320  # the longer one, in pixels
 
 
@@ -110,8 +114,14 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
     """
     cfg = inference_config(args.config_file, args.weights or "", "cpu", args.opts)
     images = images_to_compare(cfg, args.images)
-    weights = args.weights or draw_weights(cfg, images[0], folder / "weights.pth")
-    cfg = inference_config(args.config_file, str(weights), "cpu", args.opts)
+    weights = args.weights
+    if not weights:
+        images = images[:_RANDOM_IMAGES]
+        weights = str(draw_weights(cfg, images[0], folder / "weights.pth"))
+        cfg = inference_config(args.config_file, weights, "cpu", args.opts)
+        data = f"('{register_found(Predictor(TorchBackend(cfg)), images, folder)}',)"
+        args.opts = [*args.opts, "DATASETS.TRAIN", data, "DATASETS.TEST", data]
+    cfg = inference_config(args.config_file, weights, "cpu", args.opts)
     model = Predictor(TorchBackend(cfg))
     runners = {"torch": Runner(model, lambda: model)}
     path = export(args, weights, folder, "onnx")
@@ -136,12 +146,12 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
 
 
 def export(
-    args: argparse.Namespace, weights: str | Path, folder: Path, word: str, int8: Int8 | None = None
+    args: argparse.Namespace, weights: str, folder: Path, word: str, int8: Int8 | None = None
 ) -> Path:
     """Export the model in a format, and tell how well the file agrees with it; return the file."""
     request = ExportRequest(
         config_file=args.config_file,
-        weights=str(weights),
+        weights=weights,
         output=folder / f"{word}{'_int8' * (int8 is not None)}",
         format=ExportFormat(word),
         images=args.images,
@@ -183,6 +193,25 @@ def ap_of(cfg: CfgNode, runner: Runner, num_images: int | None) -> float:
     predictor = runner.predictor()
     results = evaluate_predictor(predictor, cfg.DATASETS.TEST[0], num_images=num_images)
     return results[predictor.tasks[-1]]["AP"]
+
+
+def register_found(predictor: Predictor, images: Sequence[np.ndarray], folder: Path) -> str:
+    """Register a data set of what a model finds in images, which are written to a folder; return its name."""
+    records, annotations = [], []
+    for number, image in enumerate(images, start=1):
+        write_picture(image, folder / f"{number}.png")
+        height, width = image.shape[:2]
+        records.append(
+            {"id": number, "file_name": f"{number}.png", "height": height, "width": width}
+        )
+        for found in predictor.to_dicts(predictor(image)):
+            ids = {"id": len(annotations) + 1, "image_id": number, "iscrowd": 0}
+            area = found["bbox"][2] * found["bbox"][3]
+            annotations.append({**found, **ids, "area": area})
+    categories = [{"id": each, "name": f"class {each}"} for each in predictor.category_ids]
+    content = {"images": records, "annotations": annotations, "categories": categories}
+    write_text(json.dumps(content), folder / "found.json")
+    return register_annotations(str(folder / "found.json"), str(folder), AnnotationFormat.COCO)
 
 
 def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
