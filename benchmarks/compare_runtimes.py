@@ -138,7 +138,9 @@ def compare(args: argparse.Namespace, folder: Path) -> list[Row]:
         path = export(args, weights, folder, word, int8)
         runners[f"{name} int8"] = runner(path, args.threads)
     if args.picture:
-        draw_found(runners, images[0], args.picture)
+        image = max(images, key=lambda image: len(model(image)))
+        # What random weights find, they are not sure of.
+        draw_found(runners, image, args.picture, None if args.weights else 0.0)
     rows = time_runners({name: one.run for name, one in runners.items()}, images, args.rounds)
     if not args.ap:
         return rows
@@ -181,10 +183,15 @@ def runner(path: Path, threads: int, *, amp: bool = False) -> Runner:
     return Runner(run, lambda: Predictor.from_exported(path, threads=threads, amp=amp))
 
 
-def draw_found(runners: Mapping[str, Runner], image: np.ndarray, path: Path) -> None:
+def draw_found(
+    runners: Mapping[str, Runner], image: np.ndarray, path: Path, threshold: float | None
+) -> None:
     """Write a picture of what each runtime finds in an image, which is enlarged to be looked at."""
     image = scale_to(image, _PICTURE_SIDE)
-    panels = [Panel(one.predictor().draw(image), [name]) for name, one in runners.items()]
+    panels = [
+        Panel(one.predictor().draw(image, threshold=threshold), [name])
+        for name, one in runners.items()
+    ]
     write_picture(gallery(panels, len(panels)), path)
 
 
@@ -204,7 +211,7 @@ def register_found(predictor: Predictor, images: Sequence[np.ndarray], folder: P
         records.append(
             {"id": number, "file_name": f"{number}.png", "height": height, "width": width}
         )
-        for found in predictor.to_dicts(predictor(image)):
+        for found in predictor.to_dicts(predictor.raw(image)):
             ids = {"id": len(annotations) + 1, "image_id": number, "iscrowd": 0}
             area = found["bbox"][2] * found["bbox"][3]
             annotations.append({**found, **ids, "area": area})
@@ -287,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ap", action="store_true", help="AP of all on DATASETS.TEST")
     parser.add_argument("--num-images", type=int, metavar="N", help="for the AP; default: all")
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="draw what each finds in the first image"
+        "--picture", type=Path, metavar="FILE", help="draw what each finds in one of the images"
     )
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
