@@ -32,6 +32,9 @@ from solo.modeling.mask_terms import MaskTerm, mask_terms
 from solo.modeling.predictions import decoded_at_a_time
 from solo.modeling.targets import Targets
 
+Decode = Callable[[Tensor], tuple[Tensor, ...]]
+"""From (P,) cells to (P, h, w) soft masks and what else a loss takes of them, or to their logits alone."""
+
 
 class MaskSums(NamedTuple):
     """What the soft masks of a batch come to.
@@ -125,16 +128,15 @@ class MaskLoss:
             supervision: What the soft masks are compared with.
             with_quality: Whether to measure the soft masks of the pairs, which takes a `MaskSupervision`.
         """
-        again = partial(checkpoint, _pair_sum, use_reentrant=False)
-        pair_sum = again if self.recompute else _pair_sum
+        pair_sum = _again if self.recompute else _pair_sum
         device = next(head.parameters()).device
         sums = MaskSums(torch.zeros(supervision.num_losses, device=device), [])
         empty = EmptySupervision(device, self.smooth, supervision.num_losses)
         for image, target in enumerate(targets):
             decode = self._decoder(head, masks, image, size)
             # Where all that is asked of soft masks is dice, there is no need of them.
-            needs_soft = bool(self.terms or self.stride or with_quality)
-            logits = None if needs_soft else head.logit_decoder(masks, image)
+            is_dice = not (self.terms or self.stride or with_quality)
+            logits = head.logit_decoder(masks, image) if is_dice else None
             nothing = torch.zeros_like(target.negatives)
             quality = torch.zeros(len(target.cells), device=device)
             for cells, instances, supervise in (
@@ -144,12 +146,9 @@ class MaskLoss:
                 for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
-                    measure = (
-                        loss.quality if with_quality and isinstance(loss, ShownMasks) else None
-                    )
-                    way: tuple[PairLoss, Callable[[Tensor], tuple[Tensor, ...]]] = loss, decode
-                    if logits is not None and isinstance(loss, ShownMasks):
-                        way = loss.of_logits, logits
+                    is_measured = with_quality and isinstance(loss, ShownMasks)
+                    measure = loss.quality if is_measured else None  # type: ignore[attr-defined]
+                    way = _by_logits(loss, logits) or (loss, decode)
                     for part in self._parts(chosen, frame):
                         add, measured = pair_sum(*way, cells[part], instances[part], measure)
                         sums = sums._replace(total=sums.total + add)
@@ -159,9 +158,7 @@ class MaskLoss:
                 sums.quality.append(quality)
         return sums
 
-    def _decoder(
-        self, head: Head[Any], masks: Any, image: int, size: tuple[int, int]
-    ) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    def _decoder(self, head: Head[Any], masks: Any, image: int, size: tuple[int, int]) -> Decode:
         """Return what turns cells into soft masks, and where there are terms beside dice, logits."""
         frame = _frame(size, self.stride) if self.stride else None
         if self.terms:
@@ -186,6 +183,17 @@ class MaskLoss:
         return decoded_at_a_time(pairs, frame[0] * frame[1])
 
 
+def _again(*arguments: Any) -> tuple[Tensor, Tensor | None]:
+    """Do as `_pair_sum`, keep nothing, and do it once more on the way back."""
+    result: tuple[Tensor, Tensor | None] = checkpoint(_pair_sum, *arguments, use_reentrant=False)
+    return result
+
+
+def _by_logits(loss: PairLoss, logits: Decode | None) -> tuple[PairLoss, Decode] | None:
+    """Return what takes the logits of masks, and what decodes these, where both are there."""
+    return (loss.of_logits, logits) if logits and isinstance(loss, ShownMasks) else None
+
+
 def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
     """Return the size of soft masks at a stride."""
     return size[0] // stride, size[1] // stride
@@ -193,7 +201,7 @@ def _frame(size: tuple[int, int], stride: int) -> tuple[int, int]:
 
 def _pair_sum(
     loss: PairLoss,
-    decode: Callable[[Tensor], tuple[Tensor, ...]],
+    decode: Decode,
     cells: Tensor,
     instances: Tensor,
     measure: PairQuality | None,
