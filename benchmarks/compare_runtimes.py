@@ -12,7 +12,6 @@ installed: pip install openvino. Where the time of a file goes: benchmarks/openv
 
 import argparse
 import importlib.util
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,13 +21,11 @@ import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
+from random_weights import draw_weights, register_found
 from turns import take_turns
 
 from solo.benchmark.tables import Report, write_json
-from solo.config.choices import AnnotationFormat
 from solo.config.load import inference_config
-from solo.data.formats.coco_json import register_annotations
 from solo.errors import UserError, exit_on
 from solo.export import runtime
 from solo.export.export import ExportRequest, export_model
@@ -37,7 +34,6 @@ from solo.export.int8 import Int8
 from solo.export.openvino import write_model
 from solo.export.openvino_runtime import OpenVINOModel
 from solo.export.samples import images_to_compare
-from solo.files import write_text
 from solo.inference import Predictor
 from solo.inference.datasets import evaluate_predictor
 from solo.inference.torch_backend import TorchBackend
@@ -50,7 +46,7 @@ TIMED = (
     "images per second, and of the ratio to torch in the same round. AP: of masks, on DATASETS.TEST."
 )
 HEADERS = ("runtime", "images/s", "lowest", "highest", "times torch", "instances", "AP")
-_CANDIDATES, _RANDOM_IMAGES = 200, 3  # of random weights
+_RANDOM_IMAGES = 3  # of random weights
 _PICTURE_SIDE = 320  # the longer one, in pixels
 
 
@@ -200,53 +196,6 @@ def ap_of(cfg: CfgNode, runner: Runner, num_images: int | None) -> float:
     predictor = runner.predictor()
     results = evaluate_predictor(predictor, cfg.DATASETS.TEST[0], num_images=num_images)
     return results[predictor.tasks[-1]]["AP"]
-
-
-def register_found(predictor: Predictor, images: Sequence[np.ndarray], folder: Path) -> str:
-    """Register a data set of what a model finds in images, which are written to a folder; return its name."""
-    records, annotations = [], []
-    for number, image in enumerate(images, start=1):
-        write_picture(image, folder / f"{number}.png")
-        height, width = image.shape[:2]
-        records.append(
-            {"id": number, "file_name": f"{number}.png", "height": height, "width": width}
-        )
-        for found in predictor.to_dicts(predictor.raw(image)):
-            ids = {"id": len(annotations) + 1, "image_id": number, "iscrowd": 0}
-            area = found["bbox"][2] * found["bbox"][3]
-            annotations.append({**found, **ids, "area": area})
-    categories = [{"id": each, "name": f"class {each}"} for each in predictor.category_ids]
-    content = {"images": records, "annotations": annotations, "categories": categories}
-    write_text(json.dumps(content), folder / "found.json")
-    return register_annotations(str(folder / "found.json"), str(folder), AnnotationFormat.COCO)
-
-
-def draw_weights(cfg: CfgNode, image: np.ndarray, path: Path) -> Path:
-    """Write random weights that give about `_CANDIDATES` candidates on an image."""
-    torch.manual_seed(0)
-    cfg = cfg.clone()
-    cfg.defrost()
-    model = build_model(cfg).eval()
-    rules = {
-        "channels": cfg.INPUT.FORMAT,
-        "size": None,
-        "divisor": max(model.backbone.size_divisibility, *model.head.strides),
-        "short_edge": cfg.INPUT.MIN_SIZE_TEST,
-        "long_edge": cfg.INPUT.MAX_SIZE_TEST,
-        "pad_value": cfg.MODEL.PIXEL_MEAN,
-    }
-    inputs = torch.from_numpy(runtime.prepare(image, rules)[0])
-    with torch.no_grad():
-        for name, parameter in model.head.named_parameters():
-            if "mask_predictors" in name:  # else every mask is empty, or fills the image
-                parameter.zero_() if parameter.ndim == 1 else parameter.mul_(10)
-        outputs = model.run_network((inputs - model.pixel_mean) / model.pixel_std)
-        probabilities = model.postprocessor.probabilities(*outputs.cell_logits)
-        last = probabilities.flatten().topk(_CANDIDATES).values[-1]
-        wanted = torch.tensor(cfg.MODEL.SOLO.TEST.SCORE_THRESH)
-        model.head.category_predictor.bias += torch.logit(wanted) - torch.logit(last) + 1e-3
-    torch.save({"model": model.state_dict()}, path)
-    return path
 
 
 def time_runners(

@@ -128,7 +128,8 @@ class MaskLoss:
             supervision: What the soft masks are compared with.
             with_quality: Whether to measure the soft masks of the pairs, which takes a `MaskSupervision`.
         """
-        pair_sum = _again if self.recompute else _pair_sum
+        again = partial(checkpoint, _pair_sum, use_reentrant=False)
+        pair_sum = again if self.recompute else _pair_sum
         device = next(head.parameters()).device
         sums = MaskSums(torch.zeros(supervision.num_losses, device=device), [])
         empty = EmptySupervision(device, self.smooth, supervision.num_losses)
@@ -146,8 +147,7 @@ class MaskLoss:
                 for stride, chosen in self.by_stride(head, cells):
                     frame = _frame(size, stride)
                     loss = supervise(image, stride, frame)
-                    is_measured = with_quality and isinstance(loss, ShownMasks)
-                    measure = loss.quality if is_measured else None  # type: ignore[attr-defined]
+                    measure = _quality_of(loss) if with_quality else None
                     way = _by_logits(loss, logits) or (loss, decode)
                     for part in self._parts(chosen, frame):
                         add, measured = pair_sum(*way, cells[part], instances[part], measure)
@@ -183,10 +183,9 @@ class MaskLoss:
         return decoded_at_a_time(pairs, frame[0] * frame[1])
 
 
-def _again(*arguments: Any) -> tuple[Tensor, Tensor | None]:
-    """Do as `_pair_sum`, keep nothing, and do it once more on the way back."""
-    result: tuple[Tensor, Tensor | None] = checkpoint(_pair_sum, *arguments, use_reentrant=False)
-    return result
+def _quality_of(loss: PairLoss) -> PairQuality | None:
+    """Return what measures soft masks, where there are annotated ones to compare them with."""
+    return loss.quality if isinstance(loss, ShownMasks) else None
 
 
 def _by_logits(loss: PairLoss, logits: Decode | None) -> tuple[PairLoss, Decode] | None:

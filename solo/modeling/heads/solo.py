@@ -93,9 +93,7 @@ class SOLOHead(Head[Features]):
         """Decode the masks of chosen cells; see `Head.soft_masks_and_logits`."""
 
         def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
-            feature, predictor = masks[level][image], self.mask_predictors.of(level)
-            logits = self.decode_logits(feature, predictor, to_device(local, feature.device))[0]
-            parts = probabilities_and_logits(logits)
+            parts = probabilities_and_logits(self._logits(masks, image, level, local))
             return tuple(resize_soft_masks(part, size) if size else part for part in parts)
 
         soft, logits = self._by_level(cells, decode, size, finest=masks[0][0])
@@ -107,10 +105,14 @@ class SOLOHead(Head[Features]):
         """Return what decodes logits; see `Head.logit_decoder`."""
 
         def decode(level: int, local: Tensor) -> tuple[Tensor, ...]:
-            feature, predictor = masks[level][image], self.mask_predictors.of(level)
-            return (self.decode_logits(feature, predictor, to_device(local, feature.device))[0],)
+            return (self._logits(masks, image, level, local),)
 
         return lambda cells: (self._by_level(cells, decode, None, finest=masks[0][0])[0],)
+
+    def _logits(self, masks: Features, image: int, level: int, local: Tensor) -> Tensor:
+        """Return the (P, 2h, 2w) logits of cells of a level."""
+        feature, predictor = masks[level][image], self.mask_predictors.of(level)
+        return self.decode_logits(feature, predictor, to_device(local, feature.device))[0]
 
     @classmethod
     def decode(cls, feature: Tensor, predictor: Predictor, cells: Tensor) -> Tensor:
