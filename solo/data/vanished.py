@@ -25,7 +25,7 @@ class VanishedObjects:
 
     def count(self, shown: int, vanished: int) -> None:
         """Add the objects of an image: those that show a pixel, and those that should."""
-        self._counts += torch.tensor([shown + vanished, vanished, 0])
+        self._counts.numpy()[:2] += shown + vanished, vanished
         if vanished:
             self._warn()
 

@@ -99,12 +99,11 @@ def bounds(occupied: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(end > 0, begin, 0), end
 
 
-def centers_of_mass(masks: Tensor, corner: tuple[int, int] = (0, 0)) -> tuple[Tensor, Tensor]:
+def centers_of_mass(masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return where the pixels of each mask lie on average.
 
     Args:
         masks: (M, H, W) bool.
-        corner: x, y of their first pixel in the image.
 
     Returns:
         centers: (M, 2) float32 x, y as pixel indices, without the half pixel; 0 for empty masks.
@@ -112,23 +111,23 @@ def centers_of_mass(masks: Tensor, corner: tuple[int, int] = (0, 0)) -> tuple[Te
     """
     columns, rows = count_pixels(masks)
     areas = rows.sum(dim=1)
-    sums = torch.stack([_moment(columns, corner[0]), _moment(rows, corner[1])], dim=1)
+    sums = torch.stack([_moment(columns), _moment(rows)], dim=1)
     # Whole numbers: dividing them in float64 rounds once, to the nearest float32.
     return (sums / areas.clamp(min=1)[:, None]).float(), areas
 
 
-def measure_masks(masks: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+def measure_masks(masks: Tensor) -> Tensor:
     """Return center x, y and area of each mask, (M, 3) float64: one tensor is one copy to the CPU.
 
     See :func:`centers_of_mass`.
     """
-    centers, areas = centers_of_mass(masks, corner)
+    centers, areas = centers_of_mass(masks)
     return torch.cat([centers.double(), areas[:, None].double()], dim=1)
 
 
-def _moment(counts: Tensor, first: int) -> Tensor:
+def _moment(counts: Tensor) -> Tensor:
     positions = torch.arange(counts.shape[1], dtype=torch.float64, device=counts.device)
-    return counts.double() @ (positions + first)
+    return counts.double() @ positions
 
 
 def downsample_masks(masks: Tensor, stride: int, size: tuple[int, int]) -> Tensor:

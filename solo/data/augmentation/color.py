@@ -8,6 +8,7 @@ from detectron2.data import transforms as T
 
 # From RGB to luminance Y and the two coordinates of colour, I and Q; grey has I = Q = 0.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_RGB = np.linalg.inv(_YIQ)
 
 
 class ColorJitter(T.Augmentation):
@@ -41,7 +42,7 @@ class ColorJitter(T.Augmentation):
         turn = 2 * np.pi * np.random.uniform(-self.hue, self.hue)
         cos, sin = saturation * np.cos(turn), saturation * np.sin(turn)
         plane = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-        linear = brightness * contrast * (np.linalg.inv(_YIQ) @ plane @ _YIQ)
+        linear = brightness * contrast * (_RGB @ plane @ _YIQ)
         luminance = _YIQ[0]
         if self.image_format == "BGR":
             linear, luminance = linear[::-1, ::-1], luminance[::-1]

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 
-from solo.layers.masks import measure_masks
 from solo.structures.box import Box
 from solo.structures.region import Region
 
@@ -40,14 +39,11 @@ class Sample:
         instances = Instances(size)
         if with_masks:
             masks = np.zeros((len(self.regions), *size), dtype=bool)
-            measures = [torch.zeros(0, 3, dtype=torch.float64)]
             for mask, region in zip(masks, self.regions, strict=True):
                 mask[region.box.slices] = region.pixels
-                # Flipped ones have strides that torch does not take.
-                pixels = torch.from_numpy(np.ascontiguousarray(region.pixels, dtype=bool))
-                measures.append(measure_masks(pixels[None], (region.left, region.top)))
             instances.gt_masks = BitMasks(torch.from_numpy(masks))
-            instances.gt_measures = torch.cat(measures)
+            measures = np.array([region.measures for region in self.regions], dtype=np.float64)
+            instances.gt_measures = torch.from_numpy(measures.reshape(-1, 3))
         instances.gt_classes = torch.tensor([r.category for r in self.regions], dtype=torch.int64)
         instances.gt_boxes = Boxes(torch.from_numpy(boxes.reshape(-1, 4)))
         return instances
