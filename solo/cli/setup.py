@@ -50,9 +50,10 @@ def _print_extras() -> None:
     extras = look_at_extras()
     if extras:
         _say("\nNot everybody needs:")
+    width = max((len(extra.brings) for extra in extras), default=0) + 2
     for extra in extras:
         state = f"pip install {' '.join(extra.missing)}" if extra.missing else "there"
-        _say(f"{extra.name:13}{extra.brings:46}{state}")
+        _say(f"{extra.name:13}{extra.brings:{width}}{state}")
 
 
 def _say(text: str) -> None:
