@@ -32,7 +32,8 @@ def register_found(predictor: Predictor, images: Sequence[np.ndarray], folder: P
             ids = {"id": len(annotations) + 1, "image_id": number, "iscrowd": 0}
             area = found["bbox"][2] * found["bbox"][3]
             annotations.append({**found, **ids, "area": area})
-    categories = [{"id": each, "name": f"class {each}"} for each in predictor.category_ids]
+    ids = predictor.category_ids
+    categories = [{"id": each, "name": f"class {index}"} for index, each in enumerate(ids)]
     content = {"images": records, "annotations": annotations, "categories": categories}
     write_text(json.dumps(content), folder / "found.json")
     return register_annotations(str(folder / "found.json"), str(folder), AnnotationFormat.COCO)

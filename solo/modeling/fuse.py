@@ -7,6 +7,7 @@ from torch import nn
 
 from solo.layers.memory_format import memory_format
 from solo.modeling.backbones.timm_backbone import TimmBackbone
+from solo.modeling.necks.halving import HalvingConv
 
 
 def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:
@@ -19,6 +20,9 @@ def prepare_for_inference(model: nn.Module, cfg: CfgNode) -> None:
     model.eval()
     _drop_training_only(model)
     fuse_batch_norm(model)
+    for part in model.modules():
+        if isinstance(part, HalvingConv):
+            part.keep_kernel()
     model.to(memory_format=memory_format(cfg, training=False))
 
 

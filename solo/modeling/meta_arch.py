@@ -32,6 +32,7 @@ from solo.modeling.loss_weights import loss_weights
 from solo.modeling.mask_loss import MaskLoss, MaskSums
 from solo.modeling.mask_quality import cell_quality
 from solo.modeling.necks import build_backbone
+from solo.modeling.necks.halving import halve_finest
 from solo.modeling.normalisers import Normalisers
 from solo.modeling.postprocessing import PostProcessor
 from solo.modeling.predictions import Predictions
@@ -111,6 +112,8 @@ class SOLO(Declared, nn.Module):
         if choose(Recompute, node.RECOMPUTE, "MODEL.SOLO.RECOMPUTE") is not Recompute.NONE:
             recompute_stages(backbone)
         make_head: Callable[..., Head[Any]] = cls.head_type(cfg)  # configurable
+        if cls.head_type(cfg).reads_levels_only:
+            halve_finest(backbone, node.IN_FEATURES, node.STRIDES)
         head = make_head(cfg, backbone.output_shape())
         return {
             "backbone": backbone,

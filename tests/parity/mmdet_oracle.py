@@ -144,6 +144,13 @@ class Pair:
         }
         self.truth = [self._instances(size) for size in setup.resized]
 
+    @property
+    def our_features(self):
+        """The same, as our backbone hands them out: what our head would halve comes halved."""
+        halve = {4: lambda feature: feature, 8: torch.nn.AvgPool2d(2)}
+        shapes = self.ours.backbone.output_shape()
+        return {**self.features, "p2": halve[shapes["p2"].stride](self.features["p2"])}
+
     def _normal(self, *shape):
         return torch.randn(*shape, generator=self.generator)
 

@@ -45,7 +45,7 @@ def mmdet_forward(pair, training=True):
 @torch.no_grad()
 def test_head_outputs(pair):
     head = pair.ours.head
-    outputs = head(pair.features)
+    outputs = head(pair.our_features)
     *masks, categories = expected = mmdet_forward(pair)
     if pair.setup.is_solov2:
         kernels, categories, mask_feature = expected
@@ -96,7 +96,7 @@ def _cells(positive, side):
 
 @torch.no_grad()
 def test_losses(pair):
-    outputs = pair.ours.head(pair.features)
+    outputs = pair.ours.head(pair.our_features)
     losses = pair.ours.losses(outputs, pair.truth, pair.setup.padded)
     truth, metas = pair.mmdet_truth(), pair.mmdet_metas()
     expected = pair.theirs.loss_by_feat(*mmdet_forward(pair), truth, metas)
@@ -123,7 +123,7 @@ def _count(pair):
 
 @torch.no_grad()
 def test_detections(pair):
-    results = pair.ours.find(pair.ours.head(pair.features), pair.setup.sizes)
+    results = pair.ours.find(pair.ours.head(pair.our_features), pair.setup.sizes)
     metas = pair.mmdet_metas()
     outputs = mmdet_forward(pair, training=False)
     expected = pair.theirs.predict_by_feat(*outputs, batch_img_metas=metas)

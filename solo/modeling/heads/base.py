@@ -68,6 +68,8 @@ class Head(nn.Module, ABC, Generic[M]):
         may_start_fresh: Names of modules, whether this head has them or not, that a training begins without if the
             weights that it begins from have none, each with the key that asks for it. An evaluation needs them.
         has_quality_branch: Whether `_quality_predictor` is called.
+        reads_levels_only: Whether `level_features` is all that is read of the backbone: what it would halve may come
+            halved then.
         quality_predictor: From a tower on the cells to how well their masks fit; None: not asked for.
     """
 
@@ -75,6 +77,7 @@ class Head(nn.Module, ABC, Generic[M]):
     training_only: tuple[str, ...] = ()
     may_start_fresh: Mapping[str, str] = {"quality_predictor": "MODEL.SOLO.QUALITY.ENABLED"}
     has_quality_branch = False
+    reads_levels_only = False
     quality_predictor: Predictor | None
 
     def __init__(self, config: HeadConfig) -> None:
@@ -225,8 +228,10 @@ class Head(nn.Module, ABC, Generic[M]):
         return partial(self.soft_masks, masks, image, size=size)
 
     def __init_subclass__(cls) -> None:
-        """Leave the logits of the class above to it, where this one decodes masks in a way of its own."""
+        """Leave what the class above says of itself to it, where this one does things in a way of its own."""
         own = vars(cls).keys()
+        if "forward" in own and "reads_levels_only" not in own:
+            cls.reads_levels_only = False
         if own & {"soft_masks", "decoder", "decode"} and "logit_decoder" not in own:
             cls.logit_decoder = Head.logit_decoder  # type: ignore[method-assign]
 

@@ -120,6 +120,7 @@ class DecoupledHead(Head[AxisFeatures]):
 
     default_collisions = Collisions.LAST
     has_quality_branch = True
+    reads_levels_only = True
 
     @configurable
     def __init__(self, config: HeadConfig) -> None:

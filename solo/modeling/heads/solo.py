@@ -38,6 +38,7 @@ class SOLOHead(Head[Features]):
 
     default_collisions = Collisions.LAST
     has_quality_branch = True
+    reads_levels_only = True
 
     @configurable
     def __init__(self, config: HeadConfig) -> None:
