@@ -13,6 +13,7 @@ import torch
 from detectron2.structures import Boxes, Instances
 from mmdet.models import dense_heads
 from mmengine.config import ConfigDict
+from torch.nn import functional as F
 
 from solo.checkpoint.lineages import to_solo
 from solo.modeling.postprocessing import ImageSize
@@ -147,9 +148,9 @@ class Pair:
     @property
     def our_features(self):
         """The same, as our backbone hands them out: what our head would halve comes halved."""
-        halve = {4: lambda feature: feature, 8: torch.nn.AvgPool2d(2)}
-        shapes = self.ours.backbone.output_shape()
-        return {**self.features, "p2": halve[shapes["p2"].stride](self.features["p2"])}
+        stride = self.ours.backbone.output_shape()["p2"].stride
+        p2 = F.avg_pool2d(self.features["p2"], stride // LEVELS["p2"])
+        return {**self.features, "p2": p2}
 
     def _normal(self, *shape):
         return torch.randn(*shape, generator=self.generator)

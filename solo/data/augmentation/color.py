@@ -8,6 +8,7 @@ from detectron2.data import transforms as T
 
 # From RGB to luminance Y and the two coordinates of colour, I and Q; grey has I = Q = 0.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+# And back.
 _RGB = np.linalg.inv(_YIQ)
 
 

@@ -230,7 +230,7 @@ class Head(nn.Module, ABC, Generic[M]):
     def __init_subclass__(cls) -> None:
         """Leave what the class above says of itself to it, where this one does things in a way of its own."""
         own = vars(cls).keys()
-        if "forward" in own and "reads_levels_only" not in own:
+        if own & {"forward", "level_features"} and "reads_levels_only" not in own:
             cls.reads_levels_only = False
         if own & {"soft_masks", "decoder", "decode"} and "logit_decoder" not in own:
             cls.logit_decoder = Head.logit_decoder  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from detectron2.layers import Conv2d
 
 from solo.modeling.fuse import prepare_for_inference
 from solo.modeling.heads.base import resize
+from solo.modeling.heads.solo import SOLOHead
 from solo.modeling.necks import build_backbone
 from solo.modeling.necks.halving import HalvingConv, halve_finest
 from tests.conftest import build, make_cfg
@@ -92,3 +93,12 @@ def test_all_else_stays_whole(cfg, levels, strides):
     halve_finest(backbone, levels, strides)
     assert backbone.output_shape()["p2"].stride == 4
     assert not any(isinstance(part, HalvingConv) for part in backbone.modules())
+
+
+@pytest.mark.parametrize("method", ["forward", "level_features"])
+def test_a_head_that_reads_features_itself_gets_them_whole(method):
+    own = type("OwnHead", (SOLOHead,), {method: getattr(SOLOHead, method)})
+    assert SOLOHead.reads_levels_only and not own.reads_levels_only
+    assert type("Renamed", (SOLOHead,), {}).reads_levels_only
+    says_so = {method: getattr(SOLOHead, method), "reads_levels_only": True}
+    assert type("Declared", (SOLOHead,), says_so).reads_levels_only
