@@ -251,6 +251,13 @@ def test_features_that_no_head_reads():
     assert not build(cfg).has_unread_features  # the mask feature reads p2
 
 
+def test_no_features():
+    cfg = make_cfg("SOLO")
+    cfg.MODEL.SOLO.IN_FEATURES = []
+    with pytest.raises(ValueError, match="IN_FEATURES is empty"):
+        build(cfg)
+
+
 def test_features_that_the_backbone_does_not_make():
     cfg = make_cfg()
     cfg.MODEL.SOLO.MASK_FEATURE.IN_FEATURES = ["p1", "p2", "p3"]

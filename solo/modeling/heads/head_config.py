@@ -120,6 +120,8 @@ def wants_quality(node: CfgNode) -> bool:
 
 def _channels(input_shape: dict[str, ShapeSpec], wanted: set[str]) -> int:
     """Return the channels of the features that are wanted, which are to have the same number."""
+    if not wanted:
+        raise UserError("MODEL.SOLO.IN_FEATURES is empty: give a feature per level, such as p2.")
     if unknown := sorted(wanted - set(input_shape)):
         raise UserError(
             f"MODEL.SOLO asks for the features {unknown}; the backbone makes {sorted(input_shape)}."
